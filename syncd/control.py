@@ -1,0 +1,1 @@
+"""The control socket, as its clients use it."""

@@ -1,0 +1,1 @@
+"""The main process: signals, the service manager, reload and orderly stop."""

@@ -1,0 +1,27 @@
+"""Rows on their way, in one of the formats that the two ends agreed upon."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Format(StrEnum):
+    """How a batch carries its rows.
+
+    PGCOPY: raw PostgreSQL binary COPY bytes, never decoded. COPYTEXT: whole lines of PostgreSQL COPY text (tab,
+    ``\\N``, backslash rules), each ending in a newline. ROWS: tuples in column order, whose values are
+    None, int, float, str or bytes; everything without one of these types travels as its ISO or exact decimal text.
+    """
+
+    PGCOPY = "pgcopy"
+    COPYTEXT = "copytext"
+    ROWS = "rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A block of rows in one format; `rows` counts them (0 in a PGCOPY block that ends inside a row)."""
+
+    format: Format
+    data: bytes | Sequence[tuple[object, ...]]
+    rows: int

@@ -1,0 +1,87 @@
+"""Tables as both ends understand them: names, columns and canonical types."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The canonical type families. Every native type of every store belongs to exactly one."""
+
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+    BYTES = "bytes"
+    DATE = "date"
+    TIME = "time"
+    TIMESTAMP = "timestamp"
+    TIMESTAMPTZ = "timestamptz"
+    INTERVAL = "interval"
+    UUID = "uuid"
+    JSON = "json"
+    ARRAY = "array"
+    ANY = "any"
+    """A dynamically typed column: values of several families may stand in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A canonical type, with the spelling of the store that it was read from.
+
+    `bits`: width of INTEGER (16, 32, 64) and FLOAT (32, 64), 0 when unknown. `length`: longest TEXT in
+    characters, 0 for no limit. `precision` and `scale` of DECIMAL, both 0 for no limit.
+    `native` is the exact declaration in its own store, for example ``numeric(15,2)``; two stores of the same
+    product whose `native` is equal hold the same values in the same form.
+    """
+
+    kind: Kind
+    native: str = ""
+    bits: int = 0
+    length: int = 0
+    precision: int = 0
+    scale: int = 0
+
+    def __str__(self) -> str:
+        return self.native or self.kind.value
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """A table's name, with its schema where the user or the store gives one (else empty)."""
+
+    name: str
+    schema: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, type and whether NULL may stand in it."""
+
+    name: str
+    type: Type
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table or the result of a query: columns in order and the primary key's columns in key order.
+
+    `key` is empty when there is none.
+    """
+
+    name: TableName
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+
+    def column(self, name: str) -> Column | None:
+        """The column of that exact name, or None."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names in order."""
+        return tuple(column.name for column in self.columns)

@@ -1,0 +1,1 @@
+"""The application: everything a face can ask for, as plain method calls."""
