@@ -29,4 +29,6 @@ def find_configuration(path: Path | None, environ: Mapping[str, str]) -> Path:
         if candidate.is_file():
             return candidate
     places = ", ".join(f"./{place}" if not place.is_absolute() else str(place) for place in candidates)
-    raise NotFoundError(f"found no configuration; looked at $SYNCD_CONFIG (not set), {places}", hint="syncd init")
+    raise NotFoundError(
+        f"found no configuration; looked at $SYNCD_CONFIG (not set), {places}", hint="syncd init"
+    )

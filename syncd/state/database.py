@@ -37,12 +37,15 @@ class Database:
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """Everything inside becomes visible together or not at all.
+        """Everything inside becomes visible together or not at all; one inside another joins it.
 
         Raises:
             TransientError: the disk is full or the file cannot be written now.
             FatalError: the file is damaged.
         """
+        if self.connection.in_transaction:
+            yield self.connection
+            return
         with self._explained():
             if durable:
                 self.connection.execute("PRAGMA synchronous = FULL")

@@ -9,11 +9,15 @@ from syncd.state.database import Database, moment_of, text_of
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One job's schedule: when it was first seen, the last moment it was due, how often it fired."""
+    """One job's schedule: when it was first seen, the last moment dealt with, how often it fired.
+
+    `timeline` describes the schedule that the counters belong to.
+    """
 
     anchor: datetime | None = None
     last_due: datetime | None = None
     fired: int = 0
+    timeline: str = ""
     paused: bool = False
 
 
@@ -25,10 +29,12 @@ class Schedules:
 
     def all(self) -> dict[str, Standing]:
         """Every job that was ever scheduled or paused, also those that are gone from the files."""
-        rows = self._database.rows("SELECT job, anchor, last_due, fired, paused FROM schedules")
+        rows = self._database.rows("SELECT job, anchor, last_due, fired, timeline, paused FROM schedules")
         return {
-            str(job): Standing(moment_of(anchor), moment_of(last_due), int(str(fired)), bool(paused))
-            for job, anchor, last_due, fired, paused in rows
+            str(job): Standing(
+                moment_of(anchor), moment_of(last), int(str(fired)), str(timeline), bool(paused)
+            )
+            for job, anchor, last, fired, timeline, paused in rows
         }
 
     def save(self, standings: Iterable[tuple[str, Standing]]) -> None:
@@ -40,4 +46,4 @@ class Schedules:
         if not rows:
             return
         with self._database.transaction() as connection:
-            connection.executemany("INSERT OR REPLACE INTO schedules VALUES (?, ?, ?, ?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO schedules VALUES (?, ?, ?, ?, ?, ?)", rows)

@@ -67,8 +67,9 @@ CREATE TABLE schedules (
     job      TEXT NOT NULL PRIMARY KEY,
     anchor   TEXT,
     last_due TEXT,
-    fired    INTEGER NOT NULL DEFAULT 0,
-    paused   INTEGER NOT NULL DEFAULT 0
+    fired    INTEGER NOT NULL,
+    timeline TEXT NOT NULL,
+    paused   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- One row per running job: the run that may touch its destination, and the process that answers for it.
