@@ -1,7 +1,7 @@
 """The history: every run with its steps, every event, and what a new owner of the state has to tidy up."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -57,9 +57,10 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create_run(self, run: Run) -> None:
-        """Store a run that waits for its turn."""
+    def create_run(self, run: Run, alongside: Callable[[], None] = lambda: None) -> None:
+        """Store a run that waits for its turn, and what `alongside` writes, in one transaction."""
         with self._database.transaction() as connection:
+            alongside()
             connection.execute(PUT_RUN, _run_row(run))
 
     def start_run(self, run: Run, pid: int) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from syncd.errors import TransientError
+from syncd.errors import SyncdError, TransientError
 from syncd.model.event import RunEvent, StepEnded
 from syncd.model.run import Failure, Status, StepResult
 from syncd.worker.wire import (
@@ -35,6 +35,8 @@ TERMINATION_SECONDS: Final = 0.15
 EXIT_SECONDS: Final = 2.0
 POLL_SECONDS: Final = 0.01
 MAX_IDLE: Final = 8
+
+CANCELLED: Final = Failure("cancelled", "the run was cancelled")
 
 Emit = Callable[[RunEvent], None]
 
@@ -112,20 +114,42 @@ class Pool:
         self._folder = folder
         self._idle: list[_Worker] = []
         self._busy: dict[str, _Worker] = {}
+        self._starting: set[str] = set()
+        self._early: set[str] = set()
         self._cancelled: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def launch(self, order: Order, emit: Emit, ended: Callable[[Outcome], None]) -> None:
+        """Begin to carry the order out; `ended` hears the outcome, whatever happens."""
+        self._starting.add(order.run)
+        task = asyncio.get_running_loop().create_task(self._carry(order, emit, ended))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
 
     async def warm(self, count: int) -> None:
         """Have at least so many idle workers, so that the next runs start at once."""
         while len(self._idle) + len(self._busy) < count:
             self._idle.append(await _Worker.start(self._folder))
 
-    async def run(self, order: Order, emit: Emit) -> Outcome:
-        """Carry the order out in a worker; the outcome, also when the worker dies.
+    async def _carry(self, order: Order, emit: Emit, ended: Callable[[Outcome], None]) -> None:
+        try:
+            outcome = await self._run(order, emit)
+        except SyncdError as error:
+            failure = Failure(
+                error.code, error.message, error.hint, transient=isinstance(error, TransientError)
+            )
+            outcome = Outcome(Status.FAILED, (), failure)
+        ended(outcome)
 
-        Raises:
-            TransientError: no worker could be started.
-        """
-        worker = self._take(order) or await _Worker.start(self._folder)
+    async def _run(self, order: Order, emit: Emit) -> Outcome:
+        try:
+            worker = self._take(order) or await _Worker.start(self._folder)
+        finally:
+            self._starting.discard(order.run)
+        if order.run in self._early:
+            self._early.discard(order.run)
+            self._idle.append(worker)
+            return Outcome(Status.CANCELLED, (), CANCELLED)
         worker.run, worker.job = order.run, order.job.name
         worker.places |= {order.source.key, order.destination.key}
         self._busy[order.run] = worker
@@ -143,14 +167,14 @@ class Pool:
             await worker.end()
         return outcome
 
-    def cancel(self, run: str) -> bool:
-        """Make a run end within a second: flag, drivers, SIGTERM, SIGKILL. False when no worker has it."""
+    def cancel(self, run: str) -> None:
+        """Make a run end within a second: flag, drivers, SIGTERM, SIGKILL."""
         worker = self._busy.get(run)
         if worker is None:
-            return False
-        if run not in self._cancelled:
+            if run in self._starting:
+                self._early.add(run)
+        elif run not in self._cancelled:
             self._cancelled[run] = asyncio.get_running_loop().create_task(_stop(worker))
-        return True
 
     def forget(self, connections: Collection[str]) -> None:
         """Close kept connections whose definition changed or went."""
@@ -167,6 +191,12 @@ class Pool:
         workers = [*self._idle, *self._busy.values()]
         self._idle.clear()
         await asyncio.gather(*(worker.end() for worker in workers))
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            loop = task.get_loop()
+            loop.call_exception_handler({"message": "a run could not be accounted for", "exception": error})
 
     def _take(self, order: Order) -> _Worker | None:
         """The idle worker that knows most about this order: the job, else the connections."""
@@ -194,7 +224,7 @@ class Pool:
 
     def _died(self, worker: _Worker, run: str, steps: tuple[StepResult, ...]) -> Outcome:
         if run in self._cancelled:
-            return Outcome(Status.CANCELLED, steps, Failure("cancelled", "the run was cancelled"))
+            return Outcome(Status.CANCELLED, steps, CANCELLED)
         code = worker.process.poll()
         how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
         died = Failure(
