@@ -82,11 +82,8 @@ class Dispatcher:
         self._generation = generation
         for run in list(self.live.values()):
             job = configuration.jobs.get(run.job)
-            if (
-                run.status is Status.QUEUED
-                and (job is None or not job.enabled)
-                and self._queue.withdraw(run.id)
-            ):
+            unwanted = job is None or not (job.enabled or run.trigger is Trigger.MANUAL)
+            if run.status is Status.QUEUED and unwanted and self._queue.withdraw(run.id):
                 self._finish(run, Outcome(Status.CANCELLED, (), NO_LONGER))
         limits: Mapping[str, int | None] = {
             one.name: one.max_runs for one in configuration.connections.values()

@@ -128,6 +128,12 @@ class Journal:
         sql = f"SELECT {RUN_COLUMNS} FROM runs {where} {order}"  # noqa: S608  # constants
         return self._with_steps(self._runs(sql, (*values, limit)))
 
+    def last_due_run(self, job: str) -> Run | None:
+        """The job's newest run that a schedule named a moment for, steps left out."""
+        condition = "WHERE job = ? AND due IS NOT NULL ORDER BY rowid DESC LIMIT 1"
+        found = self._runs(f"SELECT {RUN_COLUMNS} FROM runs {condition}", (job,))  # noqa: S608  # constants
+        return found[0] if found else None
+
     def latest(self) -> dict[str, Run]:
         """The newest run of every job that ever ran, with its steps."""
         newest = "SELECT max(rowid) FROM runs GROUP BY job"
