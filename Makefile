@@ -4,13 +4,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test check fix bench soak-short soak clean
+.PHONY: demo test check fix bench soak-short soak servers clean
 
 $(STAMP): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	.ci/venv $(PYTHON) $(VENV)
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[all]' --group dev
 	touch $@
+
+# The main job on an embedded database, and what happened.
+demo: $(STAMP)
+	$(BIN)/syncd demo
+
+# Everything that fits in ten minutes: the quick checks first, then all tests but the slow attacks.
+test: $(STAMP) servers
+	$(MAKE) --no-print-directory check
+	$(BIN)/pytest -q -n 2 --dist worksteal
+
+servers:
+	.ci/servers
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -21,6 +33,17 @@ check: $(STAMP)
 fix: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Measurements; never part of `make test`.
+bench: $(STAMP) servers
+	$(BIN)/python -m benchmarks.run
+
+# The slow attacks: twenty minutes, or hours.
+soak-short: $(STAMP) servers
+	SOAK_MINUTES=20 $(BIN)/pytest -q -m soak -n 2 --timeout 1200
+
+soak: $(STAMP) servers
+	SOAK_MINUTES=240 $(BIN)/pytest -q -m soak -n 2 --timeout 18000
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
