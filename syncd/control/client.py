@@ -1,7 +1,7 @@
 """Talks to the daemon that owns a state folder."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +20,10 @@ _ANSWERS: Final = msgspec.json.Decoder(Answer)
 def call(
     state: Path,
     name: str,
+    arguments: Mapping[str, object] | None = None,
     *,
     each: Callable[[Any], None] | None = None,
     wait_seconds: float | None = ANSWER_SECONDS,
-    **arguments: object,
 ) -> Any:
     """Ask the daemon and give its answer; `each` hears every item that comes before it.
 
@@ -35,7 +35,7 @@ def call(
         SyncdError: what the daemon answers.
     """
     with _connected(state) as link:
-        link.sendall(msgspec.json.encode(Request(name, arguments)) + b"\n")
+        link.sendall(msgspec.json.encode(Request(name, dict(arguments or {}))) + b"\n")
         link.settimeout(wait_seconds)
         for answer in _answers(link):
             if answer.error is not None:

@@ -110,8 +110,10 @@ class _Worker:
 class Pool:
     """The workers of one state folder. How many runs there may be at once is decided elsewhere."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, failed: Callable[[BaseException], None]) -> None:
+        """`failed` hears of an error in accounting for a run, which nobody else would hear of."""
         self._folder = folder
+        self._failed = failed
         self._idle: list[_Worker] = []
         self._busy: dict[str, _Worker] = {}
         self._starting: set[str] = set()
@@ -195,8 +197,7 @@ class Pool:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            loop = task.get_loop()
-            loop.call_exception_handler({"message": "a run could not be accounted for", "exception": error})
+            self._failed(error)
 
     def _take(self, order: Order) -> _Worker | None:
         """The idle worker that knows most about this order: the job, else the connections."""
