@@ -87,7 +87,7 @@ def _wrong_value(error: SchemaError, path: Path, shown: bool) -> Finding:
         return _wrong_type(value, argument, error.schema, path, shown)
     tail = f", not {_quoted(value)}" if shown else ""
     if keyword in _BOUNDS:
-        return Finding(path, f"must be {_BOUNDS[keyword]} {argument}{tail}", _example(error.schema))
+        return Finding(path, f"must be {_BOUNDS[keyword]} {argument}{tail}")
     if keyword in _SIZES:
         return _wrong_size(keyword, value, argument, error.schema, path)
     if keyword == "enum":

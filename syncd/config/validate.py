@@ -1,6 +1,6 @@
 """Holds data against the schema, part by part."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,7 @@ class Checked:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
+        self._validator: Any = None
         self._proof: Proof = compile_proof(schema, base_schema()["$defs"])
 
     def check(self, report: Report, path: Path, value: object) -> bool:
@@ -25,7 +26,8 @@ class Checked:
         if self._proof(value):
             return True
         clean = True
-        for error in _errors(self._schema, value):
+        self._validator = self._validator or _validator(self._schema)
+        for error in self._validator.iter_errors(value):
             clean = False
             shown = not is_hidden((*path, *error.absolute_path))
             for found in findings(error, path, shown):
@@ -33,7 +35,13 @@ class Checked:
         return clean
 
 
-def _errors(schema: Schema, value: object) -> Iterator[Any]:
+def _validator(schema: Schema) -> Any:
+    whole = {**schema, "$defs": {**base_schema()["$defs"], **schema.get("$defs", {})}}
+    return _dialect()(whole)
+
+
+@cache
+def _dialect() -> Any:
     # jsonschema takes a tenth of a second to import, and a configuration that is right does without
     from jsonschema.validators import Draft202012Validator, extend
 
@@ -43,10 +51,7 @@ def _errors(schema: Schema, value: object) -> Iterator[Any]:
             "number": lambda _, instance: is_number(instance),
         }
     )
-    validator = extend(Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]  # stubs lack it
-    whole = {**schema, "$defs": {**base_schema()["$defs"], **schema.get("$defs", {})}}
-    errors: Iterator[Any] = validator(whole).iter_errors(value)
-    return errors
+    return extend(Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]  # stubs lack it
 
 
 @cache
