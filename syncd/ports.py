@@ -124,8 +124,12 @@ class Source(Protocol):
         """For each: has nothing changed since its cursor was made? Cheap: one question for all of them."""
         ...
 
-    def open(self, extract: Extract, check: Check) -> Reading:
-        """Take a snapshot and say which windows are to be read."""
+    def open(self, extract: Extract, formats: tuple[Format, ...], check: Check) -> Reading:
+        """Take a snapshot and say which windows are to be read.
+
+        `formats` are those that the destination takes: a source with dynamic types looks at the values when they
+        have to leave for a store with strict ones.
+        """
         ...
 
     def explain(self, extract: Extract) -> Mapping[str, object]:
@@ -207,8 +211,10 @@ class Writing(Protocol):
         """Everything was written: merge it and say what became of the rows (`read` is what arrived here)."""
         ...
 
-    def commit(self, cursor: str, mark: str | None) -> int:
+    def commit(self, cursor: str, mark: str | None, rows: int) -> int:
         """Make rows and cursor durable together; the new revision.
+
+        `rows` is how many rows of this step the table holds at least, kept to notice that some went away.
 
         Raises:
             BusyError: somebody else moved this cursor since the run looked; nothing was changed.

@@ -13,7 +13,7 @@ def loss(source: Type, target: Type) -> str:
     Equal declarations of one product never lose. The rule is about every value that the type may hold, not about
     those that a table holds today.
     """
-    if source.native and source.native == target.native:
+    if source.product and source.product == target.product and source.native == target.native:
         return ""
     if target.kind is Kind.ANY:
         return ""
@@ -43,7 +43,8 @@ def _loss_across(source: Type, target: Type) -> str:
     if pair == (Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
         return "the meaning: the time zone of the source's values is not known"
     if target.kind is Kind.FLOAT and source.kind is Kind.DECIMAL:
-        return "digits"
+        exact = 0 < source.precision <= (15 if target.bits != 32 else 6)
+        return "" if exact else "digits"
     return f"its type: {source.kind.value} does not go into {target.kind.value}"
 
 

@@ -62,7 +62,9 @@ def transfer(step: Transfer, standing: Standing, around: Surroundings) -> StepRe
         SyncdError: the step failed; windows that were committed before stay, and the next run goes on after them.
     """
     _tell_reset(step, standing, around)
-    reading = around.source.open(extract_of(step, standing, around.full), around.check)
+    reading = around.source.open(
+        extract_of(step, standing, around.full), around.destination.formats, around.check
+    )
     try:
         return _Step(step, standing, around, reading).run()
     finally:
@@ -88,6 +90,8 @@ class _Step:
         self.counters = Counters()
         self.revision = standing.revision
         self.cursor = standing.cursor
+        # What a reading from the beginning finds counts anew; changes add to what was known.
+        self.rows_known = standing.rows if reading.mode in {"incremental", "resume"} else 0
         self.rows = 0
         self.bytes = 0
         self.told = 0.0
@@ -127,6 +131,7 @@ class _Step:
             counters=self.counters,
             mark_from=reading.mark_from,
             mark_to=reading.mark_to,
+            rows_known=self.rows_known,
             warnings=reading.warnings,
         )
 
@@ -183,7 +188,9 @@ class _Step:
             if idle and cursor == self.cursor:
                 self.counters = self.counters + counters
                 return True
-            self.revision = writing.commit(cursor, reading.mark_to)
+            rows = self.known_rows(counters)
+            self.revision = writing.commit(cursor, reading.mark_to, rows)
+            self.rows_known = rows
             self.cursor = cursor
         except BaseException:
             self.rows = before
@@ -194,6 +201,12 @@ class _Step:
         seconds = around.clock.monotonic() - began
         around.emit(WindowCommitted(around.run, around.job, self.step.name, window.number, counters, seconds))
         return False
+
+    def known_rows(self, counters: Counters) -> int:
+        """How many rows the destination holds at least, once this window is committed."""
+        if self.reading.mode == "incremental":
+            return self.rows_known + counters.inserted
+        return self.rows_known + counters.inserted + counters.updated + counters.unchanged
 
     def batches(self, window: Window, form: Format) -> Iterator[Batch]:
         """The window's batches, counted, with progress told twice a second."""
