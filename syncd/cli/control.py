@@ -16,10 +16,10 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
-def _call(config: Path | None, state: Path | None, name: str, **arguments: object) -> Any:
+def _call(config: Path | None, state: Path | None, called: str, **arguments: object) -> Any:
     from syncd.control.client import call
 
-    return call(state_folder(config, state), name, **arguments)
+    return call(state_folder(config, state), called, arguments)
 
 
 @click.command()
@@ -85,7 +85,7 @@ def start(
     from syncd.control.client import call
 
     arguments = {"job": job, "queries": queries, "full": full, "wait": wait}
-    run = call(folder, "start", wait_seconds=None, **arguments)
+    run = call(folder, "start", arguments, wait_seconds=None)
     if as_json:
         print_json(run)
     elif wait:
@@ -168,7 +168,8 @@ def logs(config: Path | None, state: Path | None, name: str, follow: bool) -> No
     """Show the log of a run, or of a job's newest run."""
     from syncd.control.client import call
 
-    call(state_folder(config, state), "logs", each=click.echo, wait_seconds=None, name=name, follow=follow)
+    arguments = {"name": name, "follow": follow}
+    call(state_folder(config, state), "logs", arguments, each=click.echo, wait_seconds=None)
 
 
 @click.command(name="next")

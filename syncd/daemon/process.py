@@ -5,8 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, Final
@@ -18,7 +17,7 @@ from syncd.daemon.calls import Calls
 from syncd.daemon.calls import Surroundings as CallSurroundings
 from syncd.daemon.endpoint import Endpoint
 from syncd.daemon.notify import Notifier
-from syncd.errors import ConfigError, SyncdError
+from syncd.errors import SyncdError
 from syncd.model.definitions import Configuration
 from syncd.model.event import ConfigRejected, DaemonStarted, DaemonStopped
 from syncd.observe.bus import Bus
@@ -189,7 +188,7 @@ class Daemon:
                 listen=self.bus.subscribe,
                 reload=self.reload,
                 about=lambda: self._about(folder),
-                log_lines=log_lines(folder),
+                log_lines=self._log_lines,
             ),
         )
 
@@ -209,6 +208,10 @@ class Daemon:
             "workers": list(self.pool.pids),
             "trouble": self.service.backlog.trouble,
         }
+
+    async def _log_lines(self, run: str, more: Callable[[], bool]) -> AsyncIterator[str]:
+        for record in self.service.journal.events(run):
+            yield str(record.facts)
 
     def _status(self) -> str:
         return f"{len(self.service.configuration.jobs)} jobs, generation {self.service.generation}"

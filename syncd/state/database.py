@@ -104,6 +104,9 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
+            # A fault of ours, which says nothing about the file.
+            raise
         except sqlite3.Error as error:
             raise _explain(self.path, error) from error
         except OSError as error:

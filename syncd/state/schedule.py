@@ -40,7 +40,7 @@ class Schedules:
     def save(self, standings: Iterable[tuple[str, Standing]]) -> None:
         """Store where these jobs' schedules stand, all at once; what did not change costs nothing."""
         rows = [
-            (job, text_of(one.anchor), text_of(one.last_due), one.fired, int(one.paused))
+            (job, text_of(one.anchor), text_of(one.last_due), one.fired, one.timeline, int(one.paused))
             for job, one in standings
         ]
         if not rows:
