@@ -13,6 +13,7 @@ from syncd.ports import Clock
 from syncd.scheduling.queue import RunQueue, Verdict
 from syncd.state.backlog import Backlog
 from syncd.state.journal import Journal
+from syncd.worker.body import timed_out
 from syncd.worker.wire import Order, Outcome, place
 
 REPLACED: Final = Failure("replaced", "a newer run took its place before it started")
@@ -174,12 +175,7 @@ class Dispatcher:
         )
 
     def _time_out(self, run_id: str, seconds: float) -> None:
-        reason = Failure(
-            "timeout",
-            f"the run took longer than {seconds:g} s",
-            hint="raise timeout_seconds, or see in its log what it waited for",
-        )
-        self.cancel(run_id, reason)
+        self.cancel(run_id, timed_out(seconds))
 
     def _end(self, run_id: str, outcome: Outcome) -> None:
         self._finish(self.live[run_id], outcome)

@@ -14,6 +14,7 @@ import msgspec
 from syncd.errors import SyncdError, TransientError
 from syncd.model.event import RunEvent, StepEnded
 from syncd.model.run import Failure, Status, StepResult
+from syncd.worker.body import CANCELLED
 from syncd.worker.wire import (
     MAX_LINE_BYTES,
     Cancel,
@@ -35,8 +36,6 @@ TERMINATION_SECONDS: Final = 0.15
 EXIT_SECONDS: Final = 2.0
 POLL_SECONDS: Final = 0.01
 MAX_IDLE: Final = 8
-
-CANCELLED: Final = Failure("cancelled", "the run was cancelled")
 
 Emit = Callable[[RunEvent], None]
 

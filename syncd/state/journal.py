@@ -10,7 +10,7 @@ import msgspec
 
 from syncd.errors import BusyError
 from syncd.model.definitions import History
-from syncd.model.event import Event, RunEvent, StepProgressed
+from syncd.model.event import Event, StepProgressed
 from syncd.model.run import Counters, Failure, Run, Status, StepResult
 from syncd.state.database import Database, moment_of, text_of
 
@@ -144,18 +144,12 @@ class Journal:
         """Store one event. Progress is not history and is not stored."""
         if isinstance(event, StepProgressed):
             return
-        facts = msgspec.to_builtins(event)
-        run, job = facts.get("run"), facts.get("job")
         with self._database.transaction() as connection:
-            connection.execute(PUT_EVENT, (text_of(at), type(event).__name__, run, job, _json(facts)))
+            connection.execute(PUT_EVENT, _event_row(event, at))
 
-    def record_all(self, events: Sequence[RunEvent], at: datetime) -> None:
+    def record_all(self, events: Sequence[Event], at: datetime) -> None:
         """Store what a run told, in one transaction."""
-        rows = [
-            (text_of(at), type(event).__name__, event.run, event.job, _json(event))
-            for event in events
-            if not isinstance(event, StepProgressed)
-        ]
+        rows = [_event_row(event, at) for event in events if not isinstance(event, StepProgressed)]
         if rows:
             with self._database.transaction() as connection:
                 connection.executemany(PUT_EVENT, rows)
@@ -223,6 +217,11 @@ def _started(run: Run) -> tuple[object, ...]:
 
 def _json(value: object) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()
+
+
+def _event_row(event: Event, at: datetime) -> tuple[object, ...]:
+    run, job = getattr(event, "run", None), getattr(event, "job", None)
+    return (text_of(at), type(event).__name__, run, job, _json(event))
 
 
 def _run_row(run: Run) -> tuple[object, ...]:

@@ -156,6 +156,15 @@ class RunBody:
         self.ports.forget({order.source.name, order.destination.name})
 
 
+def timed_out(seconds: float) -> Failure:
+    """The reason of a run that was stopped because its time was over."""
+    return Failure(
+        "timeout",
+        f"the run took longer than {seconds:g} s",
+        hint="raise timeout_seconds, or see in its log what it waited for",
+    )
+
+
 def _judged(steps: tuple[StepResult, ...]) -> Outcome:
     """A run is ok only when every step is, and when every row that was read is accounted for."""
     for step in steps:
