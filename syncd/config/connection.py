@@ -1,6 +1,7 @@
 """The rules of connections: a type that exists, and the options that its connector knows."""
 
 import re
+from pathlib import Path
 from typing import Final, cast
 
 from syncd.config.checkers import Checkers
@@ -41,12 +42,12 @@ class Connectors:
         """The options of a checked connection, secrets wrapped.
 
         Secret is what came from outside the file, what the connector's schema marks ``writeOnly``, and a URL with a
-        password in it.
+        password in it. An option of ``"format": "path"`` is made relative to the file that it stands in.
         """
         found = self._find(kind)
         schema = {} if isinstance(found, SyncdError) else found[1]["properties"]
         return {
-            key: _wrapped(value, bool(schema.get(key, {}).get("writeOnly")))
+            key: _wrapped(value, schema.get(key, {}), Path(values.values_at[key].file).parent)
             for key, value in values.items()
             if key not in SHARED_OPTIONS
         }
@@ -78,9 +79,10 @@ class Connectors:
         report.at_value((*path, "type"), message, "" if absent else found.hint)
 
 
-def _wrapped(value: object, secret: bool) -> OptionValue:
+def _wrapped(value: object, schema: Schema, folder: Path) -> OptionValue:
+    secret = bool(schema.get("writeOnly"))
     if isinstance(value, str):
-        text = str(value)
+        text = str(folder.absolute() / value) if schema.get("format") == "path" else str(value)
         if secret or isinstance(value, Resolved) or _HOLDS_PASSWORD.search(text):
             return Secret(text)
         return text

@@ -26,6 +26,7 @@ _ANNOTATIONS: Final = frozenset(
         "$schema",
         "$id",
         "$defs",
+        "format",
     )
 )
 
