@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, Final
@@ -16,6 +17,7 @@ from syncd.control.views import View
 from syncd.daemon.calls import Calls
 from syncd.daemon.calls import Surroundings as CallSurroundings
 from syncd.daemon.endpoint import Endpoint
+from syncd.daemon.logging import Logging
 from syncd.daemon.notify import Notifier
 from syncd.errors import SyncdError
 from syncd.model.definitions import Configuration
@@ -99,9 +101,11 @@ class Daemon:
         )
         clockwork = Clockwork(Scheduler(self._clock, random), Schedules(database), random)
         self.service = Service(configuration, around, clockwork)
+        self._logging = Logging(configuration, folder, self._clock, sys.stderr.buffer)
         self.bus.subscribe(
             lambda event: around.backlog.write(lambda: journal.record(event, self._clock.now()))
         )
+        self.bus.subscribe(self._logging.write)
 
     async def _serve(self, owner: Owner, folder: Path) -> None:
         interrupted = self.service.open()
@@ -171,7 +175,9 @@ class Daemon:
             self._notifier.reloading()
             try:
                 new = await asyncio.to_thread(self._load)
+                self._logging.learn(new)
                 changes = self.service.apply(new)
+                self._logging.change(new)
             except SyncdError as error:
                 problems = tuple(str(one) for one in getattr(error, "problems", ())) or (error.message,)
                 self.bus.publish(ConfigRejected(self.service.generation, problems))
@@ -188,7 +194,7 @@ class Daemon:
                 listen=self.bus.subscribe,
                 reload=self.reload,
                 about=lambda: self._about(folder),
-                log_lines=self._log_lines,
+                log_lines=self._logging.lines,
             ),
         )
 
@@ -208,10 +214,6 @@ class Daemon:
             "workers": list(self.pool.pids),
             "trouble": self.service.backlog.trouble,
         }
-
-    async def _log_lines(self, run: str, more: Callable[[], bool]) -> AsyncIterator[str]:
-        for record in self.service.journal.events(run):
-            yield str(record.facts)
 
     def _status(self) -> str:
         return f"{len(self.service.configuration.jobs)} jobs, generation {self.service.generation}"

@@ -154,7 +154,12 @@ class Dispatcher:
         if job.timeout_seconds is not None:
             seconds = job.timeout_seconds
             self._deadlines[run_id] = around.later(seconds, lambda: self._time_out(run_id, seconds))
-        around.executor.launch(order, around.publish, lambda outcome: self._end(run_id, outcome))
+        generation = started.generation
+        around.executor.launch(
+            order,
+            lambda event: around.publish(replace(event, generation=generation)),
+            lambda outcome: self._end(run_id, outcome),
+        )
 
     def _order(self, run: Run) -> tuple[Replication, Order]:
         configuration = self._configuration

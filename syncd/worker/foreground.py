@@ -14,11 +14,14 @@ from typing import Final
 from syncd.model.definitions import Configuration
 from syncd.model.event import Event, RunEnded, RunEvent, RunStarted
 from syncd.model.run import Failure, Run, Status, Trigger
+from syncd.observe.runlog import RunLogs
+from syncd.observe.scrub import Scrubber
 from syncd.state.database import Database
 from syncd.state.journal import Journal, new_run_id
 from syncd.state.owner import Owner
 from syncd.worker.body import CANCELLED, RunBody, Stop, SystemClock, timed_out
 from syncd.worker.kept import KeptPorts
+from syncd.worker.mask import secrets_of
 from syncd.worker.retry import retry_delay_seconds
 from syncd.worker.wire import Order, Outcome, place
 
@@ -26,6 +29,7 @@ COOPERATION_SECONDS: Final = 0.1
 GIVE_UP_SECONDS: Final = 0.8
 GLANCE_SECONDS: Final = 0.05
 LEAVE_SECONDS: Final = 1.0
+LOGS: Final = "runs"
 
 Hear = Callable[[Event], None]
 
@@ -37,9 +41,10 @@ class Foreground:
     Ctrl-C while a driver blocks.
     """
 
-    def __init__(self, configuration: Configuration, journal: Journal) -> None:
+    def __init__(self, configuration: Configuration, journal: Journal, logs: RunLogs) -> None:
         self._configuration = configuration
         self._journal = journal
+        self._logs = logs
         self._clock = SystemClock()
         self._chance = random.SystemRandom().random
         self._ports = KeptPorts(time.monotonic)
@@ -66,7 +71,8 @@ class Foreground:
             stack.callback(database.close)
             journal = Journal(database)
             journal.interrupt_unfinished(clock.now())
-            foreground = cls(configuration, journal)
+            logs = RunLogs(folder / LOGS, configuration.logs, Scrubber(secrets_of(configuration)), clock)
+            foreground = cls(configuration, journal, logs)
             with foreground._signals():
                 yield foreground
             foreground._leave()
@@ -103,6 +109,7 @@ class Foreground:
 
         def tell(event: Event) -> None:
             facts.append(event)
+            self._logs.write(event)
             hear(event)
 
         self._journal.create_run(run)
@@ -131,7 +138,7 @@ class Foreground:
                 message = self._told.get(timeout=GLANCE_SECONDS)
                 if isinstance(message, Outcome):
                     return _final(message, reason)
-                hear(message)
+                hear(replace(message, generation=run.generation))
             now = time.monotonic()
             if asked is None and (self._interrupted.is_set() or (limit is not None and now > began + limit)):
                 if not self._interrupted.is_set() and limit is not None:

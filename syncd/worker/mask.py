@@ -3,9 +3,20 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from syncd.model.definitions import Configuration
 from syncd.model.run import Failure, StepResult
-from syncd.model.secret import MASK
+from syncd.model.secret import MASK, Secret
 from syncd.worker.wire import Outcome, Place
+
+
+def secrets_of(configuration: Configuration) -> set[str]:
+    """Every secret of every connection, in plain text."""
+    return {
+        value.reveal()
+        for connection in configuration.connections.values()
+        for value in connection.options.values()
+        if isinstance(value, Secret)
+    }
 
 
 class SecretMask:
