@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,14 @@ LOCK_SECONDS: Final = 30.0
 """How long to wait for another program's lock in all; the driver itself waits only a moment, so a stop is seen."""
 DRIVER_WAIT_SECONDS: Final = 0.1
 
-Parameters = Sequence[Any]
+STEPS_BETWEEN_LOOKS: Final = 50_000
+"""After how many steps of SQLite's machine a running statement looks whether it shall stop."""
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+_READERS: Counter[tuple[int, int]] = Counter()
+"""Files, by device and number, that this process has open read transactions on."""
 
 
 def quote(name: str) -> str:
@@ -38,7 +46,12 @@ class Session:
     def __init__(self, path: str, *, write: bool) -> None:
         self.path = path
         self.cancelled = False
+        self._reading = False
         self._connection = _open(path, write=write)
+        file = Path(path).expanduser().stat()
+        self.file = (file.st_dev, file.st_ino)
+        # An interruption between two statements is lost; the flag is not.
+        self._connection.set_progress_handler(lambda: self.cancelled, STEPS_BETWEEN_LOOKS)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Run one statement; a lock that another program holds raises TransientError at once."""
@@ -53,9 +66,49 @@ class Session:
                 return self.execute(sql, parameters)
             except TransientError:
                 check()
+                if self.cancelled:
+                    raise RunCancelledError("the run was stopped") from None
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(DRIVER_WAIT_SECONDS / 2)
+
+    @contextmanager
+    def snapshot(self, check: Check = lambda: None) -> Iterator[None]:
+        """A read transaction around a block."""
+        self.begin_reading(check)
+        try:
+            yield
+        finally:
+            self.rollback()
+
+    def begin_reading(self, check: Check) -> None:
+        """Begin a read transaction, waiting for a writer that is just committing."""
+        self.patient("BEGIN", check)
+        # BEGIN alone reads nothing; the snapshot is taken by the first read.
+        try:
+            self.patient("SELECT 1 FROM sqlite_master LIMIT 1", check).fetchone()
+        except BaseException:
+            self.rollback()
+            raise
+        _READERS[self.file] += 1
+        self._reading = True
+
+    def begin_writing(self, check: Check) -> None:
+        """Take the write lock.
+
+        Raises:
+            FatalError: this process reads the same file, which has no write-ahead log: neither could ever go on.
+        """
+        if _READERS[self.file] > 0 and str(self._journal_mode()).lower() != "wal":
+            raise FatalError(
+                f"{self.path} is source and destination at once, and its readers keep writers out",
+                hint="switch its write-ahead log on: PRAGMA journal_mode=WAL",
+                code="same_file",
+            )
+        self.patient("BEGIN IMMEDIATE", check)
+
+    def _journal_mode(self) -> Any:
+        return self.patient("PRAGMA journal_mode", lambda: None).fetchone()[0]
 
     def insert(self, sql: str, rows: Sequence[Parameters]) -> None:
         """Run one statement for each row of a batch."""
@@ -69,13 +122,10 @@ class Session:
 
     def rollback(self) -> None:
         """End the transaction without a trace; does nothing when there is none."""
+        self._end_reading()
         if self._connection.in_transaction:
             with self.errors():
                 self._connection.execute("ROLLBACK")
-
-    def create_aggregate(self, name: str, arguments: int, factory: Any) -> None:
-        """Give SQL a function of ours."""
-        self._connection.create_aggregate(name, arguments, factory)
 
     def interrupt(self) -> None:
         """Make the running statement end; from any thread."""
@@ -84,7 +134,13 @@ class Session:
 
     def close(self) -> None:
         """Close; open work is undone."""
+        self._end_reading()
         self._connection.close()
+
+    def _end_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            _READERS[self.file] -= 1
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -162,6 +218,7 @@ def translate(error: BaseException, path: str) -> SyncdError:
     if "unique constraint failed" in low or "primary key must be unique" in low:
         return FatalError(
             f"a row with the same key exists already ({text.rpartition(': ')[2]})",
+            hint="a unique rule of the destination forbids it",
             code="key_exists",
             where=path,
         )
@@ -170,6 +227,12 @@ def translate(error: BaseException, path: str) -> SyncdError:
             f"a row breaks a rule of the destination: {text}",
             where=path,
             hint="mend the row, or the constraint",
+        )
+    if "datatype mismatch" in low or "cannot store" in low:
+        return RowRejectedError(
+            f"a value does not fit its column: {text}",
+            where=path,
+            hint="mend the value, or give the column a type that takes it",
         )
     if "could not decode" in low:
         column = text.partition("column '")[2].partition("'")[0]
