@@ -188,12 +188,16 @@ class PostgresqlWriting:
         except FatalError as error:
             if error.code != "key_exists":
                 raise
-            raise FatalError(
-                f"the query for {self._target.table.name} gives the same key more than once",
-                hint="a row of the destination can take only one of them: add a condition or GROUP BY",
-                where=error.where,
-                code="duplicate_key",
-            ) from error
+            raise self._repeated(error) from error
+
+    def _repeated(self, error: SyncdError) -> FatalError:
+        name = str(self._target.table.name)
+        return FatalError(
+            f"the query for {name} gives the same key more than once",
+            hint="a row of the destination can take only one of them: add a condition or GROUP BY",
+            where=error.where or name,
+            code="duplicate_key",
+        )
 
     def _merge(self, arrived: int) -> Counters:
         run = self._session.execute
@@ -213,10 +217,13 @@ class PostgresqlWriting:
             # The row's image is compared, so 1.0 is not 1.00, and types without equality are no trouble.
             action = f"UPDATE SET {sets} WHERE ROW({old})::record *<> ROW({fresh})::record"
         self._check()
-        changed = run(
-            f"INSERT INTO {table} AS t ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM pg_temp.{STAGE}"
-            f" ON CONFLICT ({', '.join(keys)}) DO {action}"
-        ).rowcount
+        try:
+            changed = run(
+                f"INSERT INTO {table} AS t ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM pg_temp.{STAGE}"
+                f" ON CONFLICT ({', '.join(keys)}) DO {action}"
+            ).rowcount
+        except FatalError as error:
+            raise self._repeated(error) if error.code == "duplicate_key" else error from error
         run(f"DROP TABLE pg_temp.{STAGE}")
         inserted = int(new or 0)
         updated = changed - inserted

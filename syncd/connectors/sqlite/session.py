@@ -22,6 +22,7 @@ from syncd.ports import Check
 LOCK_SECONDS: Final = 30.0
 """How long to wait for another program's lock in all; the driver itself waits only a moment, so a stop is seen."""
 DRIVER_WAIT_SECONDS: Final = 0.1
+OPEN_SECONDS: Final = 5.0
 
 STEPS_BETWEEN_LOOKS: Final = 50_000
 """After how many steps of SQLite's machine a running statement looks whether it shall stop."""
@@ -171,6 +172,7 @@ def _open(path: str, *, write: bool) -> sqlite3.Connection:
             file.parent.mkdir(parents=True, exist_ok=True)
         mode = "rwc" if write else "rw"
         connection = _connect(file, mode)
+        _await_reader(connection)
         if not write:
             try:
                 connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
@@ -195,6 +197,18 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
         timeout=DRIVER_WAIT_SECONDS,
         check_same_thread=False,
     )
+
+
+def _await_reader(connection: sqlite3.Connection) -> None:
+    """Wait for a writer that keeps readers out while it commits."""
+    deadline = time.monotonic() + OPEN_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                return
 
 
 def _prepare_for_writing(connection: sqlite3.Connection, *, new: bool) -> None:
