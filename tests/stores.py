@@ -3,11 +3,12 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 
@@ -18,6 +19,9 @@ from syncd.model.event import RunEvent
 from syncd.model.run import Counters, Status, StepResult
 from syncd.registry import connector
 from tests.servers import PostgresServer
+
+_SPARE: "WeakKeyDictionary[PostgresServer, list[str]]" = WeakKeyDictionary()
+"""Empty databases of each server that wait for another test."""
 
 PAIRS = ("sqlite>sqlite", "sqlite>postgresql", "postgresql>sqlite", "postgresql>postgresql")
 
@@ -84,7 +88,8 @@ class PostgresStore:
 
     def __init__(self, server: PostgresServer) -> None:
         self.server = server
-        self.name = server.create_database()
+        spare = _SPARE.setdefault(server, [])
+        self.name = spare.pop() if spare else server.create_database()
         self.url = server.url(self.name)
         self.connection = psycopg.connect(self.url, autocommit=True)
 
@@ -112,10 +117,29 @@ class PostgresStore:
         return psycopg.connect(self.url)
 
     def close(self) -> None:
-        """Remove the database."""
-        with suppress(psycopg.Error):
+        """Empty the database for the next test; making one takes longer."""
+        try:
+            self._empty()
+        except psycopg.Error:
+            self.server.drop_database(self.name)
+        else:
+            _SPARE[self.server].append(self.name)
+        finally:
             self.connection.close()
-        self.server.drop_database(self.name)
+
+    def _empty(self) -> None:
+        if self.connection.closed or self.connection.broken:
+            self.connection = psycopg.connect(self.url, autocommit=True)
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        schemas = self.rows(
+            "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+        )
+        for (schema,) in schemas:
+            self.execute(f"DROP SCHEMA {schema} CASCADE")
+        self.execute("CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO public")
 
 
 Store = SqliteStore | PostgresStore

@@ -56,6 +56,7 @@ class Session:
 
     def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Run one statement; a lock that another program holds raises TransientError at once."""
+        self._refuse_after_cancel()
         with self.errors():
             return self._connection.execute(sql, parameters)
 
@@ -67,8 +68,6 @@ class Session:
                 return self.execute(sql, parameters)
             except TransientError:
                 check()
-                if self.cancelled:
-                    raise RunCancelledError("the run was stopped") from None
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(DRIVER_WAIT_SECONDS / 2)
@@ -111,8 +110,13 @@ class Session:
     def _journal_mode(self) -> Any:
         return self.patient("PRAGMA journal_mode", lambda: None).fetchone()[0]
 
+    def _refuse_after_cancel(self) -> None:
+        if self.cancelled:
+            raise RunCancelledError("the run was stopped")
+
     def insert(self, sql: str, rows: Sequence[Parameters]) -> None:
         """Run one statement for each row of a batch."""
+        self._refuse_after_cancel()
         with self.errors():
             self._connection.executemany(sql, rows)
 
