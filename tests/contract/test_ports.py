@@ -50,12 +50,16 @@ def subject(request: pytest.FixtureRequest, make_store: Callable[[str], Any]) ->
         for row in ROWS:
             source.execute(f"INSERT INTO t VALUES ({marks})", row)
 
+    def replace_source() -> None:
+        source.execute("ALTER TABLE t RENAME TO old")
+        fill()
+
     fill()
     return Subject(
         lambda rows=2_000_000: connector(request.param).open_source(source.options(window_rows=rows)),
         lambda: connector(request.param).open_destination(destination.options()),
         lambda: destination.rows("SELECT * FROM t ORDER BY id"),
-        lambda: (source.execute("ALTER TABLE t RENAME TO old"), fill()) and None,
+        replace_source,
     )
 
 

@@ -9,9 +9,7 @@ from syncd.engine.compile import compile_job
 from syncd.engine.execute import execute
 from syncd.errors import RunCancelledError
 from syncd.model.event import StateReset, StepStarted, WindowCommitted
-from syncd.model.table import TableName
 from syncd.registry import connector
-from tests.pairs import kind, lite_pair, make_store, pair, pg_pair  # noqa: F401 - fixtures
 from tests.stores import Pair, PostgresStore, SqliteStore, Store, WallClock
 
 OLD = "2026-01-0{} 10:00:00.12345{}"

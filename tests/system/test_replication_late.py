@@ -8,7 +8,6 @@ import pytest
 
 from syncd.connectors.postgresql import source as source_module
 from syncd.registry import connector
-from tests.pairs import kind, make_store, pg_pair  # noqa: F401 - fixtures
 from tests.servers import GUARDED_PASSWORD, GUARDED_USER, PostgresServer
 from tests.stores import Pair, PostgresStore
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.pairs import make_store  # noqa: F401 - fixture
 from tests.stores import Pair
 
 NOW = datetime.now(UTC)

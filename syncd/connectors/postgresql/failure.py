@@ -76,6 +76,7 @@ def connecting(error: psycopg.Error, parameters: Mapping[str, str]) -> SyncdErro
     for words, meaning in (
         ("connection refused", "connection refused"),
         ("could not translate host name", "no such host name"),
+        ("failed to resolve host", "no such host name"),
         ("timeout", "no answer in time"),
         ("no such file", "no server listens on that socket"),
         ("starting up", "the server is starting up"),

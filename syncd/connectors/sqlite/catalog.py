@@ -106,9 +106,11 @@ def refuse_twins(names: Sequence[str]) -> None:
     """
     seen: set[str] = set()
     for name in names:
-        if name.lower() in seen:
+        # SQLite itself calls the second v of a query v:1.
+        plain = name.rpartition(":")[0] if name.rpartition(":")[2].isdigit() else name
+        if name.lower() in seen or (plain != name and plain.lower() in seen):
             raise FatalError(
-                f"the query gives two columns the name '{name}'", hint="rename one: SELECT a AS b"
+                f"the query gives two columns the name '{plain}'", hint="rename one: SELECT a AS b"
             )
         seen.add(name.lower())
 

@@ -273,4 +273,4 @@ def translate(error: BaseException, path: str) -> SyncdError:
         )
     if "interrupted" in low:
         return RunCancelledError("the run was stopped")
-    return FatalError(f"SQLite says: {text}", where=path)
+    return FatalError(f"{path}: {text}", where=path, hint="check the query and the table")
