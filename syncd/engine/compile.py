@@ -20,16 +20,18 @@ def compile_job(job: Replication, source_dialect: str, queries: Sequence[str] = 
         NotFoundError: `queries` names a statement that is not in the job.
     """
     steps: list[Transfer] = []
-    targets: dict[TableName, str] = {}
+    targets: set[TableName] = set()
     for text in job.queries:
         query = parse_query(text)
-        if query.destination in targets:
+        # Stores find tables whatever the case of their names.
+        folded = TableName(query.destination.name.lower(), query.destination.schema.lower())
+        if folded in targets:
             raise QueryError(
                 f"two queries fill the table {query.destination}",
                 hint="give one of them another name: REPLICATE [other] SELECT ...",
                 where=f"job '{job.name}'",
             )
-        targets[query.destination] = text
+        targets.add(folded)
         steps.append(_transfer(job, text, query, source_dialect))
     chosen = _choose(steps, queries, job.name) if queries else steps
     # Queries run in the order in which they are written, so each is a stage of its own.

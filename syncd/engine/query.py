@@ -16,6 +16,13 @@ from syncd.model.table import TableName
 OPTIONS: Final = {"incrementalcheckcolumns": "check_columns"}
 """Names in WITH that this version understands, in lower case."""
 
+KEYWORDS: Final = frozenset(
+    "REPLICATE INTO FROM SELECT WITH INCREMENTALCHECKCOLUMNS RECURSIVE DISTINCT ALL TOP AS WHERE AND OR NOT NULL IS IN"
+    " LIKE BETWEEN EXISTS CASE WHEN THEN ELSE END CAST JOIN LEFT RIGHT INNER OUTER FULL CROSS ON USING GROUP BY ORDER"
+    " ASC DESC HAVING LIMIT OFFSET UNION EXCEPT INTERSECT TRUE FALSE".split()
+)
+"""Words whose case means nothing, unless they are quoted."""
+
 SELECT_WORDS: Final = ("SELECT", "WITH")
 FOREIGN: Final = ("INSERT", "UPDATE", "DELETE", "DROP", "ALTER", "TRUNCATE", "CREATE", "MERGE", "SELECT")
 
@@ -36,9 +43,16 @@ class Query:
 
 
 def digest_of(text: str) -> str:
-    """A short hash of what a statement means: blanks, comments, keyword case and quote style do not count."""
+    """A short hash of what a statement means: blanks, comments, keyword case and quote style do not count.
+
+    The case of names counts, since it does in some stores. Two spellings of one meaning may get two hashes, which
+    costs a reading; two meanings never get one.
+    """
+    tokens = tokens_of(text)
+    while tokens and (tokens[-1].kind, tokens[-1].text) == ("mark", ";"):
+        tokens.pop()
     parts = [
-        f"{_family(token)}{token.keyword or token.text}" for token in tokens_of(text.strip().rstrip(";"))
+        f"{_family(token)}{token.keyword if token.keyword in KEYWORDS else token.text}" for token in tokens
     ]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
 
@@ -163,13 +177,12 @@ class _Parser:
         return token.text
 
     def is_options(self) -> bool:
-        # WITH opens options when NAME = follows, or a common table expression when NAME AS ( does.
+        # WITH opens options when NAME = follows, or a common table expression when NAME AS or NAME ( does.
         if self.token.keyword != "WITH":
             return False
         rest = self.tokens[self.at + 1 : self.at + 3]
-        return not (len(rest) == 2 and rest[1].keyword == "AS") and not (
-            rest and rest[0].keyword == "RECURSIVE"
-        )
+        named = len(rest) == 2 and (rest[1].keyword == "AS" or rest[1].text == "(")
+        return not named and not (rest and rest[0].keyword == "RECURSIVE")
 
     def options(self) -> tuple[str, ...]:
         self.at += 1

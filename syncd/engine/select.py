@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Final
 
-from syncd.engine.words import tokens_of
+from syncd.engine.words import Token, tokens_of
 from syncd.errors import QueryError
 from syncd.model.plan import Relation
 from syncd.model.table import TableName
@@ -68,10 +68,15 @@ def quote_brackets(text: str) -> str:
             pieces.append(text[last : token.start])
             pieces.append('"' + token.text.replace('"', '""') + '"')
             last = token.end
-        before_end = token.end
+        # A blank may stand between ARRAY and its bracket.
+        before_end = text.find("[", token.end) if _opens_array(text, token) else token.end
         before_kind = token.text if token.kind == "mark" else token.kind
     pieces.append(text[last:])
     return "".join(pieces)
+
+
+def _opens_array(text: str, token: Token) -> bool:
+    return token.keyword == "ARRAY" and text[token.end :].lstrip().startswith("[")
 
 
 def _parse(text: str, dialect: str, offset: int) -> Any:

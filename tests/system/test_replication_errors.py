@@ -277,21 +277,22 @@ def test_file_that_may_only_be_read(make_store: Callable[[str], Any], tmp_path: 
             file.seek(18)
             file.write(b"\x03")
     source = connector("sqlite").open_source(pair.source.options())
+
     with pytest.raises(SyncdError) as caught:
-        destination = connector("sqlite").open_destination({"path": str(path)})
-        try:
-            outcome = pair.run_on(source, destination, check=None)
-            raise outcome_error(outcome)
-        finally:
-            destination.close()
+        write_to(path, pair, source)
     source.close()
 
     check(caught.value, "failed", "ro.db", "permissions")
 
 
-def outcome_error(outcome: Outcome) -> SyncdError:
-    failure = outcome.failure
-    return FatalError(failure.message, hint=failure.hint, where=failure.where, code=failure.code)
+def write_to(path: Path, pair: Pair, source: Any) -> None:
+    """Open the file and run; raises what the one or the other says."""
+    destination = connector("sqlite").open_destination({"path": str(path)})
+    try:
+        failure = pair.run_on(source, destination, check=None).failure
+    finally:
+        destination.close()
+    raise FatalError(failure.message, hint=failure.hint, where=failure.where, code=failure.code)
 
 
 def test_disk_that_is_full(make_store: Callable[[str], Any]) -> None:

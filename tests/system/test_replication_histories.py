@@ -21,7 +21,7 @@ from syncd.errors import SyncdError
 from syncd.registry import connector
 from tests.stores import PAIRS, Pair, PostgresStore, Store, WallClock
 
-EXAMPLES = {"dev": 12, "ci": 60}
+EXAMPLES = {"dev": 15, "ci": 100}
 PROFILE = "ci" if settings.default.max_examples > 50 else "dev"  # type: ignore[attr-defined]
 
 
