@@ -17,9 +17,57 @@ OPTIONS: Final = {"incrementalcheckcolumns": "check_columns"}
 """Names in WITH that this version understands, in lower case."""
 
 KEYWORDS: Final = frozenset(
-    "REPLICATE INTO FROM SELECT WITH INCREMENTALCHECKCOLUMNS RECURSIVE DISTINCT ALL TOP AS WHERE AND OR NOT NULL IS IN"
-    " LIKE BETWEEN EXISTS CASE WHEN THEN ELSE END CAST JOIN LEFT RIGHT INNER OUTER FULL CROSS ON USING GROUP BY ORDER"
-    " ASC DESC HAVING LIMIT OFFSET UNION EXCEPT INTERSECT TRUE FALSE".split()
+    [
+        "REPLICATE",
+        "INTO",
+        "FROM",
+        "SELECT",
+        "WITH",
+        "INCREMENTALCHECKCOLUMNS",
+        "RECURSIVE",
+        "DISTINCT",
+        "ALL",
+        "TOP",
+        "AS",
+        "WHERE",
+        "AND",
+        "OR",
+        "NOT",
+        "NULL",
+        "IS",
+        "IN",
+        "LIKE",
+        "BETWEEN",
+        "EXISTS",
+        "CASE",
+        "WHEN",
+        "THEN",
+        "ELSE",
+        "END",
+        "CAST",
+        "JOIN",
+        "LEFT",
+        "RIGHT",
+        "INNER",
+        "OUTER",
+        "FULL",
+        "CROSS",
+        "ON",
+        "USING",
+        "GROUP",
+        "BY",
+        "ORDER",
+        "ASC",
+        "DESC",
+        "HAVING",
+        "LIMIT",
+        "OFFSET",
+        "UNION",
+        "EXCEPT",
+        "INTERSECT",
+        "TRUE",
+        "FALSE",
+    ]
 )
 """Words whose case means nothing, unless they are quoted."""
 
