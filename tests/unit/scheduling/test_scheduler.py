@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 
 import pytest
 import schedule
@@ -98,6 +99,20 @@ def test_jitter_longer_than_the_interval_loses_nothing(clock):
 
     assert minutes(found) == [float(number) for number in range(1, len(found) + 1)]
     assert len(found) > 40
+
+
+def test_short_delay_after_a_long_one_does_not_make_a_firing_missed(clock):
+    delays = cycle([0.9, 0.0])
+    one = Scheduler(clock, lambda: next(delays))
+    one.apply(jobs(job(every_seconds=60, jitter_seconds=1000, catch_up=CatchUp.NONE)), {})
+    found = []
+    for _ in range(10):
+        clock.advance((one.next_due() - clock.now()).total_seconds())
+        found += one.due()
+
+    assert minutes(found) == [float(number) for number in range(1, len(found) + 1)]
+    assert {firing.trigger for firing in found} == {Trigger.SCHEDULE}
+    assert len(found) >= 10
 
 
 def test_start_end_and_occurrences_bound_the_firings(clock):
@@ -197,6 +212,15 @@ def test_reload_keeps_the_place_of_an_unchanged_schedule(clock):
     assert caught == []
     assert one.next_due() == due
     assert one.state("a").fired == 0
+
+
+def test_reload_leaves_what_is_due_to_the_next_tick(clock):
+    plan = job(every_seconds=60, catch_up=CatchUp.ALL)
+    one = scheduler(clock, plan)
+    clock.advance(61)
+
+    assert one.apply(jobs(plan), {}) == []
+    assert one.due() == [Firing("a", MIDNIGHT + MINUTE, Trigger.SCHEDULE)]
 
 
 def test_reload_keeps_the_rhythm_when_only_the_limits_change(clock):
