@@ -7,7 +7,7 @@ from itertools import cycle
 
 import pytest
 import schedule
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.errors import NotFoundError, ScheduleError
@@ -364,11 +364,13 @@ PLANS = st.one_of(
 SPRING = datetime(2026, 3, 28, 12, 0, 30, tzinfo=UTC)
 
 
-@given(
-    PLANS,
-    st.lists(st.tuples(st.integers(1, 5000), st.sampled_from(["tick", "restart", "reload"])), max_size=40),
+HISTORIES = st.lists(
+    st.tuples(st.integers(1, 5000), st.sampled_from(["tick", "restart", "reload"])), max_size=40
 )
-def test_restart_and_reload_at_any_moment_lose_and_double_nothing(plan, steps):
+
+
+def play(plan, steps):
+    """Live through a history: the moments that fired, those that should have, and the count that is stored."""
     clock = StillClock(SPRING)
     definitions = jobs(job(catch_up=CatchUp.ALL, **plan))
     one = Scheduler(clock, lambda: 0.0)
@@ -391,11 +393,27 @@ def test_restart_and_reload_at_any_moment_lose_and_double_nothing(plan, steps):
         if moment > clock.now():
             break
         expected.append(moment)
-    whole = [firing.due for firing in found]
-    assert len(set(whole)) == len(whole)
-    assert set(whole) <= set(expected)
-    assert len(expected) > 100 or whole == expected
-    assert one.state("a").fired == len(whole)
+    return [firing.due for firing in found], expected, one.state("a").fired
+
+
+@given(PLANS, HISTORIES)
+def test_restart_and_reload_at_any_moment_lose_and_double_nothing(plan, steps):
+    found, expected, fired = play(plan, steps)
+
+    assert len(set(found)) == len(found) == fired
+    assert set(found) <= set(expected)
+    assert len(expected) > 100 or found == expected
+
+
+@pytest.mark.soak
+@settings(max_examples=20_000)
+@given(PLANS, HISTORIES)
+def test_twenty_thousand_histories_lose_and_double_nothing(plan, steps):
+    found, expected, fired = play(plan, steps)
+
+    assert len(set(found)) == len(found) == fired
+    assert set(found) <= set(expected)
+    assert len(expected) > 100 or found == expected
 
 
 @given(
