@@ -70,11 +70,11 @@ def _block_finding(problem: str, at: tuple[int, int], begin: tuple[int, int], li
         return (*begin, "a ':' is missing after this key", "write key: value, with a blank after ':'")
     if "sequence entries" in problem:
         return (*at, "a list cannot begin here", "put '- ' on a line of its own, or write [a, b]")
-    if "document start" in problem:
+    if "document start" in problem and not lines[at[0]][: at[1]].strip():
         return (*at, "this line is indented less than the first key", _INDENT_HINT)
     if "'-' indicator" in problem or "node content" in problem or "mapping keys" in problem:
         return _misplaced(at, problem, lines)
-    if "expected key" in problem or "block end" in problem:
+    if any(word in problem for word in ("expected key", "block end", "document start")):
         return _unexpected_text(at, lines)
     return (*at, f"this is not YAML: {problem or 'the text cannot be read'}", "")
 
