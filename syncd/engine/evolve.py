@@ -27,6 +27,8 @@ def loss(source: Type, target: Type) -> str:
 
 def _loss_across(source: Type, target: Type) -> str:
     pair = (source.kind, target.kind)
+    if target.padded:
+        return "its exact text: the column fills it up with blanks"
     if target.kind is Kind.TEXT and source.kind in AS_TEXT:
         return f"text longer than {target.length} characters is refused" if target.length else ""
     if pair == (Kind.INTEGER, Kind.DECIMAL):
@@ -52,18 +54,33 @@ def _loss_within(source: Type, target: Type) -> str:
     match source.kind:
         case Kind.INTEGER | Kind.FLOAT:
             if target.bits and source.bits > target.bits:
-                return f"values of more than {target.bits} bits"
+                wide = f"values of more than {target.bits} bits"
+                return wide if source.kind is Kind.INTEGER else "digits"
         case Kind.DECIMAL:
-            if target.precision:
-                if not source.precision or source.scale > target.scale:
-                    return f"digits after the {target.scale}th decimal"
-                if source.precision - source.scale > target.precision - target.scale:
-                    return f"numbers of more than {target.precision - target.scale} whole digits"
+            return _loss_of_digits(source, target)
         case Kind.TEXT | Kind.BYTES:
+            if target.padded and not (source.padded and source.length == target.length):
+                return "its exact text: the column fills it up with blanks"
             if target.length and (not source.length or source.length > target.length):
                 return f"text longer than {target.length} characters"
+        case Kind.TIME | Kind.TIMESTAMP | Kind.TIMESTAMPTZ | Kind.INTERVAL:
+            if source.precision > target.precision:
+                return f"fractions of a second after the {target.precision}th digit"
+        case Kind.JSON | Kind.ARRAY:
+            if source.product == target.product and source.native != target.native:
+                return f"its form: {source.native} is not {target.native}"
         case _:
             return ""
+    return ""
+
+
+def _loss_of_digits(source: Type, target: Type) -> str:
+    if not target.precision:
+        return ""
+    if not source.precision or source.scale > target.scale:
+        return f"digits after the {target.scale}th decimal"
+    if source.precision - source.scale > target.precision - target.scale:
+        return f"numbers of more than {target.precision - target.scale} whole digits"
     return ""
 
 

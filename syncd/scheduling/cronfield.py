@@ -56,11 +56,9 @@ def check_field(field: Field, text: str, offset: int) -> str:
     if upper == "?":
         return "*"
     try:
-        for term in upper.split(","):
-            _check_term(field, term)
+        return ",".join(_check_term(field, term) for term in upper.split(","))
     except _RefusedError as error:
         raise ScheduleError(str(error), offset=offset, hint=error.hint) from None
-    return upper
 
 
 @lru_cache(maxsize=4096)
@@ -80,20 +78,23 @@ def values(name: str, text: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def _check_term(field: Field, term: str) -> None:
+def _check_term(field: Field, term: str) -> str:
     if not term:
         raise _RefusedError(f"{field.name} has an empty entry", "a list looks like 1,15,30")
     if _is_special(field, term):
-        return
+        return term
     body, slash, step = term.partition("/")
     if slash:
         _check_step(field, term, step)
     if body == "*":
-        return
+        return term
     left, dash, right = body.partition("-")
     low = _number(field, left)
-    if dash and _number(field, right) < low:
+    high = _number(field, right) if dash else low
+    if high < low:
         raise _backwards(field, left, right)
+    # cronsim takes a range of one value with a step, 4-4/2, for 4/2, which goes on to the end.
+    return str(low) if dash and low == high else term
 
 
 def _is_special(field: Field, term: str) -> bool:

@@ -126,12 +126,12 @@ class RunQueue:
 
     def _admit(self, ticket: _Ticket) -> Decision:
         self._waiting[ticket.run] = ticket
-        if ticket.run in self._start():
+        if self._start(ticket.run):
             return Decision(Verdict.START)
         return Decision(Verdict.QUEUED, self.reason(ticket.run))
 
-    def _start(self) -> list[str]:
-        """Move every waiting run that fits to the running ones, oldest first."""
+    def _start(self, only: str = "") -> list[str]:
+        """Move every waiting run that fits, or only that one, to the running ones, oldest first."""
         usage = self._usage()
         started: list[str] = []
         blocked: list[_Ticket] = []
@@ -144,6 +144,9 @@ class RunQueue:
                 blocked.append(ticket)
                 if ticket.overtaken >= PATIENCE:
                     usage.update(ticket.connections)
+                continue
+            if only not in ("", ticket.run):
+                usage.update(ticket.connections)
                 continue
             for one in blocked:
                 one.overtaken += any(name in ticket.connections for name in one.connections)

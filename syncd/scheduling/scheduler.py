@@ -14,7 +14,7 @@ from syncd.model.definitions import CatchUp, Replication, Schedule
 from syncd.model.run import Trigger
 from syncd.ports import Clock
 from syncd.scheduling.cron import parse_cron
-from syncd.scheduling.times import missed, next_firing
+from syncd.scheduling.times import MAX_MISSED, missed, next_firing
 
 GRACE: Final = timedelta(seconds=60)
 """A firing that is given this late is late; later than this it was missed, and `catch_up` decides."""
@@ -228,7 +228,8 @@ class Scheduler:
 
     def _missed(self, job: TimedJob, now: datetime, grace: timedelta) -> list[Firing]:
         """Deal with everything between the job's place and now: what fires by its policy, the rest lapses."""
-        found = missed(job.plan, job.state.anchor, job.after, now)
+        # One more than may be made up for, so that it is known whether some are given up.
+        found = missed(job.plan, job.state.anchor, job.after, now, MAX_MISSED + 1)
         chosen = [] if job.name in self._paused else _chosen(job.plan.catch_up, found, now, grace)
         chosen = chosen[: job.remaining]
         lapsed = [moment for moment in found if moment not in chosen]
@@ -279,7 +280,7 @@ def timeline(plan: Schedule) -> str:
 def _chosen(policy: CatchUp, found: list[datetime], now: datetime, grace: timedelta) -> list[datetime]:
     match policy:
         case CatchUp.ALL:
-            return found
+            return found[-MAX_MISSED:]
         case CatchUp.LATEST:
             return found[-1:]
         case CatchUp.NONE:

@@ -16,11 +16,14 @@ from syncd.model.table import Column, Kind, Table, Type
 DAY: Final = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 MINUTE: Final = "[0-9][0-9]:[0-9][0-9]"
 
+MICROSECONDS: Final = 6
 _COUNTS: Final = (
     "sum(typeof({c})='integer'), sum(typeof({c})='real'), sum(typeof({c})='text'), sum(typeof({c})='blob')"
 )
-_NAIVE: Final = f"sum({{c}} GLOB '{DAY}' OR ({{c}} GLOB '{DAY}[ T]{MINUTE}*' AND NOT {{z}}))"
-_ZONED: Final = f"sum({{c}} GLOB '{DAY}[ T]{MINUTE}*' AND {{z}})"
+_FINE: Final = f"{{c}} NOT GLOB '*.{'[0-9]' * 7}*'"
+"""Strict stores keep microseconds: a time with more digits stays text."""
+_NAIVE: Final = f"sum({{c}} GLOB '{DAY}' OR ({{c}} GLOB '{DAY}[ T]{MINUTE}*' AND NOT {{z}} AND {_FINE}))"
+_ZONED: Final = f"sum({{c}} GLOB '{DAY}[ T]{MINUTE}*' AND {{z}} AND {_FINE})"
 _DAYS: Final = f"sum({{c}} GLOB '{DAY}')"
 _HAS_ZONE: Final = (
     "({c} GLOB '*[Zz]' OR substr({c}, 12) GLOB '*[+-][0-9][0-9]' OR substr({c}, 12) GLOB '*[+-][0-9][0-9]:[0-9][0-9]'"
@@ -129,4 +132,5 @@ def _is_decimal(declared: Type) -> bool:
 
 
 def _type(kind: Kind, declared: Type, bits: int = 0) -> Type:
-    return Type(kind, declared.native, PRODUCT, bits=bits)
+    digits = MICROSECONDS if kind in {Kind.TIMESTAMP, Kind.TIMESTAMPTZ} else 0
+    return Type(kind, declared.native, PRODUCT, bits=bits, precision=digits)

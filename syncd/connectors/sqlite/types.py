@@ -47,6 +47,9 @@ MADE: Final = {
 }
 """How a canonical type is declared in a table that we create."""
 
+TEXT_DIGITS: Final = 99
+"""Digits of a second in a time that is kept as text: as many as it has."""
+
 _PARTS: Final = re.compile(r"^\s*([^()]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)\s*)?$")
 
 
@@ -60,6 +63,8 @@ def read_type(declared: str) -> Type:
         kind = _by_affinity(name)
     if kind is Kind.DECIMAL:
         return Type(kind, declared, PRODUCT, precision=numbers[0], scale=numbers[1])
+    if kind in {Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL}:
+        return Type(kind, declared, PRODUCT, precision=TEXT_DIGITS)
     bits = 64 if kind in {Kind.INTEGER, Kind.FLOAT} else 0
     return Type(kind, declared, PRODUCT, bits=bits)
 
