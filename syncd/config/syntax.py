@@ -36,9 +36,9 @@ def syntax_problem(error: yaml.YAMLError, text: str, file: str, brackets: Sequen
 
     `brackets` are the flow collections that were open, so that a missing bracket is shown where it was opened.
     """
-    lines = text.split("\n")
+    lines = [*text.split("\n"), ""]  # the parser counts the end of the text as a line of its own
     line, column, message, hint = _finding(error, lines, brackets)
-    if line >= len(lines) or (line == len(lines) - 1 and not lines[line] and line):
+    if line and not any(content.strip() for content in lines[line:]):
         line = max(index for index, content in enumerate(lines) if content.strip() or index == 0)
         column = len(lines[line].rstrip())
     return Problem(file, line + 1, column + 1, "", message, hint)
