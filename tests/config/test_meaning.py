@@ -138,6 +138,22 @@ def test_state_has_a_place_without_being_told(
     assert load_configuration(tmp_path, checkers(), environ).state.path == path
 
 
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("~/st", "/home/u/st"),
+        ("/var/st/", "/var/st"),
+        ("st", "FOLDER/st"),
+        ("../st", "PARENT/st"),
+        ("${env:HOME}", "/home/u"),
+    ],
+)
+def test_state_path_is_relative_to_its_file_or_the_home(written: str, path: str, tmp_path: Path) -> None:
+    expected = path.replace("FOLDER", str(tmp_path)).replace("PARENT", str(tmp_path.parent))
+
+    assert load(f"state: {{path: '{written}'}}", tmp_path, HOME="/home/u").state.path == expected
+
+
 def test_digest_counts_meaning_and_secrets_only(tmp_path: Path) -> None:
     job = "jobs: {j: {source: c, destination: c, queries: REPLICATE a, schedule: {every: 60s}}}\n"
     connection = "connections: {c: {type: sqlite, path: '${env:A}'}}\n"

@@ -149,14 +149,13 @@ def test_path_option_is_relative_to_its_file() -> None:
 
 
 def test_reference_behind_an_alias_is_replaced_once() -> None:
-    text = "x-a: &a {description: '$${env:A} ${env:A}'}\njobs: {i: *a, j: *a}\n"
+    text = "x-a: &a {description: '$${env:A}', after: '$${env:A} ${env:A}'}\njobs: {i: *a, j: *a}\n"
     root = parse_document(text, "f").root
     assert root is not None
 
     Resolver(Report(root), {"A": "${env:A}"}).resolve()
 
-    jobs: Any = root["jobs"]
-    assert jobs["i"]["description"] == jobs["j"]["description"] == "${env:A} ${env:A}"
+    assert root["jobs"] == {name: {"description": "${env:A}", "after": "${env:A} ${env:A}"} for name in "ij"}
 
 
 def test_references_in_x_keys_are_left_alone() -> None:
