@@ -37,7 +37,7 @@ from syncd.worker.body import SystemClock
 
 MAX_SLEEP_SECONDS: Final = 30.0
 """However far the next firing is: somebody may set the clock."""
-GRACE_SECONDS: Final = 3.0
+GRACE_SECONDS: Final = 2.0
 """How long running runs may go on after a stop was asked for, before they are cancelled."""
 CANCEL_SECONDS: Final = 3.0
 GLANCE_SECONDS: Final = 0.05
