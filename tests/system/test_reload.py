@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from tests.system.site import Site, eventually, locked
 
@@ -46,7 +47,7 @@ def test_a_bad_file_is_refused_with_its_place_and_the_old_stays(site: Site):
     result = site.syncd("reload")
 
     assert result.returncode == 78
-    assert "syncd.yaml:6:" in result.stderr
+    assert "syncd.yaml:7:" in result.stderr
     assert "did you mean 'queries'?" in result.stderr
     assert daemon.call("start", job="one", wait=True)["status"] == "ok"
     assert daemon.call("status")["daemon"]["generation"] == 1
@@ -110,10 +111,10 @@ def test_a_changed_connection_is_used_by_the_next_run(site: Site):
 def test_reloads_keep_the_process_its_size_and_its_descriptors(site: Site):
     site.jobs(ONE)
     daemon = site.daemon()
-    daemon.call("reload")
+    eventually(lambda: len(daemon.workers()) == 2)
 
     def descriptors() -> int:
-        return len(os.listdir(f"/proc/{daemon.pid}/fd"))
+        return len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
 
     before = descriptors()
     for number in range(30):

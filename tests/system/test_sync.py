@@ -111,26 +111,3 @@ def test_a_failed_run_is_exit_1_with_the_reason(site: Site):
     assert result.returncode == 1
     assert "one: failed" in result.stdout
     assert "try: did you mean" in result.stdout or "one" in result.stdout
-
-
-def test_a_passing_failure_is_tried_again_in_the_foreground(site: Site):
-    site.jobs("""
-  one:
-    {source: src, destination: dst, queries: ["REPLICATE [one]"],
-     retry: {attempts: 2, delay_seconds: 0.1}}
-""")
-    site.table("one", 3)
-    site.table("other", 3, "dst.db")
-    with locked(site.folder / "dst.db"):
-        process = site.begin("sync", "one")
-        eventually(lambda: (site.state / "runs").exists(), 5)
-        failed = lambda: (
-            '"run ended"' in "".join(f.read_text() for f in (site.state / "runs").rglob("*.jsonl"))
-        )  # noqa: E731
-        eventually(failed, 40)
-
-    assert process.wait(20) == 0
-    assert site.history('SELECT "trigger", attempt, status FROM runs ORDER BY created') == [
-        ("manual", 1, "failed"),
-        ("retry", 2, "ok"),
-    ]
