@@ -39,7 +39,7 @@ def sync(
     Exits with 0 when all went well, 1 when a run failed, 130 when one was cancelled.
     """
     configuration = load(config)
-    _refuse_unknown(configuration, jobs)
+    refuse_unknown(configuration, jobs)
     progress = Progress(shown=not as_json)
     done: list[View] = []
     with _runner(configuration, queries, full, progress) as run:
@@ -64,7 +64,12 @@ def exit_code(runs: list[View]) -> int:
     return 0 if all(run["status"] == "ok" and balanced(run) for run in runs) else 1
 
 
-def _refuse_unknown(configuration: Configuration, jobs: tuple[str, ...]) -> None:
+def refuse_unknown(configuration: Configuration, jobs: tuple[str, ...]) -> None:
+    """Refuse names that no job has, with the nearest one.
+
+    Raises:
+        NotFoundError: there is no such job.
+    """
     for job in jobs:
         if job not in configuration.jobs:
             near = difflib.get_close_matches(job, list(configuration.jobs), 1)

@@ -64,10 +64,9 @@ class _Loading:
         """Read, join, check and build."""
         report, state_path = self._read_all(place)
         connectors = Connectors(self.checkers)
-        if not report.problems or report.root:
-            check_shell(report)
-            connectors.check(report)
-            check_jobs(report, self.checkers, connectors, self.complete)
+        check_shell(report)
+        connectors.check(report)
+        check_jobs(report, self.checkers, connectors, self.complete and _named_are_read(report.root))
         self.problems += report.problems
         if self.problems:
             raise ConfigError(ordered(self.problems, self.files, self.secrets))
@@ -94,7 +93,7 @@ class _Loading:
             self.files.append(str(path))
             document = _document(path)
             if document.empty and path == main:
-                hint = "syncd init writes a starter file elsewhere; '{}' is a file that declares nothing"
+                hint = "write {} if it is meant to declare nothing"
                 document = Document(None, (Problem(str(path), 1, 1, "", "the file is empty", hint),))
             self.problems += document.problems
             if document.root is None:
@@ -133,6 +132,11 @@ class _Loading:
             folder = Path(state.values_at["path"].file).absolute().parent
             return os.path.normpath(folder / str(path))
         return default_state_path(self.environ, os.geteuid() == 0)
+
+
+def _named_are_read(root: Table) -> bool:
+    """Connections and jobs are mappings, so that a name which is not there is nowhere."""
+    return all(isinstance(root.get(name, root), Table) for name in NAMED)
 
 
 def _document(path: Path) -> Document:

@@ -36,9 +36,9 @@ def syntax_problem(error: yaml.YAMLError, text: str, file: str, brackets: Sequen
 
     `brackets` are the flow collections that were open, so that a missing bracket is shown where it was opened.
     """
-    lines = text.split("\n")
+    lines = [*text.split("\n"), ""]  # the parser counts the end of the text as a line of its own
     line, column, message, hint = _finding(error, lines, brackets)
-    if line >= len(lines) or (line == len(lines) - 1 and not lines[line] and line):
+    if line and not any(content.strip() for content in lines[line:]):
         line = max(index for index, content in enumerate(lines) if content.strip() or index == 0)
         column = len(lines[line].rstrip())
     return Problem(file, line + 1, column + 1, "", message, hint)
@@ -70,11 +70,11 @@ def _block_finding(problem: str, at: tuple[int, int], begin: tuple[int, int], li
         return (*begin, "a ':' is missing after this key", "write key: value, with a blank after ':'")
     if "sequence entries" in problem:
         return (*at, "a list cannot begin here", "put '- ' on a line of its own, or write [a, b]")
-    if "document start" in problem:
+    if "document start" in problem and not lines[at[0]][: at[1]].strip():
         return (*at, "this line is indented less than the first key", _INDENT_HINT)
     if "'-' indicator" in problem or "node content" in problem or "mapping keys" in problem:
         return _misplaced(at, problem, lines)
-    if "expected key" in problem or "block end" in problem:
+    if any(word in problem for word in ("expected key", "block end", "document start")):
         return _unexpected_text(at, lines)
     return (*at, f"this is not YAML: {problem or 'the text cannot be read'}", "")
 
