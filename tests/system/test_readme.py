@@ -29,7 +29,9 @@ def shell_script(commands: list[tuple[str, int]]) -> str:
         lines.append(f"echo '$' {quoted(command)}")
         lines.append(command)
         if not command.rstrip().endswith("&"):
-            lines.append(f'code=$?; if [ "$code" != {code} ]; then echo "exit $code, not {code}"; exit 99; fi')
+            lines.append(
+                f'code=$?; if [ "$code" != {code} ]; then echo "exit $code, not {code}"; exit 99; fi'
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -42,7 +44,20 @@ def test_the_tour_has_all_its_commands() -> None:
     commands = [command for command, _ in tour_commands()]
 
     assert len(commands) >= 25
-    for word in ("demo", "check", "plan", "sync", "copy", "run", "status", "reload", "next", "why", "logs", "init"):
+    for word in (
+        "demo",
+        "check",
+        "plan",
+        "sync",
+        "copy",
+        "run",
+        "status",
+        "reload",
+        "next",
+        "why",
+        "logs",
+        "init",
+    ):
         assert any(command.startswith(f"syncd {word}") for command in commands), word
 
 

@@ -213,7 +213,16 @@ def test_very_deep_text_is_refused_at_once() -> None:
 @pytest.mark.parametrize("parser", ["CSafeLoader", "SafeLoader"])
 def test_both_parsers_tell_the_same(parser: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("syncd.config.reader._PARSER", getattr(yaml, parser))
-    texts = ["a: 'x", "a: [1, 2", "a: b: c", "a:\n\tb: 1", "a: *x/", "a\nb: 1", "a: 1\na: 2", "a: 1\n---\nb: 1"]
+    texts = [
+        "a: 'x",
+        "a: [1, 2",
+        "a: b: c",
+        "a:\n\tb: 1",
+        "a: *x/",
+        "a\nb: 1",
+        "a: 1\na: 2",
+        "a: 1\n---\nb: 1",
+    ]
 
     found = [str(parse_document(text, "f").problems[0]).split(": ", 1)[0] for text in texts]
 
