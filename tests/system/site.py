@@ -140,7 +140,7 @@ class Site:
             note = living_owner(self.state)
             return note is not None and note.pid == daemon.pid and bool(note.socket)
 
-        eventually(ready)
+        expect_soon(ready)
         return daemon
 
     def log(self) -> str:
@@ -159,7 +159,7 @@ class Site:
                 daemon.kill()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+def expect_soon(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until it holds.
 
     Raises:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.system.site import Daemon, Site, eventually, locked
+from tests.system.site import Daemon, Site, expect_soon, locked
 
 LIMIT_SECONDS = 1.0
 # Joins that give no row for minutes: the source is busy inside one statement.
@@ -44,7 +44,7 @@ def test_while_rows_are_moving_and_the_next_run_completes_them(site: Site):
     site.table("big", 1_500_000)
     daemon = site.daemon()
     daemon.call("start", job="big")
-    eventually(lambda: (site.folder / "dst.db").exists())
+    expect_soon(lambda: (site.folder / "dst.db").exists())
 
     seconds = cancelled_within_limit(daemon, "big")
 
@@ -64,7 +64,7 @@ def test_while_the_destination_is_locked_by_somebody_else(site: Site):
     daemon = site.daemon()
     with locked(site.folder / "dst.db"):
         daemon.call("start", job="big")
-        eventually(lambda: daemon.running("big"))
+        expect_soon(lambda: daemon.running("big"))
         time.sleep(0.3)
 
         seconds = cancelled_within_limit(daemon, "big")
@@ -139,7 +139,7 @@ def test_ctrl_c_ends_a_foreground_run_cleanly(site: Site, number: signal.Signals
 """)
     site.table("big", 3000)
     process = site.begin("sync", "endless")
-    eventually(lambda: (site.folder / "dst.db").exists())
+    expect_soon(lambda: (site.folder / "dst.db").exists())
     time.sleep(0.5)
 
     began = time.monotonic()

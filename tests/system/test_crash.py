@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from tests.system.site import Site, alive, eventually
+from tests.system.site import Site, alive, expect_soon
 
 BIG = """
   big: {source: src, destination: dst, queries: ["REPLICATE [big]"], check_column: updated}
@@ -17,12 +17,12 @@ def test_a_killed_daemon_takes_its_workers_along_and_its_run_goes_on(site: Site)
     daemon = site.daemon()
     begun = daemon.call("start", job="big")
     workers = daemon.workers()
-    eventually(lambda: (site.folder / "dst.db").exists())
+    expect_soon(lambda: (site.folder / "dst.db").exists())
 
     daemon.kill()
-    eventually(lambda: not any(alive(pid) for pid in workers), 2)
+    expect_soon(lambda: not any(alive(pid) for pid in workers), 2)
     again = site.daemon()
-    eventually(lambda: again.call("runs", job="big", limit=1)[0]["status"] == "ok")
+    expect_soon(lambda: again.call("runs", job="big", limit=1)[0]["status"] == "ok")
 
     runs = again.call("runs", job="big")
     assert [(run["trigger"], run["status"]) for run in runs] == [("resume", "ok"), ("manual", "interrupted")]
@@ -41,11 +41,11 @@ def test_a_killed_worker_is_a_failed_run_that_is_tried_again(site: Site):
     site.table("big", 600_000)
     daemon = site.daemon()
     daemon.call("start", job="big")
-    eventually(lambda: (site.folder / "dst.db").exists())
+    expect_soon(lambda: (site.folder / "dst.db").exists())
 
     for pid in daemon.workers():
         os.kill(pid, signal.SIGKILL)
-    eventually(lambda: daemon.call("runs", job="big", limit=1)[0]["status"] == "ok")
+    expect_soon(lambda: daemon.call("runs", job="big", limit=1)[0]["status"] == "ok")
 
     runs = daemon.call("runs", job="big")
     assert [(run["trigger"], run["attempt"], run["status"]) for run in runs] == [
@@ -60,7 +60,7 @@ def test_the_next_owner_waits_for_a_worker_that_outlives_its_parent(site: Site):
     site.jobs(BIG)
     site.table("big", 10)
     daemon = site.daemon()
-    eventually(lambda: len(daemon.workers()) == 2)
+    expect_soon(lambda: len(daemon.workers()) == 2)
     stopped = daemon.workers()[0]
     os.kill(stopped, signal.SIGSTOP)
     daemon.kill()
@@ -70,7 +70,7 @@ def test_the_next_owner_waits_for_a_worker_that_outlives_its_parent(site: Site):
     assert "daemon started" not in site.log().replace("daemon started", "", 1)
     os.kill(stopped, signal.SIGCONT)
 
-    eventually(lambda: site.log().count('"daemon started"') == 2)
+    expect_soon(lambda: site.log().count('"daemon started"') == 2)
     waiting.send_signal(signal.SIGTERM)
     assert waiting.wait(10) == 0
 
@@ -79,12 +79,12 @@ def test_a_killed_foreground_run_is_interrupted_and_the_daemon_resumes_it(site: 
     site.jobs(BIG)
     site.table("big", 600_000)
     process = site.begin("sync", "big")
-    eventually(lambda: (site.folder / "dst.db").exists())
+    expect_soon(lambda: (site.folder / "dst.db").exists())
     process.kill()
     process.wait()
 
     daemon = site.daemon()
-    eventually(lambda: daemon.call("runs", job="big", limit=1)[0]["status"] == "ok")
+    expect_soon(lambda: daemon.call("runs", job="big", limit=1)[0]["status"] == "ok")
 
     runs = daemon.call("runs", job="big")
     assert [run["status"] for run in runs] == ["ok", "interrupted"]
@@ -116,10 +116,10 @@ def test_the_schedule_counters_survive(site: Site):
 """)
     site.table("big", 10)
     daemon = site.daemon()
-    eventually(lambda: len(daemon.call("runs", job="big")) >= 1)
+    expect_soon(lambda: len(daemon.call("runs", job="big")) >= 1)
     daemon.kill()
     again = site.daemon()
-    eventually(lambda: len(again.call("runs", job="big")) >= 2)
+    expect_soon(lambda: len(again.call("runs", job="big")) >= 2)
 
     time.sleep(1.5)
 

@@ -4,7 +4,7 @@ import json
 import signal
 import time
 
-from tests.system.site import Site, alive, eventually, locked
+from tests.system.site import Site, alive, expect_soon, locked
 
 SMALL = """
   small: {source: src, destination: dst, queries: ["REPLICATE [small]"]}
@@ -73,8 +73,8 @@ def test_a_run_that_the_stop_cancelled_goes_on_with_the_next_daemon(site: Site):
 
     again = site.daemon()
 
-    eventually(lambda: len(site.rows("big")) == 11)
-    eventually(lambda: again.call("runs", job="slow")[0]["status"] == "ok")
+    expect_soon(lambda: len(site.rows("big")) == 11)
+    expect_soon(lambda: again.call("runs", job="slow")[0]["status"] == "ok")
     assert again.call("runs", job="slow")[0]["trigger"] == "resume"
 
 
@@ -145,7 +145,7 @@ def test_a_schedule_fires_by_itself_and_starts_what_comes_after_it(site: Site):
     site.table("small", 3)
     daemon = site.daemon()
 
-    eventually(lambda: bool(daemon.call("runs", job="later")))
+    expect_soon(lambda: bool(daemon.call("runs", job="later")))
 
     assert daemon.call("runs", job="later")[0]["trigger"] == "dependency"
     ran = daemon.call("runs", job="small")[-1]
@@ -173,7 +173,7 @@ def test_ctrl_c_on_the_whole_terminal_group_is_an_orderly_stop(site: Site):
     site.jobs(SMALL)
     site.table("small", 1)
     daemon = site.daemon()
-    eventually(lambda: len(daemon.workers()) == 2)
+    expect_soon(lambda: len(daemon.workers()) == 2)
     workers = daemon.workers()
 
     for pid in (*workers, daemon.pid):

@@ -175,9 +175,9 @@ def test_a_client_that_goes_away_does_not_stop_the_run(site: Site):
         link.sendall(b'{"call": "start", "arguments": {"job": "one", "wait": true}}\n')
         link.recv(10)
 
-    from tests.system.site import eventually
+    from tests.system.site import expect_soon
 
-    eventually(lambda: daemon.call("runs", job="one")[0]["status"] == "ok")
+    expect_soon(lambda: daemon.call("runs", job="one")[0]["status"] == "ok")
 
 
 def test_the_socket_is_for_its_owner_only(site: Site):

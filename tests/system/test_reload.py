@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.system.site import Site, eventually, locked
+from tests.system.site import Site, expect_soon, locked
 
 ONE = """
   one: {source: src, destination: dst, queries: ["REPLICATE [one]"]}
@@ -74,7 +74,7 @@ def test_sighup_does_the_same(site: Site):
 
     os.kill(daemon.pid, signal.SIGHUP)
 
-    eventually(lambda: daemon.call("status")["daemon"]["generation"] == 2)
+    expect_soon(lambda: daemon.call("status")["daemon"]["generation"] == 2)
 
 
 def test_a_running_run_keeps_its_generation_and_goes_on_when_its_job_is_removed(site: Site):
@@ -84,12 +84,12 @@ def test_a_running_run_keeps_its_generation_and_goes_on_when_its_job_is_removed(
     daemon = site.daemon()
     with locked(site.folder / "dst.db"):
         run = daemon.call("start", job="one")
-        eventually(lambda: daemon.running("one"))
+        expect_soon(lambda: daemon.running("one"))
         time.sleep(0.2)
         site.jobs(TWO)
         daemon.call("reload")
 
-    eventually(lambda: daemon.call("runs", limit=1)[0]["status"] == "ok")
+    expect_soon(lambda: daemon.call("runs", limit=1)[0]["status"] == "ok")
     found = daemon.call("runs", limit=1)[0]
     assert (found["id"], found["generation"]) == (run["id"], 1)
 
@@ -111,7 +111,7 @@ def test_a_changed_connection_is_used_by_the_next_run(site: Site):
 def test_reloads_keep_the_process_its_size_and_its_descriptors(site: Site):
     site.jobs(ONE)
     daemon = site.daemon()
-    eventually(lambda: len(daemon.workers()) == 2)
+    expect_soon(lambda: len(daemon.workers()) == 2)
 
     def descriptors() -> int:
         return len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))

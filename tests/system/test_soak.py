@@ -10,7 +10,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from tests.system.site import Site, eventually
+from tests.system.site import Site, expect_soon
 
 ROWS = 20_000
 LONGEST_LIFE_SECONDS = 1.2
@@ -67,7 +67,7 @@ def attack(site: Site, kills: int, seed: int, arrived: Callable[[str], Rows]) ->
         daemon.kill()
     writer.stop()
     daemon = site.daemon()
-    eventually(lambda: not daemon.call("status", job="busy")["jobs"][0]["run"], 60)
+    expect_soon(lambda: not daemon.call("status", job="busy")["jobs"][0]["run"], 60)
     last = daemon.call("start", job="busy", wait=True)
     daemon.stop()
 
@@ -80,13 +80,13 @@ def attack(site: Site, kills: int, seed: int, arrived: Callable[[str], Rows]) ->
     assert arrived("named") == [row for row in expected if row[0] % 3 == 0]
 
 
-def in_sqlite(site: Site, kills: int, seed: int) -> None:
+def check_kills(site: Site, kills: int, seed: int) -> None:
     site.jobs(JOB.format(destination="dst"))
     site.table("busy", ROWS)
     attack(site, kills, seed, site.rows)
 
 
-def in_postgresql(site: Site, url: str, kills: int, seed: int) -> None:
+def check_kills_with_postgresql(site: Site, url: str, kills: int, seed: int) -> None:
     site.jobs(JOB.format(destination="pg"), connections=f"  pg: {{type: postgresql, url: '{url}'}}\n")
     site.table("busy", ROWS)
 
@@ -98,21 +98,21 @@ def in_postgresql(site: Site, url: str, kills: int, seed: int) -> None:
 
 
 def test_a_few_random_kills(site: Site):
-    in_sqlite(site, kills=8, seed=1)
+    check_kills(site, kills=8, seed=1)
 
 
 def test_a_few_random_kills_with_postgresql(site: Site, database: str):
-    in_postgresql(site, database, kills=5, seed=2)
+    check_kills_with_postgresql(site, database, kills=5, seed=2)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [11, 12])
 def test_a_hundred_random_kills(site: Site, seed: int):
-    in_sqlite(site, kills=100, seed=seed)
+    check_kills(site, kills=100, seed=seed)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_fifty_random_kills_with_postgresql(site: Site, database: str):
-    in_postgresql(site, database, kills=50, seed=13)
+    check_kills_with_postgresql(site, database, kills=50, seed=13)

@@ -3,7 +3,7 @@
 import json
 import time
 
-from tests.system.site import Site, eventually, locked
+from tests.system.site import Site, expect_soon, locked
 
 ONE = """
   one: {source: src, destination: dst, queries: ["REPLICATE [one]"], check_column: updated}
@@ -58,10 +58,10 @@ def test_ctrl_c_cancels_the_daemons_run(site: Site):
     daemon = site.daemon()
     with locked(site.folder / "dst.db"):
         process = site.begin("sync", "one")
-        eventually(lambda: daemon.running("one"))
+        expect_soon(lambda: daemon.running("one"))
         process.send_signal(2)
         assert process.wait(5) == 130
-        eventually(lambda: daemon.call("runs", job="one")[0]["status"] == "cancelled")
+        expect_soon(lambda: daemon.call("runs", job="one")[0]["status"] == "cancelled")
 
 
 def test_a_second_one_is_told_who_owns_the_state(site: Site):
