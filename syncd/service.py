@@ -254,7 +254,9 @@ class Service:
             return
         if run.status is Status.OK:
             for name in self._dependents.succeeded(run.job):
-                self._submit(self._new(name, Trigger.DEPENDENCY))
+                # A run of it that goes on may have looked before the new rows were there: this one waits for its end.
+                run_after = self._new(name, Trigger.DEPENDENCY)
+                self.runs.submit(run_after, self.configuration.jobs[name], Overlap.QUEUE)
         self._plan_retry(run)
 
     def _plan_retry(self, run: Run) -> None:

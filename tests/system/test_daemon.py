@@ -100,7 +100,7 @@ def test_the_control_commands_answer_people_and_programs(site: Site):
     started = site.syncd("start", "small", "--wait")
     status = site.syncd("status")
     listed = site.syncd("runs", "--json")
-    log = site.syncd("logs", "small")
+    log = site.syncd("logs", "small", "--json")
     coming = site.syncd("next", "small", "-n", "2", "--json")
     paused = site.syncd("pause", "small")
     why = site.syncd("why", "small")
@@ -161,7 +161,7 @@ def test_followed_logs_end_with_the_run(site: Site):
     with locked(site.folder / "dst.db"):
         run_sql(site, "INSERT INTO small VALUES (11, 'x', 11)")
         daemon.call("start", job="small")
-        follower = site.begin("logs", "-f", "small")
+        follower = site.begin("logs", "-f", "small", "--json")
         time.sleep(0.5)
         assert follower.poll() is None
 
