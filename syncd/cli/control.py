@@ -1,5 +1,6 @@
 """The commands that talk to a running daemon."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,12 +165,22 @@ def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
 @click.argument("name")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
 @address_options
-def logs(config: Path | None, state: Path | None, name: str, follow: bool) -> None:
+@json_option
+def logs(config: Path | None, state: Path | None, as_json: bool, name: str, follow: bool) -> None:
     """Show the log of a run, or of a job's newest run."""
     from syncd.control.client import call
 
     arguments = {"name": name, "follow": follow}
-    call(state_folder(config, state), "logs", arguments, each=click.echo, wait_seconds=None)
+    each = click.echo if as_json else _show_record
+    call(state_folder(config, state), "logs", arguments, each=each, wait_seconds=None)
+
+
+def _show_record(text: str) -> None:
+    import json
+
+    from syncd.observe.render import console_line
+
+    click.echo(console_line(json.loads(text), colour=sys.stdout.isatty()), nl=False)
 
 
 @click.command(name="next")
