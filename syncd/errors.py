@@ -6,6 +6,7 @@ class                  next step                     HTTP  exit
 ConfigError            the user edits a file         400   78
 NotFoundError          check the name                404   3
 BusyError              wait, or look who is running  409   4
+RestartNeededError     the daemon is started anew    409   5
 TransientError         the engine tries again        503   75
 FatalError             the step fails                500   1
 RowRejectedError       the row is recorded           -     1
@@ -107,6 +108,14 @@ class BusyError(SyncdError):
 
     code = "busy"
     exit_code = 4
+    http_status = 409
+
+
+class RestartNeededError(SyncdError):
+    """A setting that a running daemon cannot change was changed; nothing was applied."""
+
+    code = "needs_restart"
+    exit_code = 5
     http_status = 409
 
 

@@ -7,6 +7,7 @@ The engine receives these as arguments and knows no driver. Every method may rai
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from syncd.model.batch import Batch, Format
@@ -37,13 +38,14 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """A question to a source: this relation, following this check column, from this cursor on.
+    """A question to a source: this relation, following a check column, from this cursor on.
 
+    The first of `check_columns` that exists is followed; when some are given and none exists, it is an error.
     `cursor` is text that the same source made earlier, or None to read from the beginning.
     """
 
     relation: Relation
-    check_column: str | None = None
+    check_columns: tuple[str, ...] = ()
     lookback_seconds: float = 0.0
     cursor: str | None = None
 
@@ -69,6 +71,10 @@ class Reading(Protocol):
     """The columns as they are read, and the source's key."""
     mode: str
     """first load, resume, incremental or full: how the source understood the cursor."""
+    check_column: str | None
+    """The check column that is followed, as the source spells it."""
+    reset: str
+    """Why the given cursor was not used (the source table was replaced, ...), else empty."""
     mark_from: str | None
     rows_estimated: int | None
     warnings: tuple[str, ...]
@@ -118,8 +124,12 @@ class Source(Protocol):
         """For each: has nothing changed since its cursor was made? Cheap: one question for all of them."""
         ...
 
-    def open(self, extract: Extract, check: Check) -> Reading:
-        """Take a snapshot and say which windows are to be read."""
+    def open(self, extract: Extract, formats: tuple[Format, ...], check: Check) -> Reading:
+        """Take a snapshot and say which windows are to be read.
+
+        `formats` are those that the destination takes: a source with dynamic types looks at the values when they
+        have to leave for a store with strict ones.
+        """
         ...
 
     def explain(self, extract: Extract) -> Mapping[str, object]:
@@ -148,12 +158,13 @@ class StepKey:
 class Standing:
     """What a destination knows about a step before a run.
 
-    `revision` is 0 when no cursor was ever stored. `reset` says why the stored cursor must not be used (the table
+    `revision` is 0 when no cursor was ever stored. `mark` is the cursor's mark for people. `reset` says why the stored cursor must not be used (the table
     is missing, was emptied or replaced), else empty. `exists` and `empty` are about the table.
     """
 
     revision: int
     cursor: str | None
+    mark: str | None
     digest: str
     rows: int
     exists: bool
@@ -161,18 +172,28 @@ class Standing:
     reset: str = ""
 
 
+class Mode(StrEnum):
+    """How rows meet what a table holds already."""
+
+    INSERT = "insert"
+    MERGE = "merge"
+    REPLACE = "replace"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where one window's rows go and how.
 
     `mode`: insert (the table holds none of these rows), merge (by key) or replace (all old rows go, in the same
-    transaction). `source` describes the rows as they come. `create` is the table to create first, else None.
+    transaction). `source` describes the rows as they come, and `columns` names the table's columns that take them,
+    in that order. `table` is the destination's table, created first when `create` is true.
     """
 
     key: StepKey
     table: Table
     source: Table
-    mode: str
+    columns: tuple[str, ...]
+    mode: Mode
     format: Format
     create: bool
     revision: int
@@ -190,8 +211,10 @@ class Writing(Protocol):
         """Everything was written: merge it and say what became of the rows (`read` is what arrived here)."""
         ...
 
-    def commit(self, cursor: str) -> int:
+    def commit(self, cursor: str, mark: str | None, rows: int) -> int:
         """Make rows and cursor durable together; the new revision.
+
+        `rows` is how many rows of this step the table holds at least, kept to notice that some went away.
 
         Raises:
             BusyError: somebody else moved this cursor since the run looked; nothing was changed.

@@ -1,8 +1,13 @@
 """Runs a plan on open ports: every stage in order, every step to its end."""
 
-from syncd.model.plan import Plan
-from syncd.model.run import StepResult
-from syncd.ports import Check, Clock, Destination, Emit, Source
+from dataclasses import replace
+
+from syncd.engine.transfer import Surroundings, extract_of, key_of, transfer
+from syncd.errors import RunCancelledError, SyncdError, TransientError
+from syncd.model.event import StepEnded
+from syncd.model.plan import Plan, Transfer
+from syncd.model.run import Failure, Status, StepResult
+from syncd.ports import Check, Clock, Destination, Emit, Source, Standing
 
 
 def execute(
@@ -23,5 +28,73 @@ def execute(
 
     Raises:
         RunCancelledError: `check` raised it, or a port after its `cancel`.
+        SyncdError: neither end could be asked where the steps stand.
     """
-    raise AssertionError((plan, source, destination, run, full, emit, check, clock))
+    around = Surroundings(run, plan.job, source, destination, full, emit, check, clock)
+    began = clock.monotonic()
+    standings = destination.survey([key_of(step, plan.job) for step in plan.steps])
+    quiet = _quiet_steps(plan.steps, standings, around)
+    asked = clock.monotonic() - began
+    results: list[StepResult] = []
+    for step, standing in zip(plan.steps, standings, strict=True):
+        check()
+        if step.name in quiet:
+            result = _nothing_to_do(step, standing, asked)
+        else:
+            result = _run_step(step, standing, around)
+        emit(StepEnded(run, plan.job, result))
+        results.append(result)
+        if result.status is not Status.OK:
+            break
+    return tuple(results)
+
+
+def failure_of(error: SyncdError) -> Failure:
+    """An error as it is stored and shown."""
+    return Failure(
+        code=error.code,
+        message=error.message,
+        hint=error.hint,
+        where=error.where,
+        transient=isinstance(error, TransientError),
+    )
+
+
+def _quiet_steps(
+    steps: tuple[Transfer, ...], standings: list[Standing], around: Surroundings
+) -> frozenset[str]:
+    """The steps of which both ends say that nothing has changed: one question to the source for all of them."""
+    candidates = [
+        (step, extract)
+        for step, standing in zip(steps, standings, strict=True)
+        if (extract := extract_of(step, standing, around.full)).cursor is not None and standing.exists
+    ]
+    if not candidates:
+        return frozenset()
+    unchanged = around.source.unchanged([extract for _, extract in candidates])
+    return frozenset(step.name for (step, _), same in zip(candidates, unchanged, strict=True) if same)
+
+
+def _nothing_to_do(step: Transfer, standing: Standing, seconds: float) -> StepResult:
+    return StepResult(
+        step=step.name,
+        status=Status.OK,
+        mark_from=standing.mark,
+        mark_to=standing.mark,
+        nothing_to_do=True,
+        rows_known=standing.rows,
+        seconds=seconds,
+    )
+
+
+def _run_step(step: Transfer, standing: Standing, around: Surroundings) -> StepResult:
+    began = around.clock.monotonic()
+    try:
+        result = transfer(step, standing, around)
+    except RunCancelledError:
+        raise
+    except SyncdError as error:
+        # A stop that was asked for shows itself as whatever error the driver made of it.
+        around.check()
+        result = StepResult(step=step.name, status=Status.FAILED, failure=failure_of(error))
+    return replace(result, seconds=around.clock.monotonic() - began)

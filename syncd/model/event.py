@@ -1,5 +1,7 @@
 """Facts worth telling a person or a monitor; logs, history and notifications follow from them.
 
+What a run tells leaves `generation` at 0; whoever started the run fills it in.
+
 An event is published once. Its class name is the event's stable name; the fields are facts, never formatted text.
 """
 
@@ -41,6 +43,7 @@ class StepStarted:
     """first load, resume, incremental, full or replace."""
     rows_estimated: int | None = None
     mark_from: str | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class StepProgressed:
     step: str
     rows: int
     bytes: int
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class WindowCommitted:
     window: int
     counters: Counters
     seconds: float
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class StateReset:
     job: str
     step: str
     reason: str
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ class StepEnded:
     run: str
     job: str
     result: StepResult
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,7 @@ class RunEnded:
     counters: Counters
     seconds: float | None = None
     failure: Failure | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

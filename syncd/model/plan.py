@@ -9,11 +9,15 @@ from syncd.model.table import TableName
 class Relation:
     """What one step reads: a whole table, or a SELECT written in the source's own dialect.
 
-    `table` is set when `select` is not, and also names the table that a simple SELECT reads from, when it is one.
+    `table` is set when `select` is not, and also when the SELECT reads rows of one table without joining or grouping
+    them; then `outputs` pairs the table's columns with the names under which they come out, and `star` is true
+    when all of them do. So the result inherits the table's key.
     """
 
     table: TableName | None = None
     select: str | None = None
+    outputs: tuple[tuple[str, str], ...] = ()
+    star: bool = False
 
 
 @dataclass(frozen=True, slots=True)

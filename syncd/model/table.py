@@ -30,17 +30,20 @@ class Type:
     """A canonical type, with the spelling of the store that it was read from.
 
     `bits`: width of INTEGER (16, 32, 64) and FLOAT (32, 64), 0 when unknown. `length`: longest TEXT in
-    characters, 0 for no limit. `precision` and `scale` of DECIMAL, both 0 for no limit.
-    `native` is the exact declaration in its own store, for example ``numeric(15,2)``; two stores of the same
-    product whose `native` is equal hold the same values in the same form.
+    characters, 0 for no limit; `padded` when shorter ones are filled up with blanks. `precision` and `scale` of
+    DECIMAL, both 0 for no limit; `precision` of times: digits of a second that are kept.
+    `native` is the exact declaration in its own store, for example ``numeric(15,2)``; two columns of the same
+    `product` whose `native` is equal hold the same values in the same form.
     """
 
     kind: Kind
     native: str = ""
+    product: str = ""
     bits: int = 0
     length: int = 0
     precision: int = 0
     scale: int = 0
+    padded: bool = False
 
     def __str__(self) -> str:
         return self.native or self.kind.value

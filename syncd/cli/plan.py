@@ -1,0 +1,132 @@
+"""`syncd plan` connects and shows what a run would do; it writes nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from syncd.cli.address import config_option, json_option, load
+from syncd.cli.sync import refuse_unknown
+from syncd.cli.table import columns, grouped
+from syncd.engine.preview import StepPreview
+from syncd.model.definitions import Configuration
+
+
+@click.command()
+@click.argument("jobs", nargs=-1)
+@config_option
+@json_option
+def plan(jobs: tuple[str, ...], config: Path | None, as_json: bool) -> int:
+    """Connect and show what a run would do: SQL, tables to create, types, windows, rows. Changes nothing.
+
+    Exits with 0 when every step could run, else with 1.
+    """
+    configuration = load(config)
+    refuse_unknown(configuration, jobs)
+    steps: dict[str, Sequence[StepPreview]] = {}
+    for job in jobs or tuple(configuration.jobs):
+        steps[job] = preview_job(configuration, job)
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(steps)).decode())
+    else:
+        for job, previews in steps.items():
+            click.echo("\n".join(job_lines(configuration, job, previews)))
+    return 1 if any(step.failure for previews in steps.values() for step in previews) else 0
+
+
+def preview_job(configuration: Configuration, name: str) -> Sequence[StepPreview]:
+    """Open both connections of a job, ask them, and close them.
+
+    Raises:
+        SyncdError: a connection cannot be opened.
+    """
+    from syncd.engine.compile import compile_job
+    from syncd.engine.preview import preview
+    from syncd.registry import connector
+
+    job = configuration.jobs[name]
+    source_at = configuration.connections[job.source]
+    destination_at = configuration.connections[job.destination]
+    plan = compile_job(job, connector(source_at.type).dialect)
+    source = connector(source_at.type).open_source(source_at.options)
+    try:
+        destination = connector(destination_at.type).open_destination(destination_at.options)
+        try:
+            return preview(plan, source, destination)
+        finally:
+            destination.close()
+    finally:
+        source.close()
+
+
+def job_lines(configuration: Configuration, name: str, steps: Sequence[StepPreview]) -> list[str]:
+    """A job's preview as text."""
+    job = configuration.jobs[name]
+    lines = [f"job {name}: {job.source} -> {job.destination}"]
+    for number, step in enumerate(steps, 1):
+        lines += ["", f"step {number}: {step.query}"]
+        lines += [f"  {line}" for line in _step_lines(step)]
+    return [*lines, ""]
+
+
+def _step_lines(step: StepPreview) -> list[str]:
+    lines = []
+    if step.reset:
+        lines.append(f"starts anew:  {step.reset}")
+    if step.mode:
+        lines += _reading_lines(step)
+    if step.write:
+        how = {"insert": "rows go straight into the empty table", "merge": "rows are matched by key"}
+        said = how.get(step.write, "all rows are replaced in one transaction, because there is no key")
+        form = f", format {step.format}" if step.format else ""
+        lines.append(f"write:        {step.write} into {step.target}: {said}{form}")
+    if step.columns:
+        rows = [
+            (
+                column.source,
+                column.source_type or "any",
+                column.target,
+                column.target_type or "any",
+                column.loss or "-",
+            )
+            for column in step.columns
+        ]
+        lines += [
+            "columns:",
+            *(f"  {line}" for line in columns(("source", "type", "target", "type", "loses"), rows)),
+        ]
+    for statement in step.statements:
+        lines += ["creates:", *(f"  {line}" for line in statement.splitlines())]
+    lines += [f"warning:      {text}" for text in step.warnings]
+    if step.failure:
+        lines.append(f"would fail:   {step.failure.message}")
+        if step.failure.hint:
+            lines.append(f"try:          {step.failure.hint}")
+    return lines
+
+
+def _reading_lines(step: StepPreview) -> list[str]:
+    rows = "an unknown number of" if step.rows_estimated is None else f"about {grouped(step.rows_estimated)}"
+    lines = [f"read:         {step.mode}, {rows} rows in {len(step.windows)} window(s)"]
+    if step.nothing_to_do:
+        lines = [f"read:         nothing to do: nothing changed since mark {step.mark_from or '-'}"]
+    lines.append(f"sql:          {' '.join(step.sql.split())}")
+    if len(step.windows) > 1:
+        lines += [f"window:       {text}" for text in step.windows[:5]]
+        if len(step.windows) > 5:
+            lines.append(f"              ... and {len(step.windows) - 5} more")
+    if step.check_column:
+        index = "has an index" if step.indexed else "has no index: every run scans the table"
+        mark = f", mark {step.mark_from}" if step.mark_from else ""
+        lines.append(f"check column: {step.check_column} ({index}){mark}")
+        lines.append(
+            f"              {step.null_rows} rows without a value, {step.future_rows} dated in the future"
+        )
+    else:
+        lines.append("check column: none: every run reads all rows and compares them")
+    lines.append(f"key:          {', '.join(step.key) or 'none'}")
+    if step.key:
+        lines.append("deletes:      not tracked: rows that vanish at the source stay at the destination")
+    return lines

@@ -1,0 +1,127 @@
+"""`syncd sync` runs jobs now: through the daemon when one owns the state, else in this very process."""
+
+import contextlib
+import difflib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from syncd.cli.address import config_option, json_option, load
+from syncd.cli.progress import Progress
+from syncd.cli.table import balanced, closing_table
+from syncd.errors import NotFoundError, SyncdError
+from syncd.model.definitions import Configuration
+
+CANCELLED: Final = 130
+
+View = dict[str, Any]
+Runner = Callable[[str], View]
+"""Runs a job to its end and gives the run as plain values."""
+
+
+@click.command()
+@click.argument("jobs", nargs=-1, required=True)
+@click.option(
+    "--query", "queries", multiple=True, help="Only this query of the job, as written or by its table."
+)
+@click.option("--full", is_flag=True, help="Read everything again, whatever the cursors say.")
+@config_option
+@json_option
+def sync(
+    jobs: tuple[str, ...], queries: tuple[str, ...], full: bool, config: Path | None, as_json: bool
+) -> int:
+    """Run jobs now, one after the other, and wait for the outcome.
+
+    Exits with 0 when all went well, 1 when a run failed, 130 when one was cancelled.
+    """
+    configuration = load(config)
+    refuse_unknown(configuration, jobs)
+    progress = Progress(shown=not as_json)
+    done: list[View] = []
+    with _runner(configuration, queries, full, progress) as run:
+        for job in jobs:
+            done.append(run(job))
+            progress.clear()
+            if not as_json:
+                click.echo("\n".join(closing_table(done[-1])))
+            if done[-1]["status"] == "cancelled":
+                break
+    if as_json:
+        from syncd.cli.control import print_json
+
+        print_json(done)
+    return _leave(exit_code(done))
+
+
+def exit_code(runs: list[View]) -> int:
+    """0 when every run is ok and every row accounted for, 130 when one was cancelled, else 1."""
+    if any(run["status"] == "cancelled" for run in runs):
+        return CANCELLED
+    return 0 if all(run["status"] == "ok" and balanced(run) for run in runs) else 1
+
+
+def refuse_unknown(configuration: Configuration, jobs: tuple[str, ...]) -> None:
+    """Refuse names that no job has, with the nearest one.
+
+    Raises:
+        NotFoundError: there is no such job.
+    """
+    for job in jobs:
+        if job not in configuration.jobs:
+            near = difflib.get_close_matches(job, list(configuration.jobs), 1)
+            known = ", ".join(sorted(configuration.jobs)[:10])
+            hint = f"did you mean '{near[0]}'?" if near else f"jobs: {known}"
+            raise NotFoundError(f"there is no job '{job}'", hint=hint)
+
+
+@contextlib.contextmanager
+def _runner(
+    configuration: Configuration, queries: tuple[str, ...], full: bool, progress: Progress
+) -> Iterator[Runner]:
+    from syncd.control.client import daemon_socket
+
+    state = Path(configuration.state.path)
+    if daemon_socket(state) is not None:
+        yield lambda job: _through_daemon(state, job, queries, full, progress)
+        return
+    import msgspec
+
+    from syncd.control.views import run_view
+    from syncd.worker.foreground import Foreground
+
+    with Foreground.open(configuration) as foreground:
+        hear = lambda event: progress.hear({"event": type(event).__name__, **msgspec.to_builtins(event)})  # noqa: E731
+        yield lambda job: run_view(foreground.run(job, queries, hear, full=full))
+
+
+def _through_daemon(state: Path, job: str, queries: tuple[str, ...], full: bool, progress: Progress) -> View:
+    from syncd.control.client import call
+
+    arguments = {"job": job, "queries": queries, "full": full, "wait": True}
+    begun: list[str] = []
+
+    def hear(event: View) -> None:
+        if event.get("run"):
+            begun.append(event["run"])
+        progress.hear(event)
+
+    try:
+        run: View = call(state, "start", arguments, each=hear, wait_seconds=None)
+    except KeyboardInterrupt:
+        with contextlib.suppress(SyncdError):
+            call(state, "cancel", {"name": begun[-1] if begun else job})
+        return {"job": job, "status": "cancelled", "steps": [], "seconds": None, "failure": None}
+    return run
+
+
+def _leave(code: int) -> int:
+    """A thread that hangs in a driver after a cancel must not keep the process alive."""
+    if code == CANCELLED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code

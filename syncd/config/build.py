@@ -1,0 +1,108 @@
+"""Makes typed definitions from data that passed every check."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from syncd.config.connection import Connectors
+from syncd.config.duration import parse_duration
+from syncd.config.moment import parse_moment, parse_zone
+from syncd.config.place import Mark, Table
+from syncd.config.validate import section
+from syncd.model.definitions import (
+    Configuration,
+    Connection,
+    Limits,
+    Logs,
+    Origin,
+    Replication,
+    Schedule,
+    State,
+)
+from syncd.model.secret import Secret
+
+
+def build(root: Table, connectors: Connectors, state_path: str, files: tuple[str, ...]) -> Configuration:
+    """The configuration that checked data declares; defaults come from the definitions themselves."""
+    connections = {
+        name: _connection(name, value, _origin(root, "connections", name), connectors)
+        for name, value in section(root, "connections").items()
+        if isinstance(value, Table)
+    }
+    jobs = {
+        name: _job(name, value, _origin(root, "jobs", name))
+        for name, value in section(root, "jobs").items()
+        if isinstance(value, Table)
+    }
+    configuration = Configuration(
+        state=msgspec.convert({**_plain(root.get("state", {})), "path": state_path}, State),
+        connections=connections,
+        jobs=jobs,
+        logs=msgspec.convert(_plain(root.get("logs", {})), Logs),
+        limits=msgspec.convert(_plain(root.get("limits", {})), Limits),
+        files=files,
+    )
+    return replace(configuration, digest=digest_of(configuration))
+
+
+def digest_of(configuration: Configuration) -> str:
+    """A hash of what the configuration means; where and in which order it is written does not count."""
+    meaning = replace(
+        configuration,
+        connections={name: replace(value, origin=None) for name, value in configuration.connections.items()},
+        jobs={name: replace(value, origin=None) for name, value in configuration.jobs.items()},
+        files=(),
+        digest="",
+    )
+    encoded = msgspec.json.encode(meaning, order="deterministic", enc_hook=_reveal)
+    return hashlib.sha256(encoded).hexdigest()
+
+
+def _reveal(value: object) -> object:
+    if isinstance(value, Secret):
+        return ["secret", value.reveal()]
+    raise NotImplementedError(type(value).__name__)
+
+
+def _origin(root: Table, name: str, entry: str) -> Origin:
+    holder = root[name]
+    mark = holder.keys_at[entry] if isinstance(holder, Table) else Mark("", 0, 0)
+    return Origin(mark.file, mark.line, mark.column)
+
+
+def _connection(name: str, value: Table, origin: Origin, connectors: Connectors) -> Connection:
+    kind = str(value["type"])
+    limit: Any = value.get("max_runs")
+    return Connection(name, kind, connectors.options(kind, value), limit, origin)
+
+
+def _job(name: str, value: Table, origin: Origin) -> Replication:
+    data: dict[str, Any] = _plain(value)
+    for key in ("queries", "after"):
+        if isinstance(data.get(key), str):
+            data[key] = [data[key]]
+    schedule = data.pop("schedule", None)
+    job = msgspec.convert({**data, "name": name}, Replication)
+    return replace(job, schedule=_schedule(schedule) if schedule else None, origin=origin)
+
+
+def _schedule(data: dict[str, Any]) -> Schedule:
+    zone = parse_zone(data.get("timezone", "UTC"))
+    for key in ("start", "end"):
+        if key in data:
+            data[key] = parse_moment(data[key], zone)
+    if "every" in data:
+        data["every_seconds"] = parse_duration(data.pop("every"))
+    return msgspec.convert(data, Schedule)
+
+
+def _plain(value: object) -> Any:
+    """The value without places, in the built-in types."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, str) else value

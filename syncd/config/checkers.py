@@ -1,0 +1,22 @@
+"""What the configuration must ask other parts of syncd, as plain callables handed in by the caller."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from syncd.ports import Connector
+
+
+@dataclass(frozen=True, slots=True)
+class Checkers:
+    """The judges of cron lines, queries and plug-in options; configuration imports none of them.
+
+    `query` raises QueryError unless a text is one single REPLICATE statement. `cron` takes a cron line and a zone and
+    raises ScheduleError. `connector` gives the plug-in of a type and raises NotFoundError (nobody provides it) or
+    FatalError (it cannot be loaded). `connector_types` names all that exist. A text that passed once is believed to
+    pass again, so `query` and `cron` must depend on their arguments alone.
+    """
+
+    query: Callable[[str], None]
+    cron: Callable[[str, str], None]
+    connector: Callable[[str], Connector]
+    connector_types: Callable[[], tuple[str, ...]]

@@ -1,0 +1,159 @@
+"""What a PostgreSQL database says about its tables."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+import psycopg
+
+from syncd.connectors.postgresql.session import Session, quote
+from syncd.connectors.postgresql.types import read_type
+from syncd.errors import FatalError, NotFoundError
+from syncd.model.plan import Relation
+from syncd.model.table import Column, Table, TableName
+
+FIND: Final = """
+SELECT c.oid, n.nspname, c.relname, greatest(c.reltuples, -1)::bigint, c.relkind::text
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND lower(c.relname) = lower(%s)
+   AND CASE WHEN %s = '' THEN n.nspname = ANY (current_schemas(true)) ELSE lower(n.nspname) = lower(%s) END
+ ORDER BY c.relname = %s DESC, n.nspname = %s DESC, array_position(current_schemas(true), n.nspname)
+ LIMIT 1"""
+
+COLUMNS: Final = """
+SELECT a.attname, format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid),
+         CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END),
+       a.attnotnull OR t.typnotnull, a.attgenerated <> '', b.typtype = 'c' OR coalesce(e.typtype = 'c', false),
+       a.attnum
+  FROM pg_attribute a
+  JOIN pg_type t ON t.oid = a.atttypid
+  JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+  LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'
+ WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attnum"""
+
+KEY: Final = """
+SELECT a.attname FROM pg_index i
+  CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+ WHERE i.indrelid = %s AND i.indisprimary ORDER BY k.place"""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A relation in the catalogue: number, true name, estimated rows (-1: never counted) and kind (r, p, v, m, f)."""
+
+    oid: int
+    name: TableName
+    rows: int
+    kind: str
+
+    @property
+    def text(self) -> str:
+        """Schema and name as SQL."""
+        return f"{quote(self.name.schema)}.{quote(self.name.name)}"
+
+
+def find(session: Session, name: TableName) -> Found | None:
+    """The relation of that name: spelt exactly, else ignoring case; first in the search path, or None."""
+    row = session.execute(FIND, (name.name, name.schema, name.schema, name.name, name.schema)).fetchone()
+    return None if row is None else Found(int(row[0]), TableName(row[2], row[1]), int(row[3]), row[4])
+
+
+def read_table(session: Session, found: Found, *, writable: bool = False) -> Table:
+    """Columns and key. With `writable`, columns that the server computes are left out."""
+    columns = tuple(
+        Column(name, read_type(native, composite=composite), not not_null)
+        for name, native, not_null, generated, composite, _ in session.execute(COLUMNS, (found.oid,))
+        if not (writable and generated)
+    )
+    key = tuple(str(row[0]) for row in session.execute(KEY, (found.oid,)))
+    return Table(found.name, columns, key)
+
+
+def describe(session: Session, relation: Relation) -> tuple[Table, Found | None]:
+    """The columns and key of what a relation reads, and its one table when it reads only one.
+
+    Raises:
+        NotFoundError: no such table, with the nearest name.
+        FatalError: the query does not run, or gives two columns the same name.
+    """
+    found = find(session, relation.table) if relation.table is not None else None
+    if relation.select is not None:
+        return _describe_select(session, relation, found), found
+    if found is None:
+        raise missing(session, relation.table or TableName(""))
+    return read_table(session, found), found
+
+
+def source_text(relation: Relation, found: Found | None) -> str:
+    """What follows FROM: the quoted table, or the query in parentheses; the alias is always t."""
+    if relation.select is None and found is not None:
+        return f"{found.text} AS t"
+    return f"({relation.select}\n) AS t"
+
+
+def missing(session: Session, name: TableName) -> NotFoundError:
+    """What to say about a table that is not there."""
+    rows = session.execute(
+        "SELECT n.nspname, c.relname, n.nspname = ANY (current_schemas(false)) FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+        " AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_toast%%'"
+        " ORDER BY 3 DESC, 2 LIMIT 5000",
+        (),
+    ).fetchall()
+    shown = [str(table) if visible else f"{schema}.{table}" for schema, table, visible in rows]
+    elsewhere = [
+        f"{schema}.{table}" for schema, table, _ in rows if table == name.name and schema != name.schema
+    ]
+    near = elsewhere[:1] or get_close_matches(str(name), shown, 1)
+    hint = f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(shown[:10]) or 'no tables'}"
+    return NotFoundError(f"there is no table {name} in {session.place}", hint=hint)
+
+
+def _describe_select(session: Session, relation: Relation, found: Found | None) -> Table:
+    cursor = session.execute(f"SELECT * FROM ({relation.select}\n) AS t LIMIT 0")
+    names = [column.name for column in cursor.description or ()]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise FatalError(
+                f"the query gives two columns the name '{name}'", hint="rename one: SELECT a AS b"
+            )
+    types = _result_types(session, cursor)
+    origins = _origins(session, cursor, found)
+    columns = tuple(
+        Column(name, kind, origin is None or origin[1])
+        for name, kind, origin in zip(names, types, origins, strict=True)
+    )
+    out = {origin[0]: name for name, origin in zip(names, origins, strict=True) if origin is not None}
+    base_key = [str(row[0]) for row in session.execute(KEY, (found.oid,))] if found else []
+    key = tuple(out[column] for column in base_key) if base_key and all(c in out for c in base_key) else ()
+    return Table(found.name if found else TableName("query"), columns, key)
+
+
+def _result_types(session: Session, cursor: "psycopg.Cursor[Any]") -> list[Any]:
+    result = cursor.pgresult
+    pairs = [(result.ftype(i), result.fmod(i)) for i in range(result.nfields)] if result else []
+    rows = session.execute(
+        "SELECT format_type(coalesce(nullif(t.typbasetype, 0), o), CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE m END),"
+        " t.typtype = 'c' FROM unnest(%s::oid[], %s::int[]) WITH ORDINALITY AS p (o, m, place)"
+        " JOIN pg_type t ON t.oid = p.o ORDER BY place",
+        ([oid for oid, _ in pairs], [mod for _, mod in pairs]),
+    ).fetchall()
+    return [read_type(native, composite=composite) for native, composite in rows]
+
+
+def _origins(
+    session: Session, cursor: "psycopg.Cursor[Any]", found: Found | None
+) -> list[tuple[str, bool] | None]:
+    """For each column of a result: name and nullability of the table's column that it is, or None."""
+    result = cursor.pgresult
+    if result is None:
+        return []
+    if found is None:
+        return [None] * result.nfields
+    by_number = {row[5]: (row[0], not row[2]) for row in session.execute(COLUMNS, (found.oid,))}
+    return [
+        by_number.get(result.ftablecol(i)) if result.ftable(i) == found.oid else None
+        for i in range(result.nfields)
+    ]

@@ -1,0 +1,114 @@
+"""Up to where a check column can be trusted: nothing at or below the mark may appear later.
+
+Two things can put a row below a mark that was taken from the rows one sees: a transaction that began earlier and
+commits later, and a row dated in the future that lifts the mark away from the present. So the candidate is taken
+before the snapshot, stays below the server's clock and below the start of every transaction whose start we may see,
+and becomes the mark only when all transactions that were open without showing their start have ended. Their virtual
+numbers stand in pg_locks, which every role may read.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from syncd.connectors.postgresql.session import Session
+from syncd.model.cursor import Cursor, Pending
+from syncd.model.table import Kind, Type
+
+LAG: Final = timedelta(seconds=5)
+"""How far behind the present the mark stays, for writers that take the time from their own clock."""
+
+OPEN: Final = """
+SELECT l.virtualtransaction, a.xact_start
+  FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+ WHERE (l.locktype = 'virtualxid' OR l.virtualtransaction LIKE '-1/%%')
+   AND l.pid IS DISTINCT FROM pg_backend_pid()
+   AND (a.pid IS NULL OR a.datname = current_database())
+   AND (a.pid IS NULL OR a.usesysid IS NOT NULL)
+ GROUP BY 1, 2"""
+"""Transactions of this database, prepared ones too; autovacuum has no user and is left out."""
+
+TIMES: Final = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """The present as a source sees it.
+
+    `upper` is the bound below which a time may become the mark, as text for the column's type; None for columns that
+    are no times. `present` is the same without lag, to tell rows dated in the future. `open` are transactions that
+    bound the mark by their end, because their start is hidden or means nothing to the column.
+    """
+
+    upper: str | None
+    present: str | None
+    open: tuple[str, ...]
+
+
+def look(session: Session, kind: Kind) -> Horizon:
+    """Take the horizon; call it before the snapshot."""
+    now: datetime = session.value("SELECT now()")
+    starts: list[datetime] = []
+    hidden: list[str] = []
+    for number, start in session.execute(OPEN, ()):
+        if start is not None and kind in TIMES:
+            starts.append(start)
+        else:
+            hidden.append(number)
+    if kind not in TIMES:
+        return Horizon(None, None, tuple(sorted(hidden)))
+    upper = min([now - LAG, *starts])
+    return Horizon(
+        _text(upper, kind, session.server_zone), _text(now, kind, session.server_zone), tuple(sorted(hidden))
+    )
+
+
+def ended(session: Session, numbers: tuple[str, ...]) -> bool:
+    """Have all these transactions ended?"""
+    if not numbers:
+        return True
+    running = {row[0] for row in session.execute(OPEN, ())}
+    return running.isdisjoint(numbers)
+
+
+def next_mark(cursor: Cursor | None, candidate: Any, open_now: tuple[str, ...], *, settled: bool) -> Cursor:
+    """The cursor's mark and what waits to become one; identity, column and checksum are the caller's.
+
+    `settled` says that everything the old cursor waited for has ended before the snapshot.
+    """
+    old = cursor.mark if cursor else None
+    pending = cursor.pending if cursor else None
+    if not open_now:
+        return Cursor("", None, mark=candidate if candidate is not None else old)
+    if pending is not None and not settled:
+        return Cursor("", None, mark=old, pending=pending)
+    base = pending.mark if pending is not None else old
+    return Cursor(
+        "", None, mark=base, pending=Pending(candidate, open_now) if candidate is not None else None
+    )
+
+
+def comparable(column_type: Type) -> str:
+    """The type to which a stored mark is cast back."""
+    return column_type.native
+
+
+def _text(moment: datetime, kind: Kind, zone: str) -> str:
+    if kind is Kind.TIMESTAMPTZ:
+        return moment.isoformat()
+    # A value without zone was written by a clock that we do not know: UTC, or the server's in its slowest season.
+    naive = moment.astimezone(UTC).replace(tzinfo=None) + min(timedelta(0), _least_offset(zone, moment))
+    return f"{naive:%Y-%m-%d}" if kind is Kind.DATE else naive.isoformat(sep=" ")
+
+
+def _least_offset(zone: str, moment: datetime) -> timedelta:
+    try:
+        info = ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        return timedelta(hours=-12)
+    offsets = [
+        datetime(moment.year, month, 1, tzinfo=UTC).astimezone(info).utcoffset() or timedelta(0)
+        for month in (1, 7)
+    ]
+    return min(offsets)

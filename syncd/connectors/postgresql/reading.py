@@ -1,0 +1,96 @@
+"""One snapshot of a PostgreSQL relation, cut into windows and read by COPY."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, cast
+
+from psycopg.sql import Literal
+
+from syncd.connectors.postgresql.rows import lines_to_rows
+from syncd.connectors.postgresql.session import Session, quote
+from syncd.model.batch import Batch, Format
+from syncd.model.cursor import Cursor, Value, cursor_to_text
+from syncd.model.table import Table
+from syncd.ports import Check, Window
+
+OPTIONS: Final = {Format.PGCOPY: " (FORMAT binary)", Format.COPYTEXT: "", Format.ROWS: ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """The rows of one window as a condition (empty for all); `position` is where the next one begins, or None."""
+
+    where: str
+    position: Value = None
+
+
+class PostgresqlReading:
+    """Rows of one relation inside one repeatable-read transaction."""
+
+    def __init__(
+        self,
+        session: Session,
+        table: Table,
+        text: str,
+        windows: list[Window],
+        final: Cursor,
+        *,
+        mode: str,
+        reset: str,
+        mark_from: Value,
+        rows_estimated: int | None,
+        warnings: tuple[str, ...],
+    ) -> None:
+        self._session = session
+        self._text = text
+        self._windows = windows
+        self._final = final
+        self.table = table
+        self.mode = mode
+        self.reset = reset
+        self.check_column = final.column
+        self.mark_from = None if mark_from is None else str(mark_from)
+        self.rows_estimated = rows_estimated
+        self.warnings = warnings
+
+    def windows(self) -> Iterator[Window]:
+        """The windows still to be read, in order."""
+        return iter(self._windows)
+
+    def read(self, window: Window, form: Format, check: Check) -> Iterator[Batch]:
+        """The rows of one window, in blocks."""
+        selector = cast("Selector", window.selector)
+        columns = ", ".join(f"t.{quote(name)}" for name in self.table.column_names)
+        where = f" WHERE {selector.where}" if selector.where else ""
+        sql = f"COPY (SELECT {columns} FROM {self._text}{where}) TO STDOUT{OPTIONS[form]}"
+        for data, rows in self._session.copy_out(sql, check):
+            if form is Format.ROWS:
+                yield Batch(form, lines_to_rows(data, self.table), rows)
+            else:
+                yield Batch(form, data, rows)
+
+    def cursor(self, window: Window) -> str:
+        """Where a later reading goes on: at the next window's begin, or with changes after the last one."""
+        selector = cast("Selector", window.selector)
+        if selector.position is None:
+            return cursor_to_text(self._final)
+        return cursor_to_text(replace(self._final, loading=True, position=selector.position, seen=None))
+
+    @property
+    def mark_to(self) -> str | None:
+        """The mark that the final cursor carries."""
+        return None if self._final.mark is None else str(self._final.mark)
+
+    def close(self) -> None:
+        """Give the snapshot back."""
+        self._session.rollback()
+
+
+def literal(value: Value, native: str) -> str:
+    """A mark as SQL text of its column's type; COPY takes no parameters."""
+    return f"{plain_literal(str(value))}::{native}"
+
+
+def plain_literal(text: str) -> str:
+    """A text as SQL."""
+    return Literal(text).as_string(None)

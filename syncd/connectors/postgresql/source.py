@@ -1,0 +1,351 @@
+"""A PostgreSQL database as a source: what changed since a cursor, in one snapshot."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Final
+
+from syncd.connectors.postgresql.catalog import Found, describe, find, source_text
+from syncd.connectors.postgresql.horizon import Horizon, ended, look, next_mark
+from syncd.connectors.postgresql.reading import PostgresqlReading, Selector, literal, plain_literal
+from syncd.connectors.postgresql.session import Session, quote
+from syncd.errors import FatalError, SyncdError
+from syncd.model.batch import Format
+from syncd.model.cursor import Cursor, Seen, Value, cursor_from_text
+from syncd.model.plan import Relation
+from syncd.model.table import Column, Kind, Table, TableName
+from syncd.ports import Check, Extract, Reading, Window
+
+SETTLE_SECONDS: Final = 5.0
+"""How long a first load waits for transactions that were open before it, so that its mark can be trusted at once."""
+SETTLE_STEP_SECONDS: Final = 0.02
+SUM: Final = "count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)::text"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """A relation as the catalogue has it: its table, text after FROM, check column and usable cursor."""
+
+    table: Table
+    found: Found | None
+    text: str
+    column: Column | None
+    cursor: Cursor | None
+    reset: str
+    identity: str
+
+
+class PostgresqlSource:
+    """Reads one database through one connection."""
+
+    formats: tuple[Format, ...] = (Format.PGCOPY, Format.COPYTEXT, Format.ROWS)
+
+    def __init__(self, session: Session, window_rows: int) -> None:
+        self._session = session
+        self._window_rows = window_rows
+        # Names as they are spelt in the catalogue; the question itself notices when one means another table now.
+        self._names: dict[TableName, str] = {}
+
+    def describe(self, relation: Relation) -> Table:
+        """The columns and key of a table or query."""
+        return describe(self._session, relation)[0]
+
+    def unchanged(self, extracts: Sequence[Extract]) -> list[bool]:
+        """For each: are the rows at and after its mark still those that were seen? One question for all of them."""
+        cursors = [cursor_from_text(extract.cursor) for extract in extracts]
+        asked: list[int] = []
+        branches: list[str] = []
+        for index, (extract, cursor) in enumerate(zip(extracts, cursors, strict=True)):
+            if cursor is None or cursor.loading or cursor.seen is None:
+                continue
+            text = self._text_of(extract.relation)
+            if text is None:
+                continue
+            branches.append(_sum_branch(index, extract.relation, text, cursor))
+            asked.append(index)
+        same = [False] * len(extracts)
+        if not branches:
+            return same
+        try:
+            rows = self._session.execute(" UNION ALL ".join(branches)).fetchall()
+        except SyncdError:
+            # One of the tables changed its shape; the run of that step says what is wrong.
+            return same if len(extracts) == 1 else [self.unchanged([extract])[0] for extract in extracts]
+        for index, identity, count, total in rows:
+            cursor = cursors[index]
+            same[index] = (
+                cursor is not None and cursor.seen == Seen(count, total) and cursor.identity == identity
+            )
+        return same
+
+    def open(self, extract: Extract, formats: tuple[Format, ...], check: Check) -> Reading:
+        """Look at the horizon, take a snapshot and cut what is to be read into windows."""
+        ground = self._ground(extract)
+        horizon = look(self._session, ground.column.type.kind) if ground.column else Horizon(None, None, ())
+        candidate = self._candidate(ground, horizon)
+        first = ground.cursor is None or ground.cursor.loading
+        open_now = self._settle(horizon.open, check, wait=first and ground.column is not None)
+        pending = ground.cursor.pending if ground.cursor else None
+        settled = pending is None or ended(self._session, pending.open)
+        self._session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            final = next_mark(ground.cursor, candidate, open_now, settled=settled)
+            return self._reading(extract, ground, horizon, final)
+        except BaseException:
+            self._session.rollback()
+            raise
+
+    def explain(self, extract: Extract) -> Mapping[str, object]:
+        """What a run would read, for people."""
+        ground = self._ground(extract)
+        horizon = look(self._session, ground.column.type.kind) if ground.column else Horizon(None, None, ())
+        where = _changed(ground, extract.lookback_seconds)
+        rows, null_rows, future_rows = self._count(ground, horizon, where)
+        tail = f" WHERE {where}" if where else ""
+        return {
+            "sql": f"SELECT {', '.join(ground.table.column_names)} FROM {ground.text}{tail}",
+            "windows": 1 if where else len(self._windows(ground, rows, None)),
+            "rows_estimated": rows,
+            "null_rows": null_rows,
+            "future_rows": future_rows,
+            "index": self._indexed(ground),
+        }
+
+    def cancel(self) -> None:
+        """Ask the server to stop whatever runs."""
+        self._session.cancel()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def _text_of(self, relation: Relation) -> str | None:
+        """The relation's quoted name, or its query in parentheses; None when the table is not there."""
+        if relation.select is not None or relation.table is None:
+            return f"({relation.select}\n)"
+        if relation.table not in self._names:
+            found = find(self._session, relation.table)
+            if found is None:
+                return None
+            self._names[relation.table] = found.text
+        return self._names[relation.table]
+
+    def _ground(self, extract: Extract) -> _Ground:
+        table, found = describe(self._session, extract.relation)
+        column = _check_column(table, extract.check_columns)
+        identity = str(found.oid) if found else "query"
+        cursor = cursor_from_text(extract.cursor)
+        reset = ""
+        if cursor is not None and cursor.identity != identity:
+            reset, cursor = "the source table was replaced by another one", None
+        elif cursor is not None and cursor.column != (column.name if column else None):
+            reset, cursor = "another check column is followed", None
+        text = source_text(extract.relation, found)
+        return _Ground(table, found, text, column, cursor, reset, identity)
+
+    def _candidate(self, ground: _Ground, horizon: Horizon) -> Value:
+        if ground.column is None:
+            return None
+        name, native = f"t.{quote(ground.column.name)}", ground.column.type.native
+        bound = f" WHERE {name} < {literal(horizon.upper, native)}" if horizon.upper is not None else ""
+        value: Value = self._session.value(f"SELECT max({name})::text FROM {ground.text}{bound}")
+        return value
+
+    def _settle(self, numbers: tuple[str, ...], check: Check, *, wait: bool) -> tuple[str, ...]:
+        """Those of the transactions that still run, after a short wait when one is worth it."""
+        deadline = time.monotonic() + (SETTLE_SECONDS if wait else 0)
+        while not ended(self._session, numbers):
+            check()
+            if time.monotonic() >= deadline:
+                return numbers
+            time.sleep(SETTLE_STEP_SECONDS)
+        return ()
+
+    def _reading(
+        self, extract: Extract, ground: _Ground, horizon: Horizon, final: Cursor
+    ) -> PostgresqlReading:
+        cursor = ground.cursor
+        loading = cursor is not None and cursor.loading
+        where = _changed(ground, extract.lookback_seconds)
+        name = ground.column.name if ground.column else None
+        if cursor is not None and loading:
+            # Rows that changed since the load began are found by the mark of its first snapshot.
+            final = replace(cursor, loading=False, position=None, seen=None)
+        else:
+            final = replace(final, identity=ground.identity, column=name)
+        if ground.column is not None or cursor is not None:
+            final = replace(final, seen=self._sum(ground, final.mark))
+        # On a first load the planner's estimate will do: counting a large table is worth a scan.
+        estimated = ground.found.rows if ground.found and not where else -1
+        rows, null_rows, future_rows = (
+            (estimated, 0, 0)
+            if estimated >= 0 and ground.column is None
+            else self._count(ground, horizon, where)
+        )
+        position = cursor.position if cursor is not None and loading else None
+        windows = (
+            [Window(1, "changes", whole=False, selector=Selector(where))]
+            if where
+            else self._windows(ground, rows, position)
+        )
+        return PostgresqlReading(
+            self._session,
+            ground.table,
+            ground.text,
+            windows,
+            final,
+            mode=_mode(cursor, ground.column),
+            reset=ground.reset,
+            mark_from=cursor.mark if cursor and not loading else None,
+            rows_estimated=rows,
+            warnings=_warnings(ground, null_rows, future_rows, final, resumed=loading),
+        )
+
+    def _count(self, ground: _Ground, horizon: Horizon, where: str) -> tuple[int, int, int]:
+        tail = f" WHERE {where}" if where else ""
+        if ground.column is None:
+            return int(self._session.value(f"SELECT count(*) FROM {ground.text}{tail}")), 0, 0
+        name, native = f"t.{quote(ground.column.name)}", ground.column.type.native
+        future = f"{name} > {literal(horizon.present, native)}" if horizon.present else "false"
+        row = self._session.execute(
+            f"SELECT count(*), count(*) FILTER (WHERE {name} IS NULL), count(*) FILTER (WHERE {future})"
+            f" FROM {ground.text}{tail}"
+        ).fetchone()
+        return (int(row[0]), int(row[1]), int(row[2])) if row else (0, 0, 0)
+
+    def _sum(self, ground: _Ground, mark: Value) -> Seen:
+        where = _since(ground.column, mark)
+        row = self._session.execute(
+            f"SELECT {SUM} FROM {ground.text}{f' WHERE {where}' if where else ''}"
+        ).fetchone()
+        return Seen(int(row[0]), str(row[1])) if row else Seen(0, "0")
+
+    def _windows(self, ground: _Ground, rows: int, position: Value) -> list[Window]:
+        """Ranges of the check column, or of the key's first column, of about `window_rows` rows each."""
+        by = ground.column or (ground.table.column(ground.table.key[0]) if ground.table.key else None)
+        if by is None:
+            return [Window(1, "all rows", whole=True, selector=Selector(""))]
+        edges = self._edges(ground, by, rows, position) if rows > self._window_rows else []
+        name, native = f"t.{quote(by.name)}", by.type.native
+        windows = []
+        low = position
+        for number, high in enumerate([*edges, None], 1):
+            parts = [f"{name} >= {literal(low, native)}"] if low is not None else []
+            parts += [f"{name} < {literal(high, native)}"] if high is not None else []
+            where = " AND ".join(parts)
+            if high is None and low is not None:
+                # Rows without a value come with the last window.
+                where = f"({where} OR {name} IS NULL)"
+            windows.append(
+                Window(number, where or "all rows", whole=position is None, selector=Selector(where, high))
+            )
+            low = high
+        return windows
+
+    def _edges(self, ground: _Ground, by: Column, rows: int, position: Value) -> list[Value]:
+        """Values that cut the rows into about equal parts, from a sample; fewer when they are not distinct."""
+        count = -(-rows // self._window_rows)
+        share = min(100.0, max(1.0, 100.0 * 20_000 / max(rows, 1)))
+        sampled = (
+            f"{ground.found.text} AS t TABLESAMPLE SYSTEM ({share:.4f}) REPEATABLE (1)"
+            if ground.found and ground.found.kind in {"r", "p", "m"} and ground.text.startswith('"')
+            else ground.text
+        )
+        name, native = f"t.{quote(by.name)}", by.type.native
+        since = f" WHERE {name} >= {literal(position, native)}" if position is not None else ""
+        fractions = ", ".join(str(i / count) for i in range(1, count))
+        row = self._session.execute(
+            f"SELECT (percentile_disc(ARRAY[{fractions}]) WITHIN GROUP (ORDER BY {name}))::text[] FROM {sampled}{since}"
+        ).fetchone()
+        edges: list[Value] = []
+        for edge in (row[0] if row else None) or []:
+            if edge is not None and edge not in [*edges[-1:], position]:
+                edges.append(edge)
+        return edges
+
+    def _indexed(self, ground: _Ground) -> bool:
+        if ground.column is None or ground.found is None:
+            return ground.column is None and bool(ground.table.key)
+        return bool(
+            self._session.value(
+                "SELECT EXISTS (SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid"
+                " AND a.attnum = i.indkey[0] WHERE i.indrelid = %s AND a.attname = %s AND i.indpred IS NULL)",
+                (ground.found.oid, ground.column.name),
+            )
+        )
+
+
+def _sum_branch(index: int, relation: Relation, text: str, cursor: Cursor) -> str:
+    """One branch of the common question; the cast of the mark is left to the column's own type."""
+    if relation.select is None:
+        identity = f"coalesce(to_regclass({plain_literal(text)})::oid::text, '')"
+    else:
+        identity = plain_literal(cursor.identity)
+    where = ""
+    if cursor.column is not None and cursor.mark is not None:
+        name = f"t.{quote(cursor.column)}"
+        where = f" WHERE {name} >= {plain_literal(str(cursor.mark))} OR {name} IS NULL"
+    return f"SELECT {index}, {identity}, {SUM} FROM {text} AS t{where}"
+
+
+def _check_column(table: Table, candidates: tuple[str, ...]) -> Column | None:
+    for name in candidates:
+        column = table.column(name) or next(
+            (each for each in table.columns if each.name.lower() == name.lower()), None
+        )
+        if column is not None:
+            if column.type.kind in {Kind.JSON, Kind.BOOLEAN, Kind.ARRAY, Kind.BYTES, Kind.INTERVAL}:
+                raise FatalError(
+                    f"column {column.name} of {table.name} is {column.type}, which does not grow with changes",
+                    hint="follow a time or a number that every change raises",
+                )
+            return column
+    if not candidates:
+        return None
+    near = get_close_matches(candidates[0], table.column_names, 1)
+    raise FatalError(
+        f"table {table.name} has no column '{candidates[0]}' to check for changes",
+        hint=f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(table.column_names[:12])}",
+        code="check_column_missing",
+    )
+
+
+def _since(column: Column | None, mark: Value, lookback_seconds: float = 0.0) -> str:
+    if column is None or mark is None:
+        return ""
+    name, bound = f"t.{quote(column.name)}", literal(mark, column.type.native)
+    if lookback_seconds and column.type.kind in {Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE}:
+        bound = f"{bound} - make_interval(secs => {float(lookback_seconds)})"
+    return f"({name} >= {bound} OR {name} IS NULL)"
+
+
+def _changed(ground: _Ground, lookback_seconds: float) -> str:
+    """The rows at and after the mark, and those without a value; empty for everything."""
+    if ground.cursor is None or ground.cursor.loading:
+        return ""
+    return _since(ground.column, ground.cursor.mark, lookback_seconds)
+
+
+def _mode(cursor: Cursor | None, column: Column | None) -> str:
+    if cursor is None:
+        return "first load"
+    if cursor.loading:
+        return "resume"
+    return "full" if column is None else "incremental"
+
+
+def _warnings(
+    ground: _Ground, null_rows: int, future_rows: int, final: Cursor, *, resumed: bool
+) -> tuple[str, ...]:
+    said = []
+    name = ground.column.name if ground.column else ""
+    if null_rows:
+        said.append(f"{null_rows} rows have no {name}; they are read again by every run")
+    if future_rows:
+        said.append(f"{future_rows} rows are dated in the future; they do not move the mark")
+    if final.pending is not None:
+        said.append("the mark waits for transactions that are still open at the source")
+    if resumed and ground.column is None:
+        said.append("rows that changed before the load was resumed arrive with the next run: no check column")
+    return tuple(said)

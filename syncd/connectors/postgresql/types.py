@@ -1,0 +1,88 @@
+"""PostgreSQL's types and the canonical ones."""
+
+import re
+from typing import Final
+
+from syncd.model.table import Kind, Type
+
+PRODUCT: Final = "postgresql"
+
+KINDS: Final = {
+    "smallint": (Kind.INTEGER, 16),
+    "integer": (Kind.INTEGER, 32),
+    "bigint": (Kind.INTEGER, 64),
+    "real": (Kind.FLOAT, 32),
+    "double precision": (Kind.FLOAT, 64),
+    "numeric": (Kind.DECIMAL, 0),
+    "boolean": (Kind.BOOLEAN, 0),
+    "text": (Kind.TEXT, 0),
+    "character varying": (Kind.TEXT, 0),
+    "character": (Kind.TEXT, 0),
+    "bytea": (Kind.BYTES, 0),
+    "date": (Kind.DATE, 0),
+    "time without time zone": (Kind.TIME, 0),
+    "timestamp without time zone": (Kind.TIMESTAMP, 0),
+    "timestamp with time zone": (Kind.TIMESTAMPTZ, 0),
+    "interval": (Kind.INTERVAL, 0),
+    "uuid": (Kind.UUID, 0),
+    "json": (Kind.JSON, 0),
+    "jsonb": (Kind.JSON, 0),
+}
+"""Name without its numbers -> family and bits. Every other type has an exact text form and counts as text."""
+
+TIMES: Final = frozenset({Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL})
+TIME_DIGITS: Final = 6
+
+MADE: Final = {
+    Kind.BOOLEAN: "boolean",
+    Kind.BYTES: "bytea",
+    Kind.DATE: "date",
+    Kind.TIME: "time without time zone",
+    Kind.TIMESTAMP: "timestamp without time zone",
+    Kind.TIMESTAMPTZ: "timestamp with time zone",
+    Kind.INTERVAL: "interval",
+    Kind.UUID: "uuid",
+    Kind.JSON: "json",
+}
+
+_NUMBERS: Final = re.compile(r"\((\d+)(?:,(-?\d+))?\)")
+
+
+def read_type(native: str, *, composite: bool = False) -> Type:
+    """The canonical type of what `format_type` prints.
+
+    A composite type's binary form names types by numbers of its own server, so it counts as another product: its
+    rows travel as text.
+    """
+    if composite:
+        return Type(Kind.TEXT, native, f"{PRODUCT}/composite")
+    if native.endswith("[]"):
+        return Type(Kind.ARRAY, native, PRODUCT)
+    match = _NUMBERS.search(native)
+    first, second = (int(match.group(1)), int(match.group(2) or 0)) if match else (0, 0)
+    plain = _NUMBERS.sub("", native)
+    kind, bits = KINDS.get(plain, (Kind.TEXT, 0))
+    if kind is Kind.DECIMAL:
+        return Type(kind, native, PRODUCT, precision=first, scale=second)
+    if kind in TIMES:
+        return Type(kind, native, PRODUCT, precision=first if match else TIME_DIGITS)
+    if kind is Kind.TEXT:
+        return Type(kind, native, PRODUCT, length=first, padded=plain == "character")
+    return Type(kind, native, PRODUCT, bits=bits)
+
+
+def make_type(source: Type) -> Type:
+    """The type of a column that is created for values of another product's type."""
+    match source.kind:
+        case Kind.INTEGER:
+            return read_type({16: "smallint", 32: "integer"}.get(source.bits, "bigint"))
+        case Kind.FLOAT:
+            return read_type("real" if source.bits == 32 else "double precision")
+        case Kind.DECIMAL if source.precision:
+            return read_type(f"numeric({source.precision},{source.scale})")
+        case Kind.DECIMAL:
+            return read_type("numeric")
+        case Kind.TEXT if source.length and not source.padded:
+            return read_type(f"character varying({source.length})")
+        case kind:
+            return read_type(MADE.get(kind, "text"))

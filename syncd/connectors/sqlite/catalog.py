@@ -1,0 +1,129 @@
+"""What a SQLite file says about its tables."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from syncd.connectors.sqlite.session import Session, quote
+from syncd.connectors.sqlite.types import read_type
+from syncd.errors import FatalError, NotFoundError
+from syncd.model.plan import Relation
+from syncd.model.table import Column, Kind, Table, TableName, Type
+
+GENERATED = (2, 3)
+"""`hidden` of columns that SQLite computes by itself."""
+
+
+def find_table(session: Session, name: TableName) -> str | None:
+    """The table's or view's name as it is spelt in the file, or None."""
+    if name.schema.lower() not in {"", "main"}:
+        return None
+    row = session.execute(
+        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) = lower(?)"
+        " ORDER BY name = ? DESC LIMIT 1",
+        (name.name, name.name),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def read_table(session: Session, name: TableName, *, writable: bool = False) -> Table | None:
+    """The table as declared, or None. With `writable`, columns that SQLite computes are left out."""
+    found = find_table(session, name)
+    if found is None:
+        return None
+    columns: list[Column] = []
+    key: list[tuple[int, str]] = []
+    for _, column, declared, not_null, _, place, hidden in session.execute(
+        f"PRAGMA table_xinfo({quote(found)})"
+    ):
+        if hidden == 1 or (writable and hidden in GENERATED):
+            continue
+        columns.append(Column(column, read_type(declared), not (not_null or place)))
+        if place:
+            key.append((place, column))
+    return Table(TableName(found), tuple(columns), tuple(column for _, column in sorted(key)))
+
+
+def describe(session: Session, relation: Relation) -> Table:
+    """The columns and key of what a relation reads.
+
+    Raises:
+        NotFoundError: no such table, with the nearest name.
+        FatalError: the query does not run, or gives two columns the same name.
+    """
+    base = read_table(session, relation.table) if relation.table is not None else None
+    if relation.select is not None:
+        return _describe_select(session, relation, base)
+    if base is None:
+        raise _missing(session, relation.table or TableName(""))
+    return base
+
+
+def source_text(relation: Relation, table: Table) -> str:
+    """What follows FROM: the quoted table, or the query in parentheses."""
+    if relation.select is None:
+        return quote(table.name.name)
+    return f"({relation.select}\n)"
+
+
+def _describe_select(session: Session, relation: Relation, base: Table | None) -> Table:
+    cursor = session.execute(f"SELECT * FROM ({relation.select}\n) LIMIT 0")
+    names = [entry[0] for entry in cursor.description or ()]
+    refuse_twins(names)
+    renames = _renames(relation, base)
+    columns = []
+    for name in names:
+        origin = base.column(renames[name.lower()]) if base is not None and name.lower() in renames else None
+        columns.append(
+            Column(name, origin.type, origin.nullable)
+            if origin is not None
+            else Column(name, Type(Kind.ANY, "", "sqlite"))
+        )
+    key: tuple[str, ...] = ()
+    if base is not None:
+        out = {renames[name.lower()]: name for name in names if name.lower() in renames}
+        if base.key and all(column in out for column in base.key):
+            key = tuple(out[column] for column in base.key)
+    return Table(relation.table or TableName("query"), tuple(columns), key)
+
+
+def _renames(relation: Relation, base: Table | None) -> dict[str, str]:
+    """Output name in lower case -> column of the base table."""
+    if base is None:
+        return {}
+    found = {column.name.lower(): column.name for column in base.columns} if relation.star else {}
+    spelt = {column.name.lower(): column.name for column in base.columns}
+    for origin, output in relation.outputs:
+        if origin.lower() in spelt:
+            found[output.lower()] = spelt[origin.lower()]
+    return found
+
+
+def refuse_twins(names: Sequence[str]) -> None:
+    """Two output columns of one name cannot both have a place.
+
+    Raises:
+        FatalError: names the first such column.
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            raise FatalError(
+                f"the query gives two columns the name '{name}'", hint="rename one: SELECT a AS b"
+            )
+        seen.add(name.lower())
+
+
+def _missing(session: Session, name: TableName) -> NotFoundError:
+    if name.schema.lower() not in {"", "main"}:
+        return NotFoundError(
+            f"there is no table {name} in {session.path}",
+            hint="a SQLite file has no schemas: name the table alone",
+        )
+    tables = [
+        row[0] for row in session.execute("SELECT name FROM sqlite_master WHERE type IN ('table','view')")
+    ]
+    near = get_close_matches(name.name, tables, 1)
+    hint = (
+        f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(sorted(tables)[:10]) or 'no tables'}"
+    )
+    return NotFoundError(f"there is no table {name.name} in {session.path}", hint=hint)

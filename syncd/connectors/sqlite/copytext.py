@@ -1,0 +1,68 @@
+"""PostgreSQL COPY text as values to bind: whole columns are converted at once, nothing per row."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from syncd.model.table import Column, Kind, Table
+
+ESCAPES: Final = {"\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t", "\\b": "\b", "\\f": "\f", "\\v": "\v"}
+_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
+_NULL: Final = "\\N"
+
+Converter = Callable[[str | None], Any]
+
+
+def converters_of(table: Table) -> tuple[tuple[int, Converter], ...]:
+    """Index and converter of each column whose text is not bound as it is."""
+    found = []
+    for index, column in enumerate(table.columns):
+        converter = _converter(column)
+        if converter is not None:
+            found.append((index, converter))
+    return tuple(found)
+
+
+def values_of(data: bytes, columns: int, converters: tuple[tuple[int, Converter], ...]) -> list[Any]:
+    """All values of a block of lines in one flat list, row after row."""
+    flat: list[Any] = data.decode()[:-1].replace("\n", "\t").split("\t")
+    if b"\\" in data:
+        flat = [_plain(value) if "\\" in value else value for value in flat]
+    for index, converter in converters:
+        flat[index::columns] = map(converter, flat[index::columns])
+    return flat
+
+
+def _plain(value: str) -> str | None:
+    if value == _NULL:
+        return None
+    return _ESCAPE.sub(lambda match: ESCAPES.get(match.group(0), match.group(1)), value)
+
+
+def _converter(column: Column) -> Converter | None:
+    match column.type.kind:
+        case Kind.FLOAT:
+            return _float
+        case Kind.INTEGER:
+            return _int
+        case Kind.BOOLEAN:
+            return {"t": 1, "f": 0, None: None}.__getitem__
+        case Kind.BYTES:
+            return _bytes
+        case _:
+            return None
+
+
+def _int(value: str | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _float(value: str | None) -> float | str | None:
+    # SQLite has no NaN: bound as a float it would become NULL, so the special values stay text.
+    if value is None or value in {"NaN", "Infinity", "-Infinity"}:
+        return value
+    return float(value)
+
+
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else bytes.fromhex(value[2:])

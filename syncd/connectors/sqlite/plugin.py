@@ -1,0 +1,79 @@
+"""The connector `sqlite`: files as sources and destinations."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from syncd.model.definitions import OptionValue
+from syncd.ports import Destination, Source
+
+WINDOW_ROWS: Final = 2_000_000
+
+OPTIONS_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["path"],
+    "properties": {
+        "path": {
+            "type": "string",
+            "minLength": 1,
+            "description": "The database file. A destination's file is created when it does not exist.",
+            "examples": ["/var/lib/app/app.db", "./data.gpkg"],
+        },
+        "window_rows": {
+            "type": "integer",
+            "minimum": 1,
+            "default": WINDOW_ROWS,
+            "description": (
+                "About how many rows a first load makes durable at a time. An interrupted load goes on after the "
+                "last of them."
+            ),
+            "examples": [500_000],
+        },
+    },
+}
+
+
+class SqliteConnector:
+    """Opens SQLite files; the driver is Python's own."""
+
+    type = "sqlite"
+    roles = frozenset({"source", "destination"})
+    dialect = "sqlite"
+    options_schema: Mapping[str, object] = OPTIONS_SCHEMA
+    url_schemes = ("sqlite",)
+
+    def options_from_url(self, url: str) -> dict[str, OptionValue]:
+        """``sqlite:///relative.db`` and ``sqlite:////absolute.db``."""
+        parts = urlsplit(url)
+        path = unquote(parts.netloc + parts.path)
+        return {"path": path.removeprefix("/") if url.startswith("sqlite:///") else path}
+
+    def open_source(self, options: Mapping[str, OptionValue]) -> Source:
+        """Open the file for reading.
+
+        Raises:
+            NotFoundError: there is no such file.
+            FatalError: it is no SQLite database, or cannot be read.
+        """
+        from syncd.connectors.sqlite.source import SqliteSource
+
+        return SqliteSource(str(options["path"]), _window_rows(options))
+
+    def open_destination(self, options: Mapping[str, OptionValue]) -> Destination:
+        """Open the file for writing; it is created with its folder when it does not exist.
+
+        Raises:
+            FatalError: it is no SQLite database, or cannot be written.
+        """
+        from syncd.connectors.sqlite.destination import SqliteDestination
+
+        return SqliteDestination(str(options["path"]))
+
+
+def _window_rows(options: Mapping[str, OptionValue]) -> int:
+    rows = options.get("window_rows")
+    return rows if isinstance(rows, int) else WINDOW_ROWS
+
+
+PLUGIN: Final = SqliteConnector()

@@ -1,0 +1,90 @@
+"""One snapshot of a SQLite relation, cut into windows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+from syncd.connectors.sqlite.session import Session, quote
+from syncd.model.batch import Batch, Format
+from syncd.model.cursor import Cursor, Value, cursor_to_text
+from syncd.model.table import Table
+from syncd.ports import Check, Window
+
+BATCH_ROWS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """The rows of one window as a WHERE clause (with its blank in front, or empty) and its parameters.
+
+    `position` is where the next window begins, None for the last one.
+    """
+
+    where: str
+    parameters: tuple[Any, ...]
+    position: Value = None
+
+
+class SqliteReading:
+    """Rows of one relation inside one read transaction."""
+
+    def __init__(
+        self,
+        session: Session,
+        table: Table,
+        text: str,
+        windows: list[Window],
+        final: Cursor,
+        *,
+        mode: str,
+        reset: str,
+        mark_from: Value,
+        rows_estimated: int,
+        warnings: tuple[str, ...],
+    ) -> None:
+        self._session = session
+        self._text = text
+        self._windows = windows
+        self._final = final
+        self.table = table
+        self.mode = mode
+        self.reset = reset
+        self.check_column = final.column
+        self.mark_from = None if mark_from is None else str(mark_from)
+        self.rows_estimated: int | None = rows_estimated
+        self.warnings = warnings
+
+    def windows(self) -> Iterator[Window]:
+        """The windows still to be read, in order."""
+        return iter(self._windows)
+
+    def read(self, window: Window, form: Format, check: Check) -> Iterator[Batch]:
+        """The rows of one window, in batches."""
+        selector = cast("Selector", window.selector)
+        columns = ", ".join(quote(name) for name in self.table.column_names)
+        cursor = self._session.execute(
+            f"SELECT {columns} FROM {self._text}{selector.where}", selector.parameters
+        )
+        while True:
+            check()
+            with self._session.errors():
+                rows = cursor.fetchmany(BATCH_ROWS)
+            if not rows:
+                return
+            yield Batch(form, rows, len(rows))
+
+    def cursor(self, window: Window) -> str:
+        """Where a later reading goes on: at the next window's begin, or with changes after the last one."""
+        selector = cast("Selector", window.selector)
+        if selector.position is None:
+            return cursor_to_text(self._final)
+        return cursor_to_text(replace(self._final, loading=True, position=selector.position, seen=None))
+
+    @property
+    def mark_to(self) -> str | None:
+        """The mark that the final cursor carries."""
+        return None if self._final.mark is None else str(self._final.mark)
+
+    def close(self) -> None:
+        """Give the snapshot back."""
+        self._session.rollback()

@@ -1,0 +1,195 @@
+"""A connection to a SQLite file: opening, waiting for locks, and its errors as ours."""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote as quote_url
+
+from syncd.errors import (
+    FatalError,
+    NotFoundError,
+    RowRejectedError,
+    RunCancelledError,
+    SyncdError,
+    TransientError,
+)
+from syncd.ports import Check
+
+LOCK_SECONDS: Final = 30.0
+"""How long to wait for another program's lock in all; the driver itself waits only a moment, so a stop is seen."""
+DRIVER_WAIT_SECONDS: Final = 0.1
+
+Parameters = Sequence[Any]
+
+
+def quote(name: str) -> str:
+    """An identifier as SQL text."""
+    if "\x00" in name:
+        raise FatalError(f"the name {name!r} holds a NUL character")
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Session:
+    """One connection; `interrupt` may be called from another thread, everything else from one at a time."""
+
+    def __init__(self, path: str, *, write: bool) -> None:
+        self.path = path
+        self.cancelled = False
+        self._connection = _open(path, write=write)
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
+        """Run one statement; a lock that another program holds raises TransientError at once."""
+        with self.errors():
+            return self._connection.execute(sql, parameters)
+
+    def patient(self, sql: str, check: Check, parameters: Parameters = ()) -> sqlite3.Cursor:
+        """Run one statement, waiting for a lock up to LOCK_SECONDS in steps in which a stop is seen."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                return self.execute(sql, parameters)
+            except TransientError:
+                check()
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(DRIVER_WAIT_SECONDS / 2)
+
+    def insert(self, sql: str, rows: Sequence[Parameters]) -> None:
+        """Run one statement for each row of a batch."""
+        with self.errors():
+            self._connection.executemany(sql, rows)
+
+    @property
+    def in_transaction(self) -> bool:
+        """True between BEGIN and its end."""
+        return self._connection.in_transaction
+
+    def rollback(self) -> None:
+        """End the transaction without a trace; does nothing when there is none."""
+        if self._connection.in_transaction:
+            with self.errors():
+                self._connection.execute("ROLLBACK")
+
+    def create_aggregate(self, name: str, arguments: int, factory: Any) -> None:
+        """Give SQL a function of ours."""
+        self._connection.create_aggregate(name, arguments, factory)
+
+    def interrupt(self) -> None:
+        """Make the running statement end; from any thread."""
+        self.cancelled = True
+        self._connection.interrupt()
+
+    def close(self) -> None:
+        """Close; open work is undone."""
+        self._connection.close()
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn the driver's errors into ours."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            if self.cancelled:
+                raise RunCancelledError("the run was stopped") from error
+            raise translate(error, self.path) from error
+        except OverflowError as error:
+            raise RowRejectedError(
+                "a whole number does not fit into 64 bits",
+                where=self.path,
+                hint="cast it to TEXT in a SELECT",
+            ) from error
+
+
+def _open(path: str, *, write: bool) -> sqlite3.Connection:
+    file = Path(path).expanduser()
+    if file.is_dir():
+        raise FatalError(f"cannot open {path}: it is a folder", hint="name the database file itself")
+    new = not file.exists()
+    if new and not write:
+        raise NotFoundError(f"cannot open the SQLite file {path}: it does not exist", hint="check `path`")
+    try:
+        if new:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        mode = "rwc" if write else "rw"
+        connection = _connect(file, mode)
+        if not write:
+            try:
+                connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+            except sqlite3.OperationalError:
+                # A file or folder that may only be read: without a write-ahead log that works read-only.
+                connection.close()
+                connection = _connect(file, "ro")
+                connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+            connection.execute("PRAGMA query_only=ON")
+        else:
+            _prepare_for_writing(connection, new=new)
+    except (sqlite3.Error, OSError) as error:
+        raise translate(error, path) from error
+    return connection
+
+
+def _connect(file: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote_url(str(file.absolute()))}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        timeout=DRIVER_WAIT_SECONDS,
+        check_same_thread=False,
+    )
+
+
+def _prepare_for_writing(connection: sqlite3.Connection, *, new: bool) -> None:
+    connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    if new:
+        # Readers of a new file shall not wait for us; an existing file keeps the mode its owner chose.
+        connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL" if new else "PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA cache_size=-16384")
+
+
+def translate(error: BaseException, path: str) -> SyncdError:
+    """A driver error as one of ours, without a row's values."""
+    text = str(error)
+    low = text.lower()
+    if "locked" in low or "busy" in low:
+        return TransientError(
+            f"the SQLite file {path} is locked by another program",
+            hint="it is tried again; close long transactions",
+        )
+    if "unique constraint failed" in low or "primary key must be unique" in low:
+        return FatalError(
+            f"a row with the same key exists already ({text.rpartition(': ')[2]})",
+            code="key_exists",
+            where=path,
+        )
+    if "constraint failed" in low:
+        return RowRejectedError(
+            f"a row breaks a rule of the destination: {text}",
+            where=path,
+            hint="mend the row, or the constraint",
+        )
+    if "could not decode" in low:
+        column = text.partition("column '")[2].partition("'")[0]
+        return RowRejectedError(
+            f"the text in column {column or '?'} is not valid UTF-8",
+            where=path,
+            hint=f"SELECT CAST({column} AS BLOB)",
+        )
+    if "disk is full" in low or (isinstance(error, OSError) and error.errno == 28):
+        return FatalError(
+            f"the disk that holds {path} is full", hint="free space and run again", code="disk_full"
+        )
+    if "not a database" in low or "malformed" in low:
+        return FatalError(
+            f"{path} is not a sound SQLite database: {text}", hint="check `path`; restore a backup"
+        )
+    if "readonly" in low or "unable to open" in low or isinstance(error, PermissionError):
+        return FatalError(
+            f"cannot open the SQLite file {path}: {text}", hint="check its permissions and its folder's"
+        )
+    if "interrupted" in low:
+        return RunCancelledError("the run was stopped")
+    return FatalError(f"SQLite says: {text}", where=path)

@@ -1,0 +1,175 @@
+"""One window into one table of a SQLite file, in one transaction with its cursor."""
+
+from typing import Any, Final
+
+from syncd.connectors.sqlite.copytext import converters_of, values_of
+from syncd.connectors.sqlite.session import Session, quote
+from syncd.errors import BusyError, FatalError
+from syncd.model.batch import Batch, Format
+from syncd.model.run import Counters
+from syncd.ports import Check, Mode, Target
+
+STAGE: Final = "temp.syncd_stage"
+MOST_PARAMETERS: Final = 32_000
+LINES_AT_ONCE: Final = 2_000
+"""How many parameters a statement may bind, and after how many parameters a multi-row INSERT gains no more."""
+
+UPDATE_CURSOR: Final = (
+    "UPDATE syncd_cursors SET target = ?, digest = ?, revision = revision + 1, cursor = ?, mark = ?, relation = ?,"
+    " row_count = ?, updated = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE job = ? AND step = ? AND revision = ?"
+)
+INSERT_CURSOR: Final = (
+    "INSERT INTO syncd_cursors (target, digest, revision, cursor, mark, relation, row_count, updated, job, step)"
+    " SELECT ?, ?, 1, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?, ?"
+    " WHERE NOT EXISTS (SELECT 1 FROM syncd_cursors WHERE job = ?7 AND step = ?8)"
+)
+
+
+class SqliteWriting:
+    """Collects rows in the table itself, or beside it when they have to be matched by key."""
+
+    def __init__(
+        self, session: Session, target: Target, create_table: str, create_cursors: str, check: Check
+    ) -> None:
+        self._session = session
+        self._target = target
+        self._check = check
+        self._rows = 0
+        self._counters = Counters()
+        self._done = False
+        self._into = quote(target.table.name.name)
+        session.patient("BEGIN IMMEDIATE", check)
+        try:
+            self._prepare(create_table, create_cursors)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def write(self, batch: Batch) -> None:
+        """Insert one batch."""
+        if batch.format is Format.COPYTEXT and isinstance(batch.data, bytes):
+            self._write_lines(batch.data, batch.rows)
+        elif not isinstance(batch.data, bytes):
+            self._session.insert(self._one, batch.data)
+        self._rows += batch.rows
+
+    def finish(self) -> Counters:
+        """Merge what was staged and count what became of it."""
+        if self._target.mode is Mode.MERGE:
+            self._counters = self._merge()
+        else:
+            self._counters = Counters(read=self._rows, inserted=self._rows)
+        return self._counters
+
+    def commit(self, cursor: str, mark: str | None, rows: int) -> int:
+        """Store the cursor and end the transaction."""
+        target = self._target
+        name = target.table.name.name
+        row = self._session.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+        values = (
+            str(target.key.target),
+            target.digest,
+            cursor,
+            mark,
+            str(row[0]),
+            rows,
+            target.key.job,
+            target.key.step,
+        )
+        if target.revision:
+            changed = self._session.execute(UPDATE_CURSOR, (*values, target.revision)).rowcount
+        else:
+            changed = self._session.execute(INSERT_CURSOR, values).rowcount
+        if changed != 1:
+            raise BusyError(
+                f"another run moved the cursor of {target.key.step} in job '{target.key.job}'",
+                hint="nothing was changed; run again",
+            )
+        self._session.patient("COMMIT", self._check)
+        self._done = True
+        return target.revision + 1
+
+    def abandon(self) -> None:
+        """Undo the window unless it was committed."""
+        if not self._done:
+            self._done = True
+            self._session.rollback()
+
+    def _prepare(self, create_table: str, create_cursors: str) -> None:
+        target = self._target
+        run = self._session.execute
+        run(create_cursors)
+        if target.create:
+            run(create_table)
+        if target.mode is Mode.REPLACE:
+            run(f"DELETE FROM {self._into}")
+        into = self._into
+        if target.mode is Mode.MERGE:
+            into = STAGE
+            run(f"DROP TABLE IF EXISTS {STAGE}")
+            run(f"CREATE TEMP TABLE {STAGE.removeprefix('temp.')} ({self._stage_columns()})")
+        names = ", ".join(quote(name) for name in target.columns)
+        self._into_names = f"INSERT INTO {into} ({names}) VALUES "
+        self._slots = f"({', '.join('?' * len(target.columns))})"
+        self._one = self._into_names + self._slots
+        self._lines = max(1, min(LINES_AT_ONCE, MOST_PARAMETERS) // len(target.columns))
+        self._many = self._into_names + ", ".join([self._slots] * self._lines)
+        self._converters = converters_of(target.source)
+
+    def _stage_columns(self) -> str:
+        # The same declarations as the table's, so that a staged value has the same storage class.
+        columns = []
+        for name in self._target.columns:
+            column = self._target.table.column(name)
+            columns.append(f"{quote(name)} {column.type.native if column else ''}")
+        key = ", ".join(quote(name) for name in self._target.table.key)
+        return ", ".join(columns) + f", PRIMARY KEY ({key})"
+
+    def _write_lines(self, data: bytes, rows: int) -> None:
+        width = len(self._target.columns)
+        values = values_of(data, width, self._converters)
+        if len(values) != rows * width:
+            raise FatalError(
+                f"a block of {rows} lines gave {len(values)} values for {width} columns", code="bad_copy_text"
+            )
+        step = self._lines * width
+        for start in range(0, len(values), step):
+            self._check()
+            part: list[Any] = values[start : start + step]
+            sql = (
+                self._many
+                if len(part) == step
+                else self._into_names + ", ".join([self._slots] * (len(part) // width))
+            )
+            self._session.execute(sql, part)
+
+    def _merge(self) -> Counters:
+        target = self._target
+        run = self._session.execute
+        keys = [quote(name) for name in target.table.key]
+        match = " AND ".join(f"t.{key} = s.{key}" for key in keys)
+        new = run(
+            f"SELECT count(*) FROM {STAGE} s WHERE NOT EXISTS (SELECT 1 FROM {self._into} t WHERE {match})"
+        ).fetchone()[0]
+        names = ", ".join(quote(name) for name in target.columns)
+        others = [quote(name) for name in target.columns if name not in target.table.key]
+        action = "NOTHING"
+        if others:
+            sets = ", ".join(f"{name} = excluded.{name}" for name in others)
+            differs = " OR ".join(_differs(f"{self._into}.{name}", f"excluded.{name}") for name in others)
+            action = f"UPDATE SET {sets} WHERE {differs}"
+        self._check()
+        # WHERE true keeps SQLite from reading ON as a join condition.
+        changed = run(
+            f"INSERT INTO {self._into} ({names}) SELECT {names} FROM {STAGE} WHERE true"
+            f" ON CONFLICT ({', '.join(keys)}) DO {action}"
+        ).rowcount
+        run(f"DROP TABLE {STAGE}")
+        inserted = int(new)
+        updated = int(changed) - inserted
+        return Counters(self._rows, inserted, updated, self._rows - inserted - updated)
+
+
+def _differs(old: str, new: str) -> str:
+    # Not equal bit by bit: no collation of the column's, and 1 is not 1.0 nor '1'.
+    return f"({old} IS NOT {new} COLLATE BINARY OR typeof({old}) <> typeof({new}))"

@@ -1,1 +1,0 @@
-"""The control socket, as its clients use it."""

@@ -1,1 +1,0 @@
-"""The main process: signals, the service manager, reload and orderly stop."""

@@ -1,0 +1,95 @@
+"""Open connections, kept between runs so that looking for changes costs no connecting."""
+
+import contextlib
+import os
+from collections.abc import Callable, Collection
+from typing import Final
+
+from syncd.errors import SyncdError
+from syncd.ports import Destination, Source
+from syncd.registry import connector
+from syncd.worker.wire import Place
+
+IDLE_SECONDS: Final = 300.0
+
+
+class KeptPorts:
+    """Sources and destinations by what their place means. All but `cancel` belong to the thread that runs."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._sources: dict[bytes, Source] = {}
+        self._destinations: dict[bytes, Destination] = {}
+        self._used: dict[bytes, tuple[str, float]] = {}
+        self._files: dict[bytes, tuple[int, int] | None] = {}
+
+    def holds(self, source: Place, destination: Place) -> bool:
+        """Is one of the two open from an earlier run?"""
+        return source.key in self._sources or destination.key in self._destinations
+
+    def source(self, place: Place) -> Source:
+        """The source at that place, opened if need be."""
+        key = self._touch(place)
+        if key not in self._sources:
+            self._sources[key] = connector(place.type).open_source(place.wrapped())
+            self._files[key] = _file(place)
+        return self._sources[key]
+
+    def destination(self, place: Place) -> Destination:
+        """The destination at that place, opened if need be."""
+        key = self._touch(place)
+        if key not in self._destinations:
+            self._destinations[key] = connector(place.type).open_destination(place.wrapped())
+            self._files[key] = _file(place)
+        return self._destinations[key]
+
+    def cancel(self) -> None:
+        """Make whatever runs on any of them end soon; from another thread."""
+        ports: list[Source | Destination] = [*self._sources.values(), *self._destinations.values()]
+        for port in ports:
+            # A port that is just being closed by its own thread may refuse; it ends anyway.
+            with contextlib.suppress(SyncdError, OSError):
+                port.cancel()
+
+    def forget(self, names: Collection[str]) -> None:
+        """Close what was opened for connections of these names."""
+        self._close([key for key, (name, _) in self._used.items() if name in names])
+
+    def evict(self, idle_seconds: float = IDLE_SECONDS) -> None:
+        """Close what nobody used for so long."""
+        limit = self._monotonic() - idle_seconds
+        self._close([key for key, (_, used) in self._used.items() if used <= limit])
+
+    def close(self) -> None:
+        """Close all of them."""
+        self._close(list(self._used))
+
+    def _touch(self, place: Place) -> bytes:
+        key = place.key
+        if key in self._files and self._files[key] != _file(place):
+            # The file was deleted or replaced: what is open has no name any more, and rows written there are lost.
+            self._close([key])
+        self._used[key] = (place.name, self._monotonic())
+        return key
+
+    def _close(self, keys: Collection[bytes]) -> None:
+        for key in keys:
+            del self._used[key]
+            self._files.pop(key, None)
+            for port in (self._sources.pop(key, None), self._destinations.pop(key, None)):
+                if port is not None:
+                    # It may be broken, which is why it goes.
+                    with contextlib.suppress(SyncdError, OSError):
+                        port.close()
+
+
+def _file(place: Place) -> tuple[int, int] | None:
+    """Which file a place's `path` names at this moment; None when it has none or the file is not there."""
+    path = place.options.get("path")
+    if not isinstance(path, str):
+        return None
+    try:
+        found = os.stat(path)  # noqa: PTH116  # the option is text, and a connector may take more than a path there
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,129 @@
+"""What a worker process and its parent say to each other: lines of JSON over a socket pair.
+
+Secrets stand in plain text in an order's places, and nowhere else.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from syncd.model.definitions import Connection, OptionValue, Replication
+from syncd.model.event import RunEvent, StateReset, StepEnded, StepProgressed, StepStarted, WindowCommitted
+from syncd.model.run import Failure, Status, StepResult
+from syncd.model.secret import Secret
+
+MAX_LINE_BYTES: Final = 64 * 1024 * 1024
+RUN_EVENTS: Final[Mapping[str, type[RunEvent]]] = {
+    kind.__name__: kind for kind in (StepStarted, StepProgressed, WindowCommitted, StateReset, StepEnded)
+}
+
+Plain = str | int | float | bool | None
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A connection as a worker needs it: options with secrets revealed, and which of them are secret."""
+
+    name: str
+    type: str
+    options: dict[str, Plain]
+    secret: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> bytes:
+        """Equal for two places that mean the same store, reached in the same way."""
+        return msgspec.json.encode(self, order="deterministic")
+
+    def wrapped(self) -> dict[str, OptionValue]:
+        """The options as a connector takes them, secrets wrapped again."""
+        return {
+            name: Secret(str(value)) if name in self.secret else value for name, value in self.options.items()
+        }
+
+
+class Order(msgspec.Struct, frozen=True, tag=True):
+    """Do this run."""
+
+    run: str
+    job: Replication
+    source: Place
+    destination: Place
+    queries: tuple[str, ...] = ()
+    full: bool = False
+
+
+class Cancel(msgspec.Struct, frozen=True, tag=True):
+    """Stop what you are doing, soon."""
+
+
+class Forget(msgspec.Struct, frozen=True, tag=True):
+    """Close kept connections of these names: their definition changed or is gone."""
+
+    names: tuple[str, ...]
+
+
+Request = Order | Cancel | Forget
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The worker holds its lock and takes orders."""
+
+
+class Told(msgspec.Struct, frozen=True, tag=True):
+    """One event of the run."""
+
+    name: str
+    facts: msgspec.Raw
+
+
+class Outcome(msgspec.Struct, frozen=True, tag=True):
+    """How the run ended."""
+
+    status: Status
+    steps: tuple[StepResult, ...] = ()
+    failure: Failure | None = None
+
+
+Answer = Ready | Told | Outcome
+
+_REQUESTS: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)
+_ANSWERS: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def place(connection: Connection) -> Place:
+    """The connection with its secrets revealed, for a worker's eyes only."""
+    options: dict[str, Plain] = {}
+    secret = []
+    for name, value in connection.options.items():
+        if isinstance(value, Secret):
+            secret.append(name)
+            options[name] = value.reveal()
+        else:
+            options[name] = value
+    return Place(connection.name, connection.type, options, tuple(secret))
+
+
+def line(message: Request | Answer) -> bytes:
+    """A message as it travels."""
+    return _ENCODER.encode(message) + b"\n"
+
+
+def told(event: RunEvent) -> Told:
+    """An event, ready to travel."""
+    return Told(type(event).__name__, msgspec.Raw(_ENCODER.encode(event)))
+
+
+def event_of(message: Told) -> RunEvent:
+    """The event that was told."""
+    return msgspec.json.decode(message.facts, type=RUN_EVENTS[message.name])
+
+
+def request_of(text: bytes) -> Request:
+    """What the parent asks."""
+    return _REQUESTS.decode(text)
+
+
+def answer_of(text: bytes) -> Answer:
+    """What the worker says."""
+    return _ANSWERS.decode(text)
