@@ -11,6 +11,8 @@ from syncd.model.secret import MASK
 
 _URL_PASSWORD: Final = re.compile(r"(://[^/\s@:]*:)[^\s@]+@")
 _SHORTEST_SCRUBBED: Final = 6
+_LONGEST_SHOWN: Final = 500
+_LONGEST_SEARCHED: Final = 2000
 
 
 @dataclass(slots=True)
@@ -55,7 +57,8 @@ def _masked(problem: Problem, hidden: Sequence[str]) -> Problem:
     def clean(text: str) -> str:
         for secret in hidden:
             text = text.replace(secret, MASK)
-        return _URL_PASSWORD.sub(rf"\g<1>{MASK}@", text)
+        text = _URL_PASSWORD.sub(rf"\g<1>{MASK}@", text[:_LONGEST_SEARCHED])
+        return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
     return replace(
         problem, path=clean(problem.path), message=clean(problem.message), hint=clean(problem.hint)

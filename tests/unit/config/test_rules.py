@@ -1,5 +1,6 @@
 """Rules and messages, on data that never was a file."""
 
+import time
 from typing import Any
 
 import pytest
@@ -183,6 +184,20 @@ def test_resolved_texts_are_masked_wherever_they_stand() -> None:
     masked = ordered([problem], ["f"], ["planted-secret", "no"])
 
     assert str(masked[0]) == "f:1:1: jobs.***: no *** (x://u:***@h ***)"
+
+
+def test_very_long_values_are_neither_shown_whole_nor_searched_for_long() -> None:
+    began = time.process_time()
+    long = "://a:" * 200_000
+
+    found = problems(
+        f"connections: {{c: {{type: server, url: '{long}'}}}}\njobs: {{j: {{source: '{long}'}}}}"
+    )
+    secret = options(f"{{url: '{long}'}}")
+
+    assert max(len(line) for line in found) < 1200
+    assert secret == {"url": Secret(long)}
+    assert time.process_time() - began < 1
 
 
 def test_problems_stand_in_the_order_of_files_lines_and_columns() -> None:
