@@ -229,6 +229,8 @@ BROKEN_BYTES = {
     "utf-32": ("a: 1\n".encode("utf-32"), "f.yaml:1:1: the file is UTF-32 (save it as UTF-8)"),
     "mark of byte order": (b"\xef\xbb\xbflgs: {}", "f.yaml:1:1: lgs: unknown key"),
     "nothing": (b"", "f.yaml:1:1: the file is empty (write {} if it is meant to declare nothing)"),
+    "next line": (b"a: 1\nb: x\xc2\x85y", "f.yaml:2:5: the control character U+0085 is not allowed"),
+    "line separator": (b"a: x\xe2\x80\xa8", "f.yaml:1:5: the control character U+2028 is not allowed"),
     "null byte": (b"a: 1\nb: \0", "f.yaml:2:4: the control character U+0000 is not allowed"),
     "too large": (
         b"#" + b" " * 10_000_000,
