@@ -11,9 +11,9 @@ from syncd.config.checkers import Checkers
 from syncd.config.diff import Difference, difference
 from syncd.errors import BusyError, NotFoundError, RestartNeededError
 from syncd.model.definitions import Configuration, Overlap, Replication
-from syncd.model.event import ConfigApplied, JobPaused, RunEnded, RunSkipped
+from syncd.model.event import ConfigApplied, JobPaused, RunSkipped
 from syncd.model.run import Failure, Run, Status, Trigger
-from syncd.pool.dispatch import Dispatcher, Surroundings, Timer
+from syncd.pool.dispatch import Dispatcher, Surroundings, Timer, end_event
 from syncd.scheduling.dependency import Dependents
 from syncd.scheduling.scheduler import Firing, Scheduler, ScheduleState
 from syncd.state.journal import Journal, new_run_id
@@ -71,7 +71,7 @@ class Service:
         """Take over from whoever owned the state before, and begin; the runs that were found interrupted."""
         interrupted = self.journal.interrupt_unfinished(self.clock.now())
         for run in interrupted:
-            self._publish_end(run)
+            self._around.publish(end_event(run))
         self.latest = self.journal.latest()
         self._saved = self._schedules.all()
         self.paused = {job for job, standing in self._saved.items() if standing.paused}
@@ -254,7 +254,9 @@ class Service:
             return
         if run.status is Status.OK:
             for name in self._dependents.succeeded(run.job):
-                self._submit(self._new(name, Trigger.DEPENDENCY))
+                # A run of it that goes on may have looked before the new rows were there: this one waits for its end.
+                run_after = self._new(name, Trigger.DEPENDENCY)
+                self.runs.submit(run_after, self.configuration.jobs[name], Overlap.QUEUE)
         self._plan_retry(run)
 
     def _plan_retry(self, run: Run) -> None:
@@ -311,9 +313,6 @@ class Service:
         except NotFoundError:
             return replace(self._saved.get(job, Standing()), paused=paused)
         return Standing(state.anchor, state.last_due, state.fired, state.timeline, paused)
-
-    def _publish_end(self, run: Run) -> None:
-        self._around.publish(RunEnded(run.id, run.job, run.status, run.counters, run.seconds, run.failure))
 
 
 def _to_be_resumed(run: Run) -> bool:

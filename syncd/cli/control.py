@@ -1,5 +1,6 @@
 """The commands that talk to a running daemon."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,15 @@ def _call(config: Path | None, state: Path | None, called: str, **arguments: obj
 
 @click.command()
 @click.argument("job", required=False)
+@click.option("--wait", is_flag=True, help="Wait up to 15 seconds for a daemon that is just starting.")
 @address_options
 @json_option
-def status(config: Path | None, state: Path | None, as_json: bool, job: str | None) -> None:
+def status(config: Path | None, state: Path | None, as_json: bool, wait: bool, job: str | None) -> None:
     """Show the daemon, its jobs and their last runs."""
+    if wait:
+        from syncd.control.client import wait_for_daemon
+
+        wait_for_daemon(state_folder(config, state))
     answer = _call(config, state, "status", job=job)
     if as_json:
         print_json(answer)
@@ -164,12 +170,22 @@ def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
 @click.argument("name")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
 @address_options
-def logs(config: Path | None, state: Path | None, name: str, follow: bool) -> None:
+@json_option
+def logs(config: Path | None, state: Path | None, as_json: bool, name: str, follow: bool) -> None:
     """Show the log of a run, or of a job's newest run."""
     from syncd.control.client import call
 
     arguments = {"name": name, "follow": follow}
-    call(state_folder(config, state), "logs", arguments, each=click.echo, wait_seconds=None)
+    each = click.echo if as_json else _show_record
+    call(state_folder(config, state), "logs", arguments, each=each, wait_seconds=None)
+
+
+def _show_record(text: str) -> None:
+    import json
+
+    from syncd.observe.render import console_line
+
+    click.echo(console_line(json.loads(text), colour=sys.stdout.isatty()), nl=False)
 
 
 @click.command(name="next")

@@ -116,13 +116,13 @@ class Calls:
         return run_view(run)
 
     async def cancel(self, arguments: dict[str, object], _tell: Tell) -> View:
-        """Stop a run and say how it ended."""
+        """Stop a run and say how it ended, or that it is still being cancelled."""
         wanted = msgspec.convert(arguments, Cancelling)
         async with self._events() as events:
             run = self._service.cancel(wanted.name)
             if not run.status.final:
-                async with asyncio.timeout(CANCEL_SECONDS):
-                    await _end_of(run.id, events)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(_end_of(run.id, events), CANCEL_SECONDS)
         return run_view(self._now(run))
 
     async def pause(self, arguments: dict[str, object], _tell: Tell) -> View:

@@ -21,7 +21,7 @@ from syncd.daemon.logging import Logging
 from syncd.daemon.notify import Notifier
 from syncd.errors import SyncdError
 from syncd.model.definitions import Configuration
-from syncd.model.event import ConfigRejected, DaemonStarted, DaemonStopped
+from syncd.model.event import ConfigRejected, DaemonStarted, DaemonStopped, Event
 from syncd.observe.bus import Bus
 from syncd.pool.dispatch import Surroundings
 from syncd.pool.workers import Pool
@@ -37,7 +37,7 @@ from syncd.worker.body import SystemClock
 
 MAX_SLEEP_SECONDS: Final = 30.0
 """However far the next firing is: somebody may set the clock."""
-GRACE_SECONDS: Final = 3.0
+GRACE_SECONDS: Final = 2.0
 """How long running runs may go on after a stop was asked for, before they are cancelled."""
 CANCEL_SECONDS: Final = 3.0
 GLANCE_SECONDS: Final = 0.05
@@ -102,10 +102,13 @@ class Daemon:
         clockwork = Clockwork(Scheduler(self._clock, random), Schedules(database), random)
         self.service = Service(configuration, around, clockwork)
         self._logging = Logging(configuration, folder, self._clock, sys.stderr.buffer)
-        self.bus.subscribe(
-            lambda event: around.backlog.write(lambda: journal.record(event, self._clock.now()))
-        )
+        self.bus.subscribe(lambda event: self._record(event, around.backlog, journal))
         self.bus.subscribe(self._logging.write)
+
+    def _record(self, event: Event, backlog: Backlog, journal: Journal) -> None:
+        # While the disk is full runs wait in memory for their history, but what they tell is too much for that.
+        if not backlog.trouble:
+            backlog.write(lambda: journal.record(event, self._clock.now()))
 
     async def _serve(self, owner: Owner, folder: Path) -> None:
         interrupted = self.service.open()

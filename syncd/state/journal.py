@@ -79,7 +79,9 @@ class Journal:
                 raise BusyError(
                     f"job '{run.job}' is running", hint="wait, or cancel it", where=run.id
                 ) from error
-            connection.execute("UPDATE runs SET status = ?, started = ? WHERE id = ?", _started(run))
+            connection.execute(
+                "UPDATE runs SET status = ?, started = ?, generation = ? WHERE id = ?", _started(run)
+            )
 
     def update_run(self, run: Run) -> None:
         """Store a change of a run that goes on, such as that it is being cancelled."""
@@ -212,7 +214,7 @@ def new_run_id(now: datetime, salt: int) -> str:
 
 
 def _started(run: Run) -> tuple[object, ...]:
-    return (run.status.value, text_of(run.started), run.id)
+    return (run.status.value, text_of(run.started), run.generation, run.id)
 
 
 def _json(value: object) -> str | None:
