@@ -25,10 +25,15 @@ def _call(config: Path | None, state: Path | None, called: str, **arguments: obj
 
 @click.command()
 @click.argument("job", required=False)
+@click.option("--wait", is_flag=True, help="Wait up to 15 seconds for a daemon that is just starting.")
 @address_options
 @json_option
-def status(config: Path | None, state: Path | None, as_json: bool, job: str | None) -> None:
+def status(config: Path | None, state: Path | None, as_json: bool, wait: bool, job: str | None) -> None:
     """Show the daemon, its jobs and their last runs."""
+    if wait:
+        from syncd.control.client import wait_for_daemon
+
+        wait_for_daemon(state_folder(config, state))
     answer = _call(config, state, "status", job=job)
     if as_json:
         print_json(answer)

@@ -10,7 +10,7 @@ from syncd.config.build import build
 from syncd.config.checkers import Checkers as Checkers
 from syncd.config.connection import Connectors
 from syncd.config.document import Document, parse_document
-from syncd.config.find import MANAGED_FOLDER, default_state_path, files_of, list_folder
+from syncd.config.find import MANAGED_FOLDER, at_home, default_state_path, files_of, list_folder
 from syncd.config.find import find_configuration as find_configuration
 from syncd.config.job import check_jobs
 from syncd.config.merge import NAMED, add_table, merge_tables
@@ -130,7 +130,7 @@ class _Loading:
         path = state.get("path") if isinstance(state, Table) else None
         if isinstance(state, Table) and isinstance(path, str) and path and not isinstance(path, Unknown):
             folder = Path(state.values_at["path"].file).absolute().parent
-            return os.path.normpath(folder / str(path))
+            return os.path.normpath(folder / at_home(str(path), self.environ))
         return default_state_path(self.environ, os.geteuid() == 0)
 
 

@@ -1,6 +1,7 @@
 """Talks to the daemon that owns a state folder."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,8 @@ from syncd.state.owner import OwnerNote, living_owner
 
 CONNECT_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 60.0
+START_SECONDS: Final = 15.0
+GLANCE_SECONDS: Final = 0.05
 
 _ANSWERS: Final = msgspec.json.Decoder(Answer)
 
@@ -47,6 +50,18 @@ def call(
     raise TransientError(
         "the daemon went away before it answered", hint="syncd status shows whether it is back"
     )
+
+
+def wait_for_daemon(state: Path, seconds: float = START_SECONDS) -> None:
+    """Return when the daemon of this state folder answers, or when it did not for so long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            _connected(state).close()
+        except SyncdError:
+            time.sleep(GLANCE_SECONDS)
+        else:
+            return
 
 
 def daemon_socket(state: Path) -> str | None:

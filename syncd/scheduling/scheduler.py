@@ -284,7 +284,7 @@ def _chosen(policy: CatchUp, found: list[datetime], now: datetime, grace: timede
         case CatchUp.LATEST:
             return found[-1:]
         case CatchUp.NONE:
-            return [moment for moment in found if grace and now - moment <= grace]
+            return [moment for moment in found if now - moment <= grace]
 
 
 def _by_time(firing: Firing) -> tuple[datetime, str]:
