@@ -104,7 +104,7 @@ class Database:
     def _explained(self, *, opened: bool = False) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
+        except (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.IntegrityError):
             # A fault of ours, which says nothing about the file.
             raise
         except sqlite3.Error as error:

@@ -34,7 +34,11 @@ FORGET_SURPLUS: Final = f"""
     DELETE FROM runs WHERE status NOT IN {UNFINISHED}
     AND rowid IN (SELECT rowid FROM runs WHERE job = ? ORDER BY created DESC, rowid DESC LIMIT -1 OFFSET max(?, 1))
 """  # noqa: S608  # constants
-PUT_EVENT: Final = "INSERT INTO events (at, name, run, job, facts) VALUES (?, ?, ?, ?, ?)"
+PUT_EVENT: Final = """
+    INSERT INTO events (at, name, run, job, facts) SELECT ?1, ?2, ?3, ?4, ?5
+    WHERE ?3 IS NULL OR EXISTS (SELECT 1 FROM runs WHERE id = ?3)
+"""
+"""What is told about a run that is not stored (the disk was full, or it was forgotten) is not stored either."""
 PUT_CURSOR: Final = "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)"
 
 
