@@ -12,7 +12,7 @@ connections:
   source: {{type: postgresql, url: "{source}"}}
   copy: {{type: postgresql, url: "{copy}"}}
 jobs:
-  lineitem: {{source: source, destination: copy, queries: ["REPLICATE [lineitem]"]}}
+  lineitem: {{source: source, destination: copy, queries: ["REPLICATE [lineitem]"]{check}}}
 """
 
 
@@ -32,14 +32,21 @@ def run_psql(stage: Stage, rows: int) -> Sample:
     return _verified(stage, rows, sample)
 
 
-def run_syncd(stage: Stage, rows: int) -> Sample:
-    """The same by a job, into a database where the table has yet to be created."""
+def run_syncd(stage: Stage, rows: int, check_column: str = "") -> Sample:
+    """The same by a job, which makes the table with its key when it is not there."""
     server = stage.postgres
     folder = stage.folder / "sync"
     folder.mkdir(exist_ok=True)
     file = folder / "syncd.yaml"
     source, copy = server.socket_url(f"lineitem_{rows}"), server.socket_url("lineitem_copy")
-    file.write_text(CONFIGURATION.format(state=folder / "state", source=source, copy=copy))
+    file.write_text(
+        CONFIGURATION.format(
+            state=folder / "state",
+            source=source,
+            copy=copy,
+            check=f", check_column: {check_column}" if check_column else "",
+        )
+    )
     sample = measure([[syncd_program(), "sync", "-c", str(file), "lineitem"]], [server.pid])
     return _verified(stage, rows, sample)
 
@@ -64,12 +71,17 @@ def cells() -> list[Cell]:
                 partial(prepare, rows=rows, with_table=True),
             )
         )
-        found.append(
-            Cell(
-                group,
-                f"{group}-syncd",
-                partial(run_syncd, rows=rows),
-                partial(prepare, rows=rows, with_table=False),
+        for name, check, with_table in (
+            ("syncd", "", False),
+            ("syncd-check-column", "updated_at", False),
+            ("syncd-into-keyed", "updated_at", True),
+        ):
+            found.append(
+                Cell(
+                    group,
+                    f"{group}-{name}",
+                    partial(run_syncd, rows=rows, check_column=check),
+                    partial(prepare, rows=rows, with_table=with_table),
+                )
             )
-        )
     return found

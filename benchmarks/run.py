@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks import copy_cells, program_cells
+from benchmarks import copy_cells, daemon_cells, program_cells
 from benchmarks.cell import Cell, Stage
 from benchmarks.measure import FailedError, Sample
 
-MODULES: Final = (program_cells, copy_cells)
+MODULES: Final = (program_cells, daemon_cells, copy_cells)
 """Each gives its cells; add yours here."""
 HEAD: Final = ("cell", "n", "wall s", "ratio", "client CPU s", "server CPU s", "peak RSS MB", "more")
 

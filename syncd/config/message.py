@@ -109,8 +109,8 @@ def _wrong_type(value: object, expected: Any, schema: Mapping[str, Any], path: P
     wanted = " or ".join(_KINDS[name] for name in names)
     if value is None:
         return Finding(path, f"must be {wanted}, but nothing stands here", _example(schema))
-    scalar = isinstance(value, str | int | float)
-    found = f"{_noun(value)}{_quoted(value)}" if scalar and shown else kind_of(value)
+    shown = shown and isinstance(value, str | int | float) and "object" not in names
+    found = f"{_noun(value)}{_quoted(value)}" if shown else kind_of(value)
     if isinstance(value, float) and not is_number(value):
         found = ".inf or .nan"
     hint = _type_hint(value, names, path, shown) or _example(schema)

@@ -16,6 +16,7 @@ from syncd.errors import Problem
 
 MAX_DEPTH: Final = 100
 MAX_ALIAS_NODES: Final = 100_000
+MAX_PROBLEMS: Final = 1000
 
 _PARSER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MERGE: Final = "<<"
@@ -227,6 +228,8 @@ class Reader:
         return Mark(self.file, start.line + 1, start.column + 1)
 
     def _note(self, mark: Mark, message: str, hint: str = "") -> None:
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise self._stop(mark, f"there are more than {MAX_PROBLEMS} mistakes; reading ends here")
         self.problems.append(self._problem(mark, message, hint))
 
     def _stop(self, mark: Mark, message: str, hint: str = "") -> StoppedError:

@@ -12,7 +12,9 @@ import yaml
 from syncd.config.place import Mark
 from syncd.errors import Problem
 
-_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Control characters, and those that older YAML takes for the end of a line and editors do not."""
+
 _QUOTE_HINT: Final = "put the whole value in quotes"
 _INDENT_HINT: Final = "keys of one level begin in the same column"
 
@@ -21,7 +23,7 @@ _Finding = tuple[int, int, str, str]
 
 
 def forbidden_character(text: str, file: str) -> Problem | None:
-    """The first character that YAML does not allow (control characters), if there is one."""
+    """The first character that must not stand in a file, if there is one."""
     found = _FORBIDDEN.search(text)
     if found is None:
         return None

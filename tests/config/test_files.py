@@ -111,7 +111,8 @@ def test_every_file_tells_all_its_problems_in_order() -> None:
 
 
 def test_unknown_names_are_not_told_while_a_file_cannot_be_read() -> None:
-    write({"syncd.yaml": f"jobs: {{a: {JOB}}}", "conf.d/a.yaml": "connections: {crm: "})
+    jobs = f"jobs: {{a: {JOB.replace('}', ', after: b}')}}}"
+    write({"syncd.yaml": jobs, "conf.d/a.yaml": "connections: {crm: "})
 
     assert [problem.split(": ")[0] for problem in problems()] == ["conf.d/a.yaml:1:14"]
 
@@ -226,7 +227,10 @@ BROKEN_BYTES = {
     "cut letter": ("a: ü".encode()[:-1], "f.yaml:1:4: the byte 0xC3 is not UTF-8 (save it as UTF-8)"),
     "utf-16": ("a: 1\n".encode("utf-16"), "f.yaml:1:1: the file is UTF-16 (save it as UTF-8)"),
     "utf-32": ("a: 1\n".encode("utf-32"), "f.yaml:1:1: the file is UTF-32 (save it as UTF-8)"),
+    "mark of byte order": (b"\xef\xbb\xbflgs: {}", "f.yaml:1:1: lgs: unknown key"),
     "nothing": (b"", "f.yaml:1:1: the file is empty (write {} if it is meant to declare nothing)"),
+    "next line": (b"a: 1\nb: x\xc2\x85y", "f.yaml:2:5: the control character U+0085 is not allowed"),
+    "line separator": (b"a: x\xe2\x80\xa8", "f.yaml:1:5: the control character U+2028 is not allowed"),
     "null byte": (b"a: 1\nb: \0", "f.yaml:2:4: the control character U+0000 is not allowed"),
     "too large": (
         b"#" + b" " * 10_000_000,

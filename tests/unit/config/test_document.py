@@ -210,6 +210,13 @@ def test_very_deep_text_is_refused_at_once() -> None:
     assert document.problems[0].message == "nested deeper than 100 levels"
 
 
+def test_reading_ends_after_1_000_mistakes() -> None:
+    document = parse_document("a: 1\n" * 500_000, "f")
+
+    assert len(document.problems) == 1001
+    assert document.problems[-1].message == "there are more than 1000 mistakes; reading ends here"
+
+
 @pytest.mark.parametrize("parser", ["CSafeLoader", "SafeLoader"])
 def test_both_parsers_tell_the_same(parser: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("syncd.config.reader._PARSER", getattr(yaml, parser))

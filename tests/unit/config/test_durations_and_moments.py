@@ -1,5 +1,6 @@
 """Lengths of time, dates and zones as users write them."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -63,6 +64,17 @@ def test_what_is_no_length_of_time_is_refused_with_a_hint(text: str) -> None:
         parse_duration(text)
 
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("text", [" " * 1_000_000, "1s" * 1_000_000, "P" * 1_000_000])
+def test_very_long_text_is_refused_at_once(text: str) -> None:
+    began = time.process_time()
+
+    with pytest.raises(ScheduleError) as caught:
+        parse_duration(text)
+
+    assert len(caught.value.message) < 200
+    assert time.process_time() - began < 0.1
 
 
 @given(st.integers(min_value=1, max_value=MAX_SECONDS))

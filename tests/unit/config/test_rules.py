@@ -1,5 +1,6 @@
 """Rules and messages, on data that never was a file."""
 
+import time
 from typing import Any
 
 import pytest
@@ -105,6 +106,12 @@ def test_cron_is_asked_in_the_zone_of_its_schedule() -> None:
     assert found == ["2:73: jobs.j.schedule.cron: 'x' is not always, in Europe/Rome"]
 
 
+def test_connector_that_does_not_say_otherwise_takes_no_other_keys() -> None:
+    assert problems("connections: {c: {type: feed, pth: x}}") == [
+        "1:31: connections.c.pth: unknown key (did you mean 'path'?)"
+    ]
+
+
 def test_values_from_outside_and_marked_options_become_secret() -> None:
     found = options(
         "{url: 'x://u:p@h/d', host: 'x://u@h', password: abc, pin: 7, port: 5, database: '${env:DB}', key: 'k$${x'}",
@@ -183,6 +190,26 @@ def test_resolved_texts_are_masked_wherever_they_stand() -> None:
     masked = ordered([problem], ["f"], ["planted-secret", "no"])
 
     assert str(masked[0]) == "f:1:1: jobs.***: no *** (x://u:***@h ***)"
+
+
+def test_very_long_values_are_neither_shown_whole_nor_searched_for_long() -> None:
+    began = time.process_time()
+    long = "://a:" * 200_000
+
+    found = problems(
+        f"connections: {{c: {{type: server, url: '{long}'}}}}\njobs: {{j: {{source: '{long}'}}}}"
+    )
+    secret = options(f"{{url: '{long}'}}")
+
+    assert max(len(line) for line in found) < 1200
+    assert secret == {"url": Secret(long)}
+    assert time.process_time() - began < 1
+
+
+def test_values_cannot_break_a_line_or_steer_a_terminal() -> None:
+    found = problems('jobs: {j: {source: "a\\n\\e[31mb\\u2028c"}}')
+
+    assert found[-1] == "1:20: jobs.j.source: there is no connection 'a [31mb c'"
 
 
 def test_problems_stand_in_the_order_of_files_lines_and_columns() -> None:
