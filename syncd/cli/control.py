@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from syncd.cli.address import address_options, json_option, state_folder
-from syncd.cli.table import closing_table, columns, short_moment
+from syncd.cli.table import closing_table, columns, grouped, short_moment
 
 
 def print_json(value: object) -> None:
@@ -50,6 +50,13 @@ def status(config: Path | None, state: Path | None, as_json: bool, wait: bool, j
     click.echo(
         "\n".join(columns(("job", "status", "last run", "rows", "next due"), map(_job_row, answer["jobs"])))
     )
+    if job is not None and answer["cursors"]:
+        rows = ((one["step"], one["mark"] or "-", _count(one["rows"])) for one in answer["cursors"])
+        click.echo("\n".join(columns(("step", "mark", "rows known"), rows)))
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else grouped(number)
 
 
 def _job_row(job: dict[str, Any]) -> tuple[str, ...]:
@@ -57,7 +64,7 @@ def _job_row(job: dict[str, Any]) -> tuple[str, ...]:
     rows = ""
     if last:
         counters = last["counters"]
-        rows = f"{counters['inserted'] + counters['updated']:,}".replace(",", " ")
+        rows = grouped(counters["inserted"] + counters["updated"])
     marks = [mark for mark, there in (("paused", job["paused"]), ("disabled", not job["enabled"])) if there]
     return (
         job["job"],

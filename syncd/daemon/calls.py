@@ -103,8 +103,11 @@ class Calls:
         wanted = msgspec.convert(arguments, Listing)
         if wanted.job is not None:
             self._service.job(wanted.job)
-        names = None if wanted.job is None else [wanted.job]
-        return {"daemon": self._around.about(), "jobs": jobs_view(self._service, names)}
+        answer: View = {"daemon": self._around.about()}
+        if wanted.job is None:
+            return answer | {"jobs": jobs_view(self._service)}
+        cursors = msgspec.to_builtins(self._service.journal.cursors(wanted.job))
+        return answer | {"jobs": jobs_view(self._service, [wanted.job]), "cursors": cursors}
 
     async def start(self, arguments: dict[str, object], tell: Tell) -> View:
         """Begin a run; with `wait`, tell its events until it has ended and is not tried again."""

@@ -12,6 +12,7 @@ from random import SystemRandom
 from typing import Any, Final
 
 from syncd.config.diff import Difference
+from syncd.control.client import DAEMON
 from syncd.control.protocol import socket_path
 from syncd.control.views import View
 from syncd.daemon.calls import Calls
@@ -71,7 +72,7 @@ class Daemon:
         """
         folder = Path(configuration.state.path)
         with contextlib.ExitStack() as stack:
-            owner = Owner.take(folder, command="syncd run", now=self._clock.now())
+            owner = Owner.take(folder, command=DAEMON, now=self._clock.now())
             stack.callback(owner.release)
             database = Database(folder)
             stack.callback(database.close)
@@ -119,15 +120,20 @@ class Daemon:
                 pid=os.getpid(),
                 socket=os.fspath(self._endpoint.path.absolute()),
                 since=self._started.isoformat(timespec="seconds"),
-                command="syncd run",
+                command=DAEMON,
             )
         )
         jobs = len(self.service.configuration.jobs)
         names = tuple(run.id for run in interrupted)
         self.bus.publish(DaemonStarted(__version__, self.service.generation, jobs, names))
         self._notifier.ready(self._status())
-        self._spawn(self.pool.warm(min(WARM_WORKERS, self.service.configuration.limits.max_runs)))
+        self._spawn(self._warm())
         await self._keep_time()
+
+    async def _warm(self) -> None:
+        # Whatever stops a worker from starting now is told by the first run that needs one.
+        with contextlib.suppress(SyncdError):
+            await self.pool.warm(min(WARM_WORKERS, self.service.configuration.limits.max_runs))
 
     async def _keep_time(self) -> None:
         while not self._stop_reason:

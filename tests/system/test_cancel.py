@@ -30,11 +30,13 @@ def test_while_the_source_computes(site: Site):
     daemon = site.daemon()
     daemon.call("start", job="endless")
     time.sleep(1.0)
+    workers = daemon.workers()
 
     seconds = cancelled_within_limit(daemon, "endless")
 
     assert seconds <= LIMIT_SECONDS
     assert site.rows("out") == []
+    assert set(daemon.workers()) >= set(workers), "its driver did not obey, so the worker was killed"
 
 
 def test_while_rows_are_moving_and_the_next_run_completes_them(site: Site):
@@ -66,10 +68,12 @@ def test_while_the_destination_is_locked_by_somebody_else(site: Site):
         daemon.call("start", job="big")
         expect_soon(lambda: daemon.running("big"))
         time.sleep(0.3)
+        workers = daemon.workers()
 
         seconds = cancelled_within_limit(daemon, "big")
 
     assert seconds <= LIMIT_SECONDS
+    assert set(daemon.workers()) >= set(workers)
 
 
 def test_while_it_waits_for_its_turn(site: Site):

@@ -2,7 +2,11 @@
 
 import os
 import signal
+import sqlite3
 import time
+from contextlib import closing
+
+import psutil
 
 from tests.system.site import Site, alive, expect_soon
 
@@ -126,3 +130,29 @@ def test_the_schedule_counters_survive(site: Site):
     scheduled = [run for run in again.call("runs", job="big") if run["trigger"] != "resume"]
     assert len(scheduled) == 2
     assert "used up" in again.call("why", job="big")["sentences"][-1]
+
+
+def test_a_disk_that_takes_nothing_delays_the_history_and_not_the_rows(site: Site):
+    site.jobs("""
+  big: {source: src, destination: dst, queries: ["REPLICATE [big]"], schedule: {every: 1 second}}
+""")
+    site.table("big", 10)
+    daemon = site.daemon()
+    expect_soon(lambda: bool(daemon.call("runs", job="big")))
+    before = len(daemon.call("runs", job="big"))
+    process, kind = psutil.Process(daemon.pid), psutil.RLIMIT_FSIZE
+    limits = process.rlimit(kind)
+
+    # Every write behind the first block of any file of the main process fails from here on.
+    process.rlimit(kind, (4096, limits[1]))
+    expect_soon(lambda: daemon.call("status")["daemon"]["trouble"] != "")
+    with closing(sqlite3.connect(site.folder / "src.db")) as connection, connection:
+        connection.execute("INSERT INTO big VALUES (11, 'x', 11)")
+    expect_soon(lambda: len(site.rows("big")) == 11)
+    process.rlimit(kind, limits)
+    expect_soon(lambda: daemon.call("status")["daemon"]["trouble"] == "")
+
+    runs = daemon.call("runs", job="big", limit=100)
+    assert len(runs) > before
+    assert sum(run["counters"]["inserted"] for run in runs) == 11
+    assert daemon.stop() == 0

@@ -75,6 +75,16 @@ def test_there_is_no_configuration(site: Site):
     assert (code, lines <= 3) == (3, True)
 
 
+def test_a_configuration_with_mistakes_starts_no_daemon(site: Site):
+    site.jobs(ONE.replace("queries", "querys"))
+
+    result = site.syncd("run")
+
+    assert judged(result)[0] == 78
+    assert "did you mean 'queries'?" in result.stderr
+    assert not site.state.exists()
+
+
 def test_a_job_that_runs_cannot_be_started_again(site: Site):
     site.jobs("""
   slow: {source: src, destination: dst, queries: ["REPLICATE [o] SELECT a.* FROM one a, one b, one c WHERE a.id + b.id < 0"]}

@@ -91,6 +91,7 @@ def test_cancelling_reaches_a_sleeping_query(site: Site, database: str):
         sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid() AND state = 'active'"
         expect_soon(lambda: connection.execute(sleeping).fetchone() == (1,) or bool(connection.rollback()))
         connection.rollback()
+        workers = daemon.workers()
 
         began = time.monotonic()
         run = daemon.call("cancel", name="out")
@@ -98,6 +99,7 @@ def test_cancelling_reaches_a_sleeping_query(site: Site, database: str):
 
         assert (run["status"], seconds <= LIMIT_SECONDS) == ("cancelled", True)
         expect_soon(lambda: connection.execute(sleeping).fetchone() == (0,) or bool(connection.rollback()))
+        assert set(daemon.workers()) >= set(workers), "its driver did not obey, so the worker was killed"
 
 
 def test_cancelling_reaches_a_wait_for_a_lock(site: Site, database: str):

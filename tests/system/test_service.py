@@ -88,13 +88,15 @@ class World:
         (run,) = self.orders
         return run
 
+    def publish(self, event) -> None:
+        self.events.append(event)
+        self.journal.record(event, self.clock.now())
+
     def service(self, configuration: Configuration) -> Service:
         """A daemon's life begins; whatever an earlier one began is gone."""
         self.orders.clear()
         self.calls.clear()
-        around = Surroundings(
-            self.journal, Backlog(), self, self.clock, self.later, self.events.append, pid=1
-        )
+        around = Surroundings(self.journal, Backlog(), self, self.clock, self.later, self.publish, pid=1)
         random = lambda: next(self._numbers) / 100_000  # noqa: E731
         scheduler = Scheduler(self.clock, random)
         service = Service(configuration, around, Clockwork(scheduler, Schedules(self.database), random))

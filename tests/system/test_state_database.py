@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from syncd.errors import BusyError, FatalError
+from syncd.errors import FatalError, TransientError
 from syncd.state.database import Database, migrations, moment_of, text_of
 
 
@@ -64,12 +64,12 @@ def test_a_durable_transaction_goes_back_to_quick_ones(tmp_path):
     assert database.rows("PRAGMA synchronous") == [(1,)]
 
 
-def test_a_lock_of_somebody_else_is_busy_and_not_damage(tmp_path):
+def test_a_lock_of_somebody_else_passes_and_is_not_damage(tmp_path):
     database = Database(tmp_path)
     other = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(BusyError), database.transaction():
+    with pytest.raises(TransientError), database.transaction():
         raise AssertionError
 
     other.close()

@@ -163,3 +163,9 @@ def test_run_ids_sort_by_time(clock):
 
     assert first == "20260301T000000000-ffff"
     assert new_run_id(clock.now(), 0) > first
+
+
+def test_what_is_told_about_an_unknown_run_is_not_stored(journal, clock):
+    journal.record(RunStarted("nobody", "j", 1, 1), clock.now())
+
+    assert journal.events("nobody") == []

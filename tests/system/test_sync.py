@@ -1,8 +1,15 @@
 """`syncd sync` in the foreground and through a daemon."""
 
+import contextlib
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 import time
 
+from syncd.state.owner import living_owner
 from tests.system.site import Site, expect_soon, locked
 
 ONE = """
@@ -111,3 +118,39 @@ def test_a_failed_run_is_exit_1_with_the_reason(site: Site):
     assert result.returncode == 1
     assert "one: failed" in result.stdout
     assert "try: did you mean" in result.stdout or "one" in result.stdout
+
+
+def test_a_terminal_sees_the_rows_move_and_keeps_a_clean_screen(site: Site):
+    site.jobs(ONE)
+    site.table("one", 400_000)
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "syncd", "sync", "one"],
+        cwd=site.folder,
+        env=site.environ,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    screen = b""
+    with contextlib.suppress(OSError):
+        while block := os.read(master, 4096):
+            screen += block
+    os.close(master)
+
+    assert process.wait(20) == 0
+    assert re.search(rb"\rone one: [\d ]+ of about 400 000 rows", screen) or b"rows/s" in screen
+    assert b"400 000 inserted" in screen.rpartition(b"\x1b[K")[2]
+
+
+def test_it_waits_for_a_daemon_that_has_just_begun(site: Site):
+    site.jobs(ONE)
+    site.table("one", 3)
+    daemon = site.begin("run")
+    expect_soon(lambda: bool(living_owner(site.state)))
+
+    result = site.syncd("sync", "one")
+
+    assert (result.returncode, "3 inserted" in result.stdout) == (0, True)
+    daemon.terminate()
+    assert daemon.wait(10) == 0

@@ -25,9 +25,15 @@ def test_writes_wait_in_order_and_are_made_when_there_is_room():
     assert (made, backlog.trouble) == (["first", "second"], "")
 
 
-def test_what_waiting_cannot_help_is_raised():
+def test_what_waiting_cannot_help_is_raised_once_and_blocks_nothing():
+    made = []
+
     def damaged() -> None:
         raise FatalError("damaged")
 
+    backlog = Backlog()
     with pytest.raises(FatalError):
-        Backlog().write(damaged)
+        backlog.write(damaged)
+    backlog.write(lambda: made.append("next"))
+
+    assert made == ["next"]
