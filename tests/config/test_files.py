@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from syncd.config.load import find_configuration, load_configuration
-from syncd.errors import ConfigError, NotFoundError
+from syncd.errors import ConfigError, NotFoundError, SyncdError
 from syncd.model.definitions import Configuration
+from syncd.registry import connector
 from syncd.service import checkers
 
 CONNECTIONS = "connections: {crm: {type: sqlite, path: crm.db}}\n"
@@ -258,33 +259,33 @@ def test_reference_to_a_file_is_relative_to_the_file_that_names_it() -> None:
     write(
         {
             "etc/syncd.yaml": "{}",
-            "etc/conf.d/a.yaml": 'connections: {a: {type: sqlite, path: "${file:secret}"}}',
+            "etc/conf.d/a.yaml": 'connections: {a: {type: postgresql, database: d, password: "${file:secret}"}}',
             "etc/conf.d/secret": "planted\n\n",
             "etc/secret": "wrong",
             "secret": "wrong",
         }
     )
 
-    path = load("etc").connections["a"].options["path"]
+    password = load("etc").connections["a"].options["password"]
 
-    assert path is not None
-    assert not isinstance(path, str | int | float)
-    assert path.reveal() == "planted\n"
+    assert password is not None
+    assert not isinstance(password, str | int | float)
+    assert password.reveal() == "planted\n"
 
 
 def test_credential_is_read_from_the_folder_of_the_service_manager() -> None:
     write(
         {
             "creds/crm": "planted\r\n",
-            "syncd.yaml": 'connections: {a: {type: sqlite, path: "${credential:crm}"}}',
+            "syncd.yaml": 'connections: {a: {type: postgresql, database: d, password: "${credential:crm}"}}',
         }
     )
 
-    path = load(CREDENTIALS_DIRECTORY="creds").connections["a"].options["path"]
+    password = load(CREDENTIALS_DIRECTORY="creds").connections["a"].options["password"]
 
-    assert path is not None
-    assert not isinstance(path, str | int | float)
-    assert path.reveal() == "planted"
+    assert password is not None
+    assert not isinstance(password, str | int | float)
+    assert password.reveal() == "planted"
 
 
 def test_credential_that_is_not_there_is_named() -> None:
@@ -311,3 +312,20 @@ def test_file_that_may_not_be_read_is_a_problem() -> None:
         assert load().files == ("syncd.yaml",)
     else:
         assert problems() == ["syncd.yaml: cannot read the file: Permission denied"]
+
+
+def test_database_file_is_relative_to_the_file_that_names_it() -> None:
+    write({"etc/syncd.yaml": "connections: {a: {type: sqlite, path: data/a.db}}"})
+
+    path = load("etc").connections["a"].options["path"]
+
+    assert str(path).endswith("/etc/data/a.db")
+
+
+def test_database_file_may_stand_in_a_reference() -> None:
+    write({"syncd.yaml": 'connections: {a: {type: sqlite, path: "${env:FILE}"}}'})
+
+    connection = load(FILE="/planted/a.db").connections["a"]
+
+    with pytest.raises(SyncdError, match=r"/planted/a\.db"):
+        connector("sqlite").open_source(connection.options)
