@@ -256,7 +256,7 @@ def test_10_000_jobs_are_checked_within_5_seconds(tmp_path: Path) -> None:
 def test_1_000_jobs_are_loaded_again_within_a_quarter_of_a_second(tmp_path: Path) -> None:
     text = many_jobs(1_000)
     seconds = []
-    for _ in range(3):
+    for _ in range(5):
         began = time.process_time()
         load(text, tmp_path)
         seconds.append(time.process_time() - began)
