@@ -1,6 +1,7 @@
 """The application: everything a face can ask for, as plain method calls."""
 
 import difflib
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,6 +24,8 @@ from syncd.worker.retry import retry_delay_seconds
 STOPPED: Final = Failure(
     "daemon_stopped", "the daemon was stopped", hint="it goes on when the daemon is back"
 )
+MAX_FIRINGS: Final = 20
+"""In one tick."""
 PRUNE_EVERY: Final = timedelta(hours=1)
 
 
@@ -64,6 +67,7 @@ class Service:
         self._random = clockwork.random
         self._dependents = Dependents()
         self._saved: dict[str, Standing] = {}
+        self._firings: deque[Firing] = deque()
         self._pruned: datetime | None = None
         self._stopping = False
 
@@ -81,9 +85,14 @@ class Service:
                 self._again(run, Trigger.RESUME, run.attempt)
             else:
                 self._plan_retry(run)
-        self._fire(firings)
+        self._firings.extend(firings)
         self._save_schedules()
         return interrupted
+
+    @property
+    def behind(self) -> bool:
+        """Are there firings that `tick` has still to make runs of?"""
+        return bool(self._firings)
 
     def apply(self, new: Configuration) -> Difference:
         """Put another configuration in force, at once and whole; an empty difference when it means the same.
@@ -112,7 +121,10 @@ class Service:
     def tick(self) -> None:
         """Start what is due, and keep house. To be called at `next_due` and now and then."""
         self.backlog.flush()
-        self._fire(self.scheduler.due())
+        self._firings.extend(self.scheduler.due())
+        # A thousand jobs may be due at once; whoever asks something meanwhile must not wait for all of them.
+        for _ in range(min(len(self._firings), MAX_FIRINGS)):
+            self._fire(self._firings.popleft())
         lapses = self.scheduler.lapses()
         for lapse in lapses:
             self._around.publish(RunSkipped(lapse.job, lapse.due, lapse.reason))
@@ -234,19 +246,20 @@ class Service:
         self.runs.apply(new, self.generation)
         return firings
 
-    def _fire(self, firings: Iterable[Firing]) -> None:
-        for firing in firings:
-            job = self.configuration.jobs[firing.job]
-            catch_up = firing.trigger is Trigger.CATCH_UP
-            overlap = job.schedule.overlap if job.schedule is not None and not catch_up else Overlap.QUEUE
-            run = replace(self._new(firing.job, firing.trigger), due=firing.due)
-            changed = self._moved([firing.job])
-            # The firing and the run that it became are stored together: neither lost nor doubled by a crash.
-            reason = self.runs.submit(run, job, overlap, partial(self._schedules.save, changed.items()))
-            if reason:
-                self._save_schedules([firing.job])
-                self._around.publish(RunSkipped(firing.job, firing.due, reason))
-            self._saved |= changed
+    def _fire(self, firing: Firing) -> None:
+        job = self.configuration.jobs.get(firing.job)
+        if job is None:
+            return
+        catch_up = firing.trigger is Trigger.CATCH_UP
+        overlap = job.schedule.overlap if job.schedule is not None and not catch_up else Overlap.QUEUE
+        run = replace(self._new(firing.job, firing.trigger), due=firing.due)
+        changed = self._moved([firing.job])
+        # The firing and the run that it became are stored together: neither lost nor doubled by a crash.
+        reason = self.runs.submit(run, job, overlap, partial(self._schedules.save, changed.items()))
+        if reason:
+            self._save_schedules([firing.job])
+            self._around.publish(RunSkipped(firing.job, firing.due, reason))
+        self._saved |= changed
 
     def _ended(self, run: Run) -> None:
         self.latest[run.job] = run
@@ -288,6 +301,8 @@ class Service:
     def _new(self, job: str, trigger: Trigger) -> Run:
         now = self.clock.now()
         run_id = new_run_id(now, int(self._random() * 0x10000))
+        while run_id in self.runs.live:
+            run_id = new_run_id(now, int(self._random() * 0x10000))
         return Run(id=run_id, job=job, status=Status.QUEUED, trigger=trigger, created=now)
 
     def _forget_retry(self, job: str) -> Run | None:
@@ -303,7 +318,9 @@ class Service:
             self.backlog.write(lambda: self._schedules.save(changed.items()))
 
     def _moved(self, jobs: Iterable[str]) -> dict[str, Standing]:
-        now = {job: self._standing_now(job) for job in jobs}
+        # A firing that waits to become a run must not be stored as done before that.
+        waiting = {firing.job for firing in self._firings}
+        now = {job: self._standing_now(job) for job in jobs if job not in waiting}
         return {job: one for job, one in now.items() if one != self._saved.get(job, Standing())}
 
     def _standing_now(self, job: str) -> Standing:

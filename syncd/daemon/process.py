@@ -38,6 +38,7 @@ from syncd.worker.body import SystemClock
 
 MAX_SLEEP_SECONDS: Final = 30.0
 """However far the next firing is: somebody may set the clock."""
+SHORTEST_SLEEP_SECONDS: Final = 0.001
 GRACE_SECONDS: Final = 2.0
 """How long running runs may go on after a stop was asked for, before they are cancelled."""
 CANCEL_SECONDS: Final = 3.0
@@ -144,6 +145,8 @@ class Daemon:
                 await asyncio.wait_for(self._wake.wait(), self._sleep_seconds())
 
     def _sleep_seconds(self) -> float:
+        if self.service.behind:
+            return SHORTEST_SLEEP_SECONDS
         longest = min(MAX_SLEEP_SECONDS, self._notifier.watchdog_seconds or MAX_SLEEP_SECONDS)
         due = self.service.scheduler.next_due()
         if due is None:

@@ -296,6 +296,7 @@ def test_what_was_missed_is_made_up_for_once(world):
     world.clock.advance(3600 * 5.5)
 
     service = world.service(jobs)
+    service.tick()
 
     run = service.runs.live[world.only()]
     assert (run.trigger, world.clock.now() - run.due) == (Trigger.CATCH_UP, timedelta(minutes=30))
@@ -399,3 +400,20 @@ def test_a_stop_ends_what_waits_and_begins_nothing(world):
 
     assert [world.journal.run(run.id).failure.code for run in (first, second)] == ["daemon_stopped"] * 2
     assert (world.orders, world.cancelled) == ({}, [first.id])
+
+
+def test_many_firings_at_once_become_runs_bit_by_bit_and_none_is_stored_before(world):
+    jobs = configuration(*(job(f"j{number}", schedule=HOURLY) for number in range(50)))
+    service = world.service(jobs)
+    world.clock.advance(3600)
+
+    service.tick()
+    assert service.behind
+    service.apply(replace(jobs, jobs=dict(jobs.jobs) | {"new": job("new")}))
+    stored = Schedules(world.database).all()
+    assert sum(one.fired for one in stored.values()) == len(service.runs.live) < 50
+    while service.behind:
+        service.tick()
+
+    assert len(service.runs.live) == 50
+    assert sum(one.fired for one in Schedules(world.database).all().values()) == 50
