@@ -4,7 +4,7 @@ The engine receives these as arguments and knows no driver. Every method may rai
 `FatalError` (do not), and `RunCancelledError` after `cancel` was called from another thread.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -84,8 +84,11 @@ class Reading(Protocol):
         """The windows still to be read, in order. At least one, even when there are no rows."""
         ...
 
-    def read(self, window: Window, form: Format, check: Check) -> Iterator[Batch]:
-        """The rows of one window. Memory is bounded by the batch, never by the table."""
+    def read(self, window: Window, form: Format, check: Check) -> Generator[Batch]:
+        """The rows of one window. Memory is bounded by the batch, never by the table.
+
+        A window may be read again, also when the reader closed the generator before its end.
+        """
         ...
 
     def cursor(self, window: Window) -> str:

@@ -13,6 +13,8 @@ def loss(source: Type, target: Type) -> str:
     Equal declarations of one product never lose. The rule is about every value that the type may hold, not about
     those that a table holds today.
     """
+    if source.vacant:
+        return ""
     if source.product and source.product == target.product and source.native == target.native:
         return ""
     if target.kind is Kind.ANY:
@@ -65,7 +67,7 @@ def _loss_within(source: Type, target: Type) -> str:
                 return f"text longer than {target.length} characters"
         case Kind.TIME | Kind.TIMESTAMP | Kind.TIMESTAMPTZ | Kind.INTERVAL:
             if source.precision > target.precision:
-                return f"fractions of a second after the {target.precision}th digit"
+                return f"fractions of a second after the first {target.precision} digits"
         case Kind.JSON | Kind.ARRAY:
             if source.product == target.product and source.native != target.native:
                 return f"its form: {source.native} is not {target.native}"
@@ -78,7 +80,7 @@ def _loss_of_digits(source: Type, target: Type) -> str:
     if not target.precision:
         return ""
     if not source.precision or source.scale > target.scale:
-        return f"digits after the {target.scale}th decimal"
+        return f"digits after the first {target.scale} decimals"
     if source.precision - source.scale > target.precision - target.scale:
         return f"numbers of more than {target.precision - target.scale} whole digits"
     return ""

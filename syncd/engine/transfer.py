@@ -1,6 +1,7 @@
 """One step: the rows of one relation into one table, window by window, each durable with its cursor."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 from syncd.engine.evolve import key_in_target, match_columns, refuse_losses
@@ -179,8 +180,10 @@ class _Step:
         before = self.rows
         writing = around.destination.begin(target, around.check)
         try:
-            for batch in self.batches(window, target.format):
-                writing.write(batch)
+            # Closed at once: a source in the middle of a window could not read it a second time.
+            with closing(self.batches(window, target.format)) as batches:
+                for batch in batches:
+                    writing.write(batch)
             counters = writing.finish()
             self.balance(self.rows - before, counters)
             cursor = reading.cursor(window)
@@ -204,22 +207,24 @@ class _Step:
 
     def known_rows(self, counters: Counters) -> int:
         """How many rows the destination holds at least, once this window is committed."""
-        if self.reading.mode == "incremental":
+        if self.reading.mode in {"incremental", "resume"}:
+            # A row that moved to a later window while the load was interrupted must not count twice.
             return self.rows_known + counters.inserted
         return self.rows_known + counters.inserted + counters.updated + counters.unchanged
 
-    def batches(self, window: Window, form: Format) -> Iterator[Batch]:
+    def batches(self, window: Window, form: Format) -> Generator[Batch]:
         """The window's batches, counted, with progress told twice a second."""
         around = self.around
-        for batch in self.reading.read(window, form, around.check):
-            self.rows += batch.rows
-            self.bytes += len(batch.data) if isinstance(batch.data, bytes) else 0
-            yield batch
-            around.check()
-            now = around.clock.monotonic()
-            if now - self.told >= PROGRESS_SECONDS:
-                self.told = now
-                around.emit(StepProgressed(around.run, around.job, self.step.name, self.rows, self.bytes))
+        with closing(self.reading.read(window, form, around.check)) as read:
+            for batch in read:
+                self.rows += batch.rows
+                self.bytes += len(batch.data) if isinstance(batch.data, bytes) else 0
+                yield batch
+                around.check()
+                now = around.clock.monotonic()
+                if now - self.told >= PROGRESS_SECONDS:
+                    self.told = now
+                    around.emit(StepProgressed(around.run, around.job, self.step.name, self.rows, self.bytes))
 
     def balance(self, read: int, counters: Counters) -> None:
         """Nothing is committed unless every row that was read is accounted for."""

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Final
 
-FORM: Final = 1
+FORM: Final = 2
 
 Value = str | int | float | None
 """A value of a check column in the source's own literal form, never rounded."""
@@ -23,17 +23,22 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the next reading would read if nothing changed: how many rows, and a checksum of them."""
+    """What the next reading would read if nothing changed: how many rows, and a checksum of them.
+
+    `since` is the lowest value that it would read, the mark less `lookback_seconds`; None for everything.
+    """
 
     rows: int
     sum: str
+    since: Value = None
+    lookback_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """The whole state of one reading.
 
-    `identity` changes when the relation is another one under the same name. `loading` is true until the first load
+    `identity` changes when the relation is another one under the same name, and `columns` when it has other columns. `loading` is true until the first load
     has ended; `position` is then where its next window begins. `mark` is the highest value up to which nothing can
     be missing: the next reading takes rows at or above it, and rows without a value.
     """
@@ -45,6 +50,7 @@ class Cursor:
     mark: Value = None
     pending: Pending | None = None
     seen: Seen | None = None
+    columns: str = ""
 
 
 def cursor_to_text(cursor: Cursor) -> str:

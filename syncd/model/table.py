@@ -1,5 +1,6 @@
 """Tables as both ends understand them: names, columns and canonical types."""
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,7 +34,8 @@ class Type:
     characters, 0 for no limit; `padded` when shorter ones are filled up with blanks. `precision` and `scale` of
     DECIMAL, both 0 for no limit; `precision` of times: digits of a second that are kept.
     `native` is the exact declaration in its own store, for example ``numeric(15,2)``; two columns of the same
-    `product` whose `native` is equal hold the same values in the same form.
+    `product` whose `native` is equal hold the same values in the same form. `vacant`: this is only a declaration,
+    and no value stands in the column, so nothing can be lost.
     """
 
     kind: Kind
@@ -44,6 +46,7 @@ class Type:
     precision: int = 0
     scale: int = 0
     padded: bool = False
+    vacant: bool = False
 
     def __str__(self) -> str:
         return self.native or self.kind.value
@@ -83,6 +86,11 @@ class Table:
     def column(self, name: str) -> Column | None:
         """The column of that exact name, or None."""
         return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def shape(self) -> str:
+        """A short hash of the columns' names, their order left out; it tells when a column came or went."""
+        return hashlib.sha256("\x1f".join(sorted(self.column_names)).encode()).hexdigest()[:12]
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -20,11 +20,14 @@ SELECT c.oid, n.nspname, c.relname, greatest(c.reltuples, -1)::bigint, c.relkind
  ORDER BY c.relname = %s DESC, n.nspname = %s DESC, array_position(current_schemas(true), n.nspname)
  LIMIT 1"""
 
-COLUMNS: Final = """
+FIRST_OWN_TYPE: Final = 10_000
+LOCAL: Final = f"(b.typtype IN ('c', 'p') OR coalesce(e.typtype = 'c' OR e.oid >= {FIRST_OWN_TYPE}, false) OR b.oid = 2287)"
+"""Types whose binary form holds numbers of the server's own catalogue: rows, and arrays of types made here."""
+
+COLUMNS: Final = f"""
 SELECT a.attname, format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid),
          CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END),
-       a.attnotnull OR t.typnotnull, a.attgenerated <> '', b.typtype = 'c' OR coalesce(e.typtype = 'c', false),
-       a.attnum
+       a.attnotnull OR t.typnotnull, a.attgenerated <> '', {LOCAL}, a.attnum
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
   JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
@@ -63,8 +66,8 @@ def find(session: Session, name: TableName) -> Found | None:
 def read_table(session: Session, found: Found, *, writable: bool = False) -> Table:
     """Columns and key. With `writable`, columns that the server computes are left out."""
     columns = tuple(
-        Column(name, read_type(native, composite=composite), not not_null)
-        for name, native, not_null, generated, composite, _ in session.execute(COLUMNS, (found.oid,))
+        Column(name, read_type(native, local=local), not not_null)
+        for name, native, not_null, generated, local, _ in session.execute(COLUMNS, (found.oid,))
         if not (writable and generated)
     )
     key = tuple(str(row[0]) for row in session.execute(KEY, (found.oid,)))
@@ -136,11 +139,12 @@ def _result_types(session: Session, cursor: "psycopg.Cursor[Any]") -> list[Any]:
     pairs = [(result.ftype(i), result.fmod(i)) for i in range(result.nfields)] if result else []
     rows = session.execute(
         "SELECT format_type(coalesce(nullif(t.typbasetype, 0), o), CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE m END),"
-        " t.typtype = 'c' FROM unnest(%s::oid[], %s::int[]) WITH ORDINALITY AS p (o, m, place)"
-        " JOIN pg_type t ON t.oid = p.o ORDER BY place",
+        f" {LOCAL} FROM unnest(%s::oid[], %s::int[]) WITH ORDINALITY AS p (o, m, place)"
+        " JOIN pg_type t ON t.oid = p.o JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)"
+        " LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A' ORDER BY place",
         ([oid for oid, _ in pairs], [mod for _, mod in pairs]),
     ).fetchall()
-    return [read_type(native, composite=composite) for native, composite in rows]
+    return [read_type(native, local=local) for native, local in rows]
 
 
 def _origins(

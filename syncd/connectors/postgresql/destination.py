@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from syncd.connectors.postgresql.catalog import Found, find, read_table
+from syncd.connectors.postgresql.reading import plain_literal
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.types import PRODUCT, make_type
 from syncd.connectors.postgresql.writing import PostgresqlWriting
-from syncd.errors import SyncdError
+from syncd.errors import FatalError, NotFoundError, SyncdError
 from syncd.model.batch import Format
 from syncd.model.table import Column, Kind, Table, TableName, Type
 from syncd.ports import Check, Standing, StepKey, Target, Writing
@@ -27,6 +28,7 @@ SELECT k.place, c.revision, c.cursor, c.mark, c.digest, c.row_count, c.relation
   LEFT JOIN syncd_cursors c ON c.job = k.job AND c.step = k.step
  ORDER BY k.place"""
 
+LONGEST_NAME: Final = 63
 COUNTED_ROWS: Final = 100_000
 """Up to how many known rows the table is counted before each run, to notice that some were deleted."""
 
@@ -46,7 +48,11 @@ class PostgresqlDestination:
         rows: list[tuple[object, ...]] = [(None,) * 7 for _ in keys]
         if self._cursors_exist():
             jobs, steps = [key.job for key in keys], [key.step for key in keys]
-            rows = self._session.execute(SURVEY, (jobs, steps)).fetchall()
+            try:
+                rows = self._session.execute(SURVEY, (jobs, steps)).fetchall()
+            except NotFoundError:
+                # Somebody dropped it since this connection saw it.
+                self._has_cursors = False
         counts = self._look_at(keys, rows)
         return [_standing(row, count) for row, count in zip(rows, counts, strict=True)]
 
@@ -57,7 +63,15 @@ class PostgresqlDestination:
 
     def design(self, table: Table, name: TableName) -> Table:
         """The table that would be created for rows like these."""
-        schema = name.schema or str(self._session.value("SELECT current_schema()") or "public")
+        schema = name.schema or self._session.schema
+        schema = schema or str(self._session.value("SELECT current_schema()") or "public")
+        for said in (schema, name.name, *table.column_names):
+            if len(said.encode()) > LONGEST_NAME:
+                raise FatalError(
+                    f"the name {said} is longer than the {LONGEST_NAME} bytes that PostgreSQL keeps",
+                    hint="give it a shorter one: REPLICATE [short] SELECT a AS b FROM [t]",
+                    code="name_too_long",
+                )
         columns = tuple(
             Column(column.name, self._type_for(column.type), column.nullable and column.name not in table.key)
             for column in table.columns
@@ -73,7 +87,11 @@ class PostgresqlDestination:
         if form is not Format.PGCOPY:
             return form in self.formats
         types = {column.name.lower(): column.type for column in target.columns}
-        return all(_same(column.type, types.get(column.name.lower())) for column in source.columns)
+        types |= {column.name: column.type for column in target.columns}
+        return all(
+            _same(column.type, types.get(column.name, types.get(column.name.lower())))
+            for column in source.columns
+        )
 
     def begin(self, target: Target, check: Check) -> Writing:
         """Start the transaction for one window."""
@@ -100,10 +118,12 @@ class PostgresqlDestination:
             if found is None:
                 continue
             self._names[key.target] = found
+            # The number is asked for anew: another table may have taken the name since.
+            number = f"to_regclass({plain_literal(found.text)})::oid::text"
             known = row[5] if isinstance(row[5], int) else 0
             limit = known if 0 < known <= COUNTED_ROWS else 1
             branches.append(
-                f"SELECT {index}, {found.oid}::text, (SELECT count(*) FROM (SELECT 1 FROM {found.text} LIMIT {limit}) r)"
+                f"SELECT {index}, {number}, (SELECT count(*) FROM (SELECT 1 FROM {found.text} LIMIT {limit}) r)"
             )
         looked: list[tuple[str, int] | None] = [None] * len(keys)
         if not branches:
@@ -137,6 +157,9 @@ class PostgresqlDestination:
             return
         self._session.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
         try:
+            schema = self._session.schema
+            if schema and self._session.value("SELECT to_regnamespace(%s) IS NULL", (quote(schema),)) is True:
+                self._session.execute(f"CREATE SCHEMA {quote(schema)}")
             self._session.execute(CREATE_CURSORS)
         finally:
             self._session.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))

@@ -1,5 +1,6 @@
 """PostgreSQL's errors as ours, without row values and passwords."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,6 +17,8 @@ from syncd.errors import (
 
 TRANSIENT: Final = ("08", "40", "57P", "53300", "55P03", "55006", "25P03", "58030")
 """Prefixes of SQLSTATE that may pass by themselves: connection lost, deadlock, shutdown, too many connections."""
+
+_QUOTED: Final = re.compile(r'\bvalue ".*"', re.DOTALL)
 
 REFUSALS: Final = (
     ("password authentication failed", "password rejected", "check `user` and `password`"),
@@ -93,15 +96,32 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
     said = (diagnosis.message_primary or str(error).partition("\n")[0]).strip()
     if state == "57014":
         return RunCancelledError("the run was stopped")
+    if not state and isinstance(error, psycopg.DataError):
+        return RowRejectedError(
+            f"{place}: {said}", hint="mend the value, or leave the column out with a SELECT"
+        )
+    if not state and isinstance(error, psycopg.ProgrammingError | psycopg.NotSupportedError):
+        return FatalError(f"{place}: {said}", hint="check the query")
     if not state or state.startswith(TRANSIENT):
         return TransientError(f"{place}: {said or 'the connection was lost'}", hint="it is tried again")
     if state == "23505":
-        return FatalError(f"{place}: {said}", where=_where(diagnosis), code="key_exists")
+        return FatalError(
+            f"{place}: {said}",
+            where=_where(diagnosis),
+            hint="a unique rule of the destination forbids a row",
+            code="key_exists",
+        )
     if state == "21000":
         return FatalError(
             f"{place}: the query gives the same key more than once",
             hint="a row of the destination can take only one of them: add a condition or GROUP BY",
             code="duplicate_key",
+        )
+    if state == "23502":
+        return RowRejectedError(
+            f"{place}: {said}",
+            where=_where(diagnosis),
+            hint="give that column of the destination a default, allow NULL there, or mend the row",
         )
     if state.startswith(("22", "23")):
         return RowRejectedError(
@@ -115,7 +135,7 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
         return FatalError(
             f"{place}: {said}", hint="grant the role that right, or set `schema`", code="forbidden"
         )
-    if state.startswith("53"):
+    if state == "53100":
         return FatalError(f"{place}: {said}", hint="free space at the server and run again", code="disk_full")
     hint = (diagnosis.message_hint or "").strip()
     return FatalError(
@@ -148,4 +168,5 @@ def _where(diagnosis: psycopg.errors.Diagnostic) -> str:
 
 def _without_values(said: str, state: str) -> str:
     # Class 22 quotes the offending value: 'invalid input syntax for type integer: "abc"'.
-    return said.partition(': "')[0] if state.startswith("22") else said
+    # and 22003 puts it first: 'value "123" is out of range for type smallint'.
+    return _QUOTED.sub("a value", said.partition(': "')[0]) if state.startswith("22") else said

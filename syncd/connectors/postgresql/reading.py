@@ -1,6 +1,7 @@
 """One snapshot of a PostgreSQL relation, cut into windows and read by COPY."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
@@ -13,6 +14,7 @@ from syncd.model.cursor import Cursor, Value, cursor_to_text
 from syncd.model.table import Table
 from syncd.ports import Check, Window
 
+WINDOW: Final = "syncd_window"
 OPTIONS: Final = {Format.PGCOPY: " (FORMAT binary)", Format.COPYTEXT: "", Format.ROWS: ""}
 
 
@@ -57,17 +59,24 @@ class PostgresqlReading:
         """The windows still to be read, in order."""
         return iter(self._windows)
 
-    def read(self, window: Window, form: Format, check: Check) -> Iterator[Batch]:
+    def read(self, window: Window, form: Format, check: Check) -> Generator[Batch]:
         """The rows of one window, in blocks."""
         selector = cast("Selector", window.selector)
         columns = ", ".join(f"t.{quote(name)}" for name in self.table.column_names)
         where = f" WHERE {selector.where}" if selector.where else ""
         sql = f"COPY (SELECT {columns} FROM {self._text}{where}) TO STDOUT{OPTIONS[form]}"
-        for data, rows in self._session.copy_out(sql, check):
-            if form is Format.ROWS:
-                yield Batch(form, lines_to_rows(data, self.table), rows)
-            else:
-                yield Batch(form, data, rows)
+        self._session.execute(f"SAVEPOINT {WINDOW}")
+        try:
+            with closing(self._session.copy_out(sql, check)) as blocks:
+                for data, rows in blocks:
+                    if form is Format.ROWS:
+                        yield Batch(form, lines_to_rows(data, self.table), rows)
+                    else:
+                        yield Batch(form, data, rows)
+        except GeneratorExit:
+            # The window may be read again in this snapshot, which an interrupted COPY would end.
+            self._session.return_to(WINDOW)
+            raise
 
     def cursor(self, window: Window) -> str:
         """Where a later reading goes on: at the next window's begin, or with changes after the last one."""

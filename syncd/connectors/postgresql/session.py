@@ -1,7 +1,9 @@
 """A connection to a PostgreSQL database: opening, statements, COPY in both directions, stopping."""
 
+import contextlib
 import select
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -9,10 +11,12 @@ from psycopg import pq
 from psycopg.rows import TupleRow
 
 from syncd.connectors.postgresql.failure import connecting, place_of, running
-from syncd.errors import FatalError, RunCancelledError, TransientError
+from syncd.errors import FatalError, RunCancelledError, SyncdError, TransientError
 from syncd.ports import Check
 
 BLOCK_BYTES: Final = 256 * 1024
+LEAVE_SECONDS: Final = 3.0
+"""How long a COPY that nobody wants any more may take to end."""
 WAIT_MILLISECONDS: Final = 200
 """How long a wait for the server lasts before the run looks whether it shall stop."""
 
@@ -43,9 +47,11 @@ class Session:
     """One connection in autocommit; `cancel` may be called from another thread, the rest from one at a time."""
 
     def __init__(self, parameters: Mapping[str, str], schema: str = "") -> None:
+        self.schema = schema
         self.place = place_of(parameters)
         self.cancelled = False
         self._copying = False
+        self._copying_in = False
         keywords = {name: value for name, value in parameters.items() if name != "url"}
         keywords |= {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
         keywords |= {"tcp_user_timeout": "60000", "client_encoding": "UTF8"}
@@ -54,7 +60,11 @@ class Session:
             self._connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
         except psycopg.Error as error:
             raise connecting(error, parameters) from error
-        self.server_zone = self._settle(schema)
+        try:
+            self.server_zone = self._settle(schema)
+        except BaseException:
+            self._connection.close()
+            raise
 
     def _settle(self, schema: str) -> str:
         """Set what exact texts need, and give back the zone that the server would have used."""
@@ -72,6 +82,9 @@ class Session:
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> psycopg.Cursor[TupleRow]:
         """Run one statement and fetch its result."""
+        if self.cancelled:
+            # The server forgets a wish to stop that finds it idle.
+            raise RunCancelledError("the run was stopped")
         try:
             return self._connection.execute(sql, parameters)
         except psycopg.Error as error:
@@ -94,15 +107,57 @@ class Session:
         return self._connection.info.transaction_status != pq.TransactionStatus.IDLE
 
     def rollback(self) -> None:
-        """End the transaction without a trace; a connection in the middle of a COPY is closed instead."""
-        if self._copying or self._connection.closed:
-            self._connection.close()
-        elif self.in_transaction:
+        """End the transaction without a trace, and a COPY in the middle of it."""
+        if self._copying and not self._connection.closed:
+            self._leave_copy()
+        if not self._connection.closed and self.in_transaction:
             try:
                 self._connection.execute("ROLLBACK")
             except psycopg.Error:
                 # The server undoes it when the connection goes.
                 self._connection.close()
+
+    def return_to(self, savepoint: str) -> None:
+        """Leave a COPY, and go back to a savepoint of the transaction; silent when the connection is lost."""
+        if self._copying and not self._connection.closed:
+            self._leave_copy()
+        if not self._connection.closed:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.execute(f"ROLLBACK TO SAVEPOINT {savepoint}")
+
+    def _leave_copy(self) -> None:
+        """End a COPY without taking or giving the rest; a connection that does not come free soon is closed."""
+        pgconn = self._connection.pgconn
+        deadline = time.monotonic() + LEAVE_SECONDS
+
+        def check() -> None:
+            if time.monotonic() > deadline:
+                raise TransientError(f"{self.place}: the COPY does not end")
+
+        try:
+            if pgconn.transaction_status == pq.TransactionStatus.ACTIVE and self._copying_in:
+                pgconn.put_copy_end(b"abandoned")
+                self._flush(check)
+            else:
+                self._connection.cancel_safe(timeout=LEAVE_SECONDS)
+                self._drain_copy_out(check)
+            self._result(check)
+        except (psycopg.Error, TransientError):
+            self._connection.close()
+        except SyncdError:
+            # The server's word that the COPY was ended, as it was asked to.
+            pass
+        finally:
+            self._copying = False
+
+    def _drain_copy_out(self, check: Check) -> None:
+        pgconn = self._connection.pgconn
+        while True:
+            count, _ = pgconn.get_copy_data(1)
+            if count == 0:
+                self._wait(select.POLLIN, check)
+            elif count < 0:
+                return
 
     def cancel(self) -> None:
         """Ask the server to stop the running statement."""
@@ -122,7 +177,7 @@ class Session:
         """False when the connection is known to be lost."""
         return not self._connection.closed and not self._connection.broken
 
-    def copy_out(self, sql: str, check: Check) -> Iterator[tuple[bytes, int]]:
+    def copy_out(self, sql: str, check: Check) -> Generator[tuple[bytes, int]]:
         """COPY TO STDOUT as blocks of whole protocol rows with their count; the sum of the counts is exact.
 
         `sql` holds no placeholders. The wait for the server never holds the interpreter, so a stop comes through.
@@ -162,6 +217,8 @@ class Session:
         return self._connection.cursor().copy(sql)
 
     def _begin_copy(self, sql: str, wanted: pq.ExecStatus) -> None:
+        if self.cancelled:
+            raise RunCancelledError("the run was stopped")
         pgconn = self._connection.pgconn
         try:
             result = pgconn.exec_(sql.encode())
@@ -170,6 +227,7 @@ class Session:
         if result.status != wanted:
             raise self.failed(psycopg.errors.error_from_result(result))
         self._copying = True
+        self._copying_in = wanted is pq.ExecStatus.COPY_IN
         pgconn.nonblocking = 1
 
     def send(self, data: bytes, check: Check) -> None:

@@ -2,15 +2,25 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from dataclasses import replace
 from typing import Final
 
-from syncd.connectors.postgresql.catalog import Found, describe, find, source_text
+from syncd.connectors.postgresql.catalog import describe, find
+from syncd.connectors.postgresql.ground import (
+    SUM,
+    TIMES,
+    Ground,
+    find_ground,
+    follows,
+    lowest,
+    since,
+    sum_branch,
+    went_back,
+)
 from syncd.connectors.postgresql.horizon import Horizon, ended, look, next_mark
-from syncd.connectors.postgresql.reading import PostgresqlReading, Selector, literal, plain_literal
+from syncd.connectors.postgresql.reading import PostgresqlReading, Selector, literal
 from syncd.connectors.postgresql.session import Session, quote
-from syncd.errors import FatalError, SyncdError
+from syncd.errors import SyncdError
 from syncd.model.batch import Format
 from syncd.model.cursor import Cursor, Seen, Value, cursor_from_text
 from syncd.model.plan import Relation
@@ -20,20 +30,17 @@ from syncd.ports import Check, Extract, Reading, Window
 SETTLE_SECONDS: Final = 5.0
 """How long a first load waits for transactions that were open before it, so that its mark can be trusted at once."""
 SETTLE_STEP_SECONDS: Final = 0.02
-SUM: Final = "count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)::text"
-
-
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """A relation as the catalogue has it: its table, text after FROM, check column and usable cursor."""
-
-    table: Table
-    found: Found | None
-    text: str
-    column: Column | None
-    cursor: Cursor | None
-    reset: str
-    identity: str
+SUMMED_ROWS: Final = 100_000
+"""Up to how many rows a first load without check column is summed, so that the next run can find it unchanged."""
+PLACE: Final = """
+SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || oid FROM pg_database
+ WHERE datname = current_database()"""
+"""The database among all databases: the number of its cluster, and its own there."""
+FINITE: Final = {
+    Kind.FLOAT: "{name} < 'Infinity'",
+    Kind.DECIMAL: "{name}::text NOT IN ('NaN', 'Infinity')",
+}
+"""Nothing may ever follow these values, so they never become the mark."""
 
 
 class PostgresqlSource:
@@ -46,6 +53,7 @@ class PostgresqlSource:
         self._window_rows = window_rows
         # Names as they are spelt in the catalogue; the question itself notices when one means another table now.
         self._names: dict[TableName, str] = {}
+        self._place = str(session.value(PLACE))
 
     def describe(self, relation: Relation) -> Table:
         """The columns and key of a table or query."""
@@ -54,16 +62,15 @@ class PostgresqlSource:
     def unchanged(self, extracts: Sequence[Extract]) -> list[bool]:
         """For each: are the rows at and after its mark still those that were seen? One question for all of them."""
         cursors = [cursor_from_text(extract.cursor) for extract in extracts]
-        asked: list[int] = []
         branches: list[str] = []
         for index, (extract, cursor) in enumerate(zip(extracts, cursors, strict=True)):
-            if cursor is None or cursor.loading or cursor.seen is None:
+            if cursor is None or cursor.loading or not follows(cursor, extract):
                 continue
-            text = self._text_of(extract.relation)
-            if text is None:
+            named = self._name_of(extract.relation)
+            text = named if extract.relation.select is None else f"({extract.relation.select}\n)"
+            if not text:
                 continue
-            branches.append(_sum_branch(index, extract.relation, text, cursor))
-            asked.append(index)
+            branches.append(sum_branch(index, named, text, cursor))
         same = [False] * len(extracts)
         if not branches:
             return same
@@ -75,32 +82,41 @@ class PostgresqlSource:
         for index, identity, count, total in rows:
             cursor = cursors[index]
             same[index] = (
-                cursor is not None and cursor.seen == Seen(count, total) and cursor.identity == identity
+                cursor is not None
+                and cursor.seen is not None
+                and (cursor.seen.rows, cursor.seen.sum) == (count, total)
+                and cursor.identity == f"{self._place}/{identity}"
             )
         return same
 
     def open(self, extract: Extract, formats: tuple[Format, ...], check: Check) -> Reading:
         """Look at the horizon, take a snapshot and cut what is to be read into windows."""
-        ground = self._ground(extract)
-        horizon = look(self._session, ground.column.type.kind) if ground.column else Horizon(None, None, ())
+        ground = find_ground(self._session, extract, self._place)
+        horizon = self._horizon(ground)
         candidate = self._candidate(ground, horizon)
+        if ground.column is not None and ground.column.type.kind not in TIMES:
+            # A number is given out before it is seen: who holds a lower one still was open after the highest was read.
+            horizon = self._horizon(ground)
         first = ground.cursor is None or ground.cursor.loading
         open_now = self._settle(horizon.open, check, wait=first and ground.column is not None)
         pending = ground.cursor.pending if ground.cursor else None
         settled = pending is None or ended(self._session, pending.open)
         self._session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
+            if went_back(self._session, ground):
+                reset = "the source has no row at its mark any more"
+                ground = replace(ground, cursor=None, reset=reset)
             final = next_mark(ground.cursor, candidate, open_now, settled=settled)
-            return self._reading(extract, ground, horizon, final)
+            return self._reading(ground, horizon, final)
         except BaseException:
             self._session.rollback()
             raise
 
     def explain(self, extract: Extract) -> Mapping[str, object]:
         """What a run would read, for people."""
-        ground = self._ground(extract)
-        horizon = look(self._session, ground.column.type.kind) if ground.column else Horizon(None, None, ())
-        where = _changed(ground, extract.lookback_seconds)
+        ground = find_ground(self._session, extract, self._place)
+        horizon = self._horizon(ground)
+        where = self._changed(ground)
         rows, null_rows, future_rows = self._count(ground, horizon, where)
         tail = f" WHERE {where}" if where else ""
         return {
@@ -120,36 +136,35 @@ class PostgresqlSource:
         """Close the connection."""
         self._session.close()
 
-    def _text_of(self, relation: Relation) -> str | None:
-        """The relation's quoted name, or its query in parentheses; None when the table is not there."""
-        if relation.select is not None or relation.table is None:
-            return f"({relation.select}\n)"
+    def _name_of(self, relation: Relation) -> str:
+        """The quoted name of the relation's one table; empty when it has none, or the table is not there."""
+        if relation.table is None:
+            return ""
         if relation.table not in self._names:
             found = find(self._session, relation.table)
             if found is None:
-                return None
+                return ""
             self._names[relation.table] = found.text
         return self._names[relation.table]
 
-    def _ground(self, extract: Extract) -> _Ground:
-        table, found = describe(self._session, extract.relation)
-        column = _check_column(table, extract.check_columns)
-        identity = str(found.oid) if found else "query"
-        cursor = cursor_from_text(extract.cursor)
-        reset = ""
-        if cursor is not None and cursor.identity != identity:
-            reset, cursor = "the source table was replaced by another one", None
-        elif cursor is not None and cursor.column != (column.name if column else None):
-            reset, cursor = "another check column is followed", None
-        text = source_text(extract.relation, found)
-        return _Ground(table, found, text, column, cursor, reset, identity)
+    def _horizon(self, ground: Ground) -> Horizon:
+        return look(self._session, ground.column.type.kind) if ground.column else Horizon(None, None, ())
 
-    def _candidate(self, ground: _Ground, horizon: Horizon) -> Value:
+    def _changed(self, ground: Ground) -> str:
+        """The rows at and after the mark, and those without a value; empty for everything."""
+        if ground.cursor is None or ground.cursor.loading:
+            return ""
+        return since(ground.column, lowest(self._session, ground, ground.cursor.mark))
+
+    def _candidate(self, ground: Ground, horizon: Horizon) -> Value:
         if ground.column is None:
             return None
         name, native = f"t.{quote(ground.column.name)}", ground.column.type.native
-        bound = f" WHERE {name} < {literal(horizon.upper, native)}" if horizon.upper is not None else ""
-        value: Value = self._session.value(f"SELECT max({name})::text FROM {ground.text}{bound}")
+        bound = FINITE.get(ground.column.type.kind, "").format(name=name)
+        if horizon.upper is not None:
+            bound = f"{name} < {literal(horizon.upper, native)}"
+        where = f" WHERE {bound}" if bound else ""
+        value: Value = self._session.value(f"SELECT max({name})::text FROM {ground.text}{where}")
         return value
 
     def _settle(self, numbers: tuple[str, ...], check: Check, *, wait: bool) -> tuple[str, ...]:
@@ -162,20 +177,16 @@ class PostgresqlSource:
             time.sleep(SETTLE_STEP_SECONDS)
         return ()
 
-    def _reading(
-        self, extract: Extract, ground: _Ground, horizon: Horizon, final: Cursor
-    ) -> PostgresqlReading:
+    def _reading(self, ground: Ground, horizon: Horizon, final: Cursor) -> PostgresqlReading:
         cursor = ground.cursor
         loading = cursor is not None and cursor.loading
-        where = _changed(ground, extract.lookback_seconds)
+        where = self._changed(ground)
         name = ground.column.name if ground.column else None
         if cursor is not None and loading:
             # Rows that changed since the load began are found by the mark of its first snapshot.
             final = replace(cursor, loading=False, position=None, seen=None)
         else:
-            final = replace(final, identity=ground.identity, column=name)
-        if ground.column is not None or cursor is not None:
-            final = replace(final, seen=self._sum(ground, final.mark))
+            final = replace(final, identity=ground.identity, column=name, columns=ground.table.shape)
         # On a first load the planner's estimate will do: counting a large table is worth a scan.
         estimated = ground.found.rows if ground.found and not where else -1
         rows, null_rows, future_rows = (
@@ -183,6 +194,8 @@ class PostgresqlSource:
             if estimated >= 0 and ground.column is None
             else self._count(ground, horizon, where)
         )
+        if not loading and (ground.column is not None or cursor is not None or rows <= SUMMED_ROWS):
+            final = replace(final, seen=self._sum(ground, final.mark))
         position = cursor.position if cursor is not None and loading else None
         windows = (
             [Window(1, "changes", whole=False, selector=Selector(where))]
@@ -202,7 +215,7 @@ class PostgresqlSource:
             warnings=_warnings(ground, null_rows, future_rows, final, resumed=loading),
         )
 
-    def _count(self, ground: _Ground, horizon: Horizon, where: str) -> tuple[int, int, int]:
+    def _count(self, ground: Ground, horizon: Horizon, where: str) -> tuple[int, int, int]:
         tail = f" WHERE {where}" if where else ""
         if ground.column is None:
             return int(self._session.value(f"SELECT count(*) FROM {ground.text}{tail}")), 0, 0
@@ -214,14 +227,16 @@ class PostgresqlSource:
         ).fetchone()
         return (int(row[0]), int(row[1]), int(row[2])) if row else (0, 0, 0)
 
-    def _sum(self, ground: _Ground, mark: Value) -> Seen:
-        where = _since(ground.column, mark)
+    def _sum(self, ground: Ground, mark: Value) -> Seen:
+        low = lowest(self._session, ground, mark)
+        where = since(ground.column, low)
         row = self._session.execute(
             f"SELECT {SUM} FROM {ground.text}{f' WHERE {where}' if where else ''}"
         ).fetchone()
-        return Seen(int(row[0]), str(row[1])) if row else Seen(0, "0")
+        rows, total = (int(row[0]), str(row[1])) if row else (0, "0")
+        return Seen(rows, total, low, ground.lookback_seconds)
 
-    def _windows(self, ground: _Ground, rows: int, position: Value) -> list[Window]:
+    def _windows(self, ground: Ground, rows: int, position: Value) -> list[Window]:
         """Ranges of the check column, or of the key's first column, of about `window_rows` rows each."""
         by = ground.column or (ground.table.column(ground.table.key[0]) if ground.table.key else None)
         if by is None:
@@ -243,7 +258,7 @@ class PostgresqlSource:
             low = high
         return windows
 
-    def _edges(self, ground: _Ground, by: Column, rows: int, position: Value) -> list[Value]:
+    def _edges(self, ground: Ground, by: Column, rows: int, position: Value) -> list[Value]:
         """Values that cut the rows into about equal parts, from a sample; fewer when they are not distinct."""
         count = -(-rows // self._window_rows)
         share = min(100.0, max(1.0, 100.0 * 20_000 / max(rows, 1)))
@@ -264,7 +279,7 @@ class PostgresqlSource:
                 edges.append(edge)
         return edges
 
-    def _indexed(self, ground: _Ground) -> bool:
+    def _indexed(self, ground: Ground) -> bool:
         if ground.column is None or ground.found is None:
             return ground.column is None and bool(ground.table.key)
         return bool(
@@ -276,57 +291,6 @@ class PostgresqlSource:
         )
 
 
-def _sum_branch(index: int, relation: Relation, text: str, cursor: Cursor) -> str:
-    """One branch of the common question; the cast of the mark is left to the column's own type."""
-    if relation.select is None:
-        identity = f"coalesce(to_regclass({plain_literal(text)})::oid::text, '')"
-    else:
-        identity = plain_literal(cursor.identity)
-    where = ""
-    if cursor.column is not None and cursor.mark is not None:
-        name = f"t.{quote(cursor.column)}"
-        where = f" WHERE {name} >= {plain_literal(str(cursor.mark))} OR {name} IS NULL"
-    return f"SELECT {index}, {identity}, {SUM} FROM {text} AS t{where}"
-
-
-def _check_column(table: Table, candidates: tuple[str, ...]) -> Column | None:
-    for name in candidates:
-        column = table.column(name) or next(
-            (each for each in table.columns if each.name.lower() == name.lower()), None
-        )
-        if column is not None:
-            if column.type.kind in {Kind.JSON, Kind.BOOLEAN, Kind.ARRAY, Kind.BYTES, Kind.INTERVAL}:
-                raise FatalError(
-                    f"column {column.name} of {table.name} is {column.type}, which does not grow with changes",
-                    hint="follow a time or a number that every change raises",
-                )
-            return column
-    if not candidates:
-        return None
-    near = get_close_matches(candidates[0], table.column_names, 1)
-    raise FatalError(
-        f"table {table.name} has no column '{candidates[0]}' to check for changes",
-        hint=f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(table.column_names[:12])}",
-        code="check_column_missing",
-    )
-
-
-def _since(column: Column | None, mark: Value, lookback_seconds: float = 0.0) -> str:
-    if column is None or mark is None:
-        return ""
-    name, bound = f"t.{quote(column.name)}", literal(mark, column.type.native)
-    if lookback_seconds and column.type.kind in {Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE}:
-        bound = f"{bound} - make_interval(secs => {float(lookback_seconds)})"
-    return f"({name} >= {bound} OR {name} IS NULL)"
-
-
-def _changed(ground: _Ground, lookback_seconds: float) -> str:
-    """The rows at and after the mark, and those without a value; empty for everything."""
-    if ground.cursor is None or ground.cursor.loading:
-        return ""
-    return _since(ground.column, ground.cursor.mark, lookback_seconds)
-
-
 def _mode(cursor: Cursor | None, column: Column | None) -> str:
     if cursor is None:
         return "first load"
@@ -336,7 +300,7 @@ def _mode(cursor: Cursor | None, column: Column | None) -> str:
 
 
 def _warnings(
-    ground: _Ground, null_rows: int, future_rows: int, final: Cursor, *, resumed: bool
+    ground: Ground, null_rows: int, future_rows: int, final: Cursor, *, resumed: bool
 ) -> tuple[str, ...]:
     said = []
     name = ground.column.name if ground.column else ""

@@ -48,16 +48,17 @@ MADE: Final = {
 _NUMBERS: Final = re.compile(r"\((\d+)(?:,(-?\d+))?\)")
 
 
-def read_type(native: str, *, composite: bool = False) -> Type:
+def read_type(native: str, *, local: bool = False) -> Type:
     """The canonical type of what `format_type` prints.
 
-    A composite type's binary form names types by numbers of its own server, so it counts as another product: its
-    rows travel as text.
+    `local` says that the binary form holds numbers of the server's own catalogue. Such a type counts as another
+    product, so that its values travel as text.
     """
-    if composite:
-        return Type(Kind.TEXT, native, f"{PRODUCT}/composite")
+    product = f"{PRODUCT}/local" if local else PRODUCT
     if native.endswith("[]"):
-        return Type(Kind.ARRAY, native, PRODUCT)
+        return Type(Kind.ARRAY, native, product)
+    if local:
+        return Type(Kind.TEXT, native, product)
     match = _NUMBERS.search(native)
     first, second = (int(match.group(1)), int(match.group(2) or 0)) if match else (0, 0)
     plain = _NUMBERS.sub("", native)

@@ -5,7 +5,7 @@ from typing import Any, Final
 import psycopg
 
 from syncd.connectors.postgresql.session import CopyIn, Session, quote
-from syncd.errors import BusyError, FatalError
+from syncd.errors import BusyError, FatalError, SyncdError
 from syncd.model.batch import Batch, Format
 from syncd.model.run import Counters
 from syncd.ports import Check, Mode, Target
@@ -48,16 +48,22 @@ class PostgresqlWriting:
 
     def write(self, batch: Batch) -> None:
         """Send one batch to the server."""
-        if self._copy is not None and isinstance(batch.data, bytes):
-            if batch.data:
-                self._copy.write(batch.data)
-        elif not isinstance(batch.data, bytes):
-            self._write_rows(batch)
+        try:
+            if self._copy is not None and isinstance(batch.data, bytes):
+                if batch.data:
+                    self._copy.write(batch.data)
+            elif not isinstance(batch.data, bytes):
+                self._write_rows(batch)
+        except SyncdError as error:
+            raise self._named(error) from error
         self._rows += batch.rows
 
     def finish(self) -> Counters:
         """End the COPY, merge what was staged and count what became of it."""
-        arrived = self._end_copy()
+        try:
+            arrived = self._end_copy()
+        except SyncdError as error:
+            raise self._named(error) from error
         if arrived != self._rows:
             raise FatalError(
                 f"{self._rows} rows were sent to {self._target.table.name} and {arrived} arrived",
@@ -119,6 +125,8 @@ class PostgresqlWriting:
             if self._needs_schema():
                 run(f"CREATE SCHEMA IF NOT EXISTS {quote(target.table.name.schema)}")
             run(create)
+            if target.mode is Mode.MERGE:
+                self._build_key()
         if target.mode is Mode.REPLACE:
             run(f"DELETE FROM {self._table}")
         into = self._table
@@ -165,6 +173,14 @@ class PostgresqlWriting:
             raise self._session.failed(error) from error
         return int(self._rows_writer.cursor.rowcount)
 
+    def _named(self, error: SyncdError) -> SyncdError:
+        """The error with the table's own name for the place beside it where rows are collected."""
+        name = str(self._target.table.name)
+        if STAGE not in error.where and STAGE not in error.message:
+            return error
+        where, message = error.where.replace(STAGE, name), error.message.replace(STAGE, name)
+        return type(error)(message, hint=error.hint, where=where, code=error.code)
+
     def _build_key(self) -> None:
         try:
             for statement in self._add_key:
@@ -172,12 +188,16 @@ class PostgresqlWriting:
         except FatalError as error:
             if error.code != "key_exists":
                 raise
-            raise FatalError(
-                f"the query for {self._target.table.name} gives the same key more than once",
-                hint="a row of the destination can take only one of them: add a condition or GROUP BY",
-                where=error.where,
-                code="duplicate_key",
-            ) from error
+            raise self._repeated(error) from error
+
+    def _repeated(self, error: SyncdError) -> FatalError:
+        name = str(self._target.table.name)
+        return FatalError(
+            f"the query for {name} gives the same key more than once",
+            hint="a row of the destination can take only one of them: add a condition or GROUP BY",
+            where=error.where or name,
+            code="duplicate_key",
+        )
 
     def _merge(self, arrived: int) -> Counters:
         run = self._session.execute
@@ -197,11 +217,20 @@ class PostgresqlWriting:
             # The row's image is compared, so 1.0 is not 1.00, and types without equality are no trouble.
             action = f"UPDATE SET {sets} WHERE ROW({old})::record *<> ROW({fresh})::record"
         self._check()
-        changed = run(
-            f"INSERT INTO {table} AS t ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM pg_temp.{STAGE}"
-            f" ON CONFLICT ({', '.join(keys)}) DO {action}"
-        ).rowcount
+        try:
+            changed = run(
+                f"INSERT INTO {table} AS t ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM pg_temp.{STAGE}"
+                f" ON CONFLICT ({', '.join(keys)}) DO {action}"
+            ).rowcount
+        except FatalError as error:
+            raise self._repeated(error) if error.code == "duplicate_key" else error from error
         run(f"DROP TABLE pg_temp.{STAGE}")
         inserted = int(new or 0)
         updated = changed - inserted
+        if updated < 0:
+            raise FatalError(
+                f"{inserted} rows are new to {self._target.table.name} and {changed} arrived there",
+                hint="nothing of this window was kept: the query gives a key twice, or a trigger takes rows away",
+                code="counters_do_not_balance",
+            )
         return Counters(arrived, inserted, updated, arrived - inserted - updated)

@@ -5,7 +5,7 @@ from typing import Final
 
 from syncd.connectors.sqlite.catalog import find_table, read_table
 from syncd.connectors.sqlite.session import Session, quote
-from syncd.connectors.sqlite.types import make_type
+from syncd.connectors.sqlite.types import declaration, make_type
 from syncd.connectors.sqlite.writing import SqliteWriting
 from syncd.errors import FatalError
 from syncd.model.batch import Format
@@ -32,17 +32,15 @@ class SqliteDestination:
 
     def survey(self, keys: Sequence[StepKey]) -> list[Standing]:
         """The standing of each step, read in one transaction."""
-        self._session.patient("BEGIN", lambda: None)
-        try:
+        with self._session.snapshot():
             has_cursors = find_table(self._session, TableName(CURSORS)) is not None
             return [self._standing(key, has_cursors=has_cursors) for key in keys]
-        finally:
-            self._session.rollback()
 
     def table(self, name: TableName) -> Table | None:
         """The table as it is, or None; columns that SQLite computes are left out."""
         self._refuse_schema(name)
-        return read_table(self._session, name, writable=True)
+        with self._session.snapshot():
+            return read_table(self._session, name, writable=True)
 
     def design(self, table: Table, name: TableName) -> Table:
         """The table that would be created for rows like these."""
@@ -51,6 +49,8 @@ class SqliteDestination:
             raise FatalError(
                 f"SQLite keeps names such as {name.name} for itself", hint="name the destination otherwise"
             )
+        if not table.columns:
+            raise FatalError(f"{table.name} has no columns", hint="SQLite tables need at least one")
         columns = tuple(
             Column(column.name, make_type(column.type), column.nullable and column.name not in table.key)
             for column in table.columns
@@ -118,14 +118,14 @@ COUNTED_ROWS: Final = 1_000_000
 
 def relation_of(session: Session, name: str) -> str:
     """What tells this table from another one that was created under its name later."""
-    row = session.execute("SELECT rootpage, sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    row = session.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
     return f"{row[0]}" if row else ""
 
 
 def create_statement(table: Table) -> str:
     """CREATE TABLE with types, NOT NULL and the key."""
     lines = [
-        f"{quote(column.name)} {column.type.native}".rstrip() + ("" if column.nullable else " NOT NULL")
+        f"{quote(column.name)} {declaration(column)}".rstrip() + ("" if column.nullable else " NOT NULL")
         for column in table.columns
     ]
     if table.key:

@@ -5,7 +5,7 @@ carry the mark away, and how to go back from a mark by some seconds.
 """
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final
 
 from syncd.model.cursor import Value
@@ -50,18 +50,45 @@ def back(mark: Value, kind: Kind, seconds: float) -> Value:
     return mark if moved is None else moved
 
 
+def is_time(text: str) -> bool:
+    """Is it a date, or a date and a time of day, in one of the forms that sort by time?"""
+    return _TEXT.match(text) is not None
+
+
+def form_of(text: str) -> str:
+    """A GLOB pattern for times in the form of this one: as many digits, the same marks, the same zone."""
+    match = _TEXT.match(text)
+    zone = match.group(5) if match else None
+    body = text[: len(text) - len(zone)] if zone else text
+    return "".join("[0-9]" if char.isdigit() else char for char in body) + (zone or "")
+
+
+def day_of(text: str, days_back: int) -> str:
+    """The day so many days before the time's own, as text; the text itself when there is no such day."""
+    try:
+        return (date.fromisoformat(text[:10]) - timedelta(days=days_back)).isoformat()
+    except (ValueError, OverflowError):
+        return text[:4]
+
+
 def _as_text(like: str, moment: datetime) -> str | None:
     match = _TEXT.match(like)
     if match is None:
         return None
     zone = match.group(5)
-    local = moment.astimezone(_zone_of(zone))
+    local = moment.astimezone(_zone_of(zone)) if zone else _least(moment)
     if match.group(2) is None:
         return f"{local:%Y-%m-%d}"
     # Never more digits than the values have: the bound is cut, so it is at or before the moment.
     clock = f"{local:%H:%M:%S}"[: len(match.group(3))]
     fraction = f".{local:%f}"[: 1 + len(match.group(4))] if match.group(4) else ""
     return f"{local:%Y-%m-%d}{match.group(2)}{clock}{fraction}{zone or ''}"
+
+
+def _least(moment: datetime) -> datetime:
+    """The moment on a clock without zone: UTC or this machine's, whichever is behind."""
+    here = moment.astimezone()
+    return min(here.replace(tzinfo=UTC), moment.astimezone(UTC))
 
 
 def _zone_of(text: str | None) -> timezone:

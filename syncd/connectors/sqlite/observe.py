@@ -4,8 +4,8 @@ A declaration promises nothing in SQLite. So the storage classes of the rows tha
 one scan, and each column gets the canonical type that fits all of them, or the run is refused naming the column.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from syncd.connectors.sqlite.session import Session, quote
@@ -20,10 +20,17 @@ MICROSECONDS: Final = 6
 _COUNTS: Final = (
     "sum(typeof({c})='integer'), sum(typeof({c})='real'), sum(typeof({c})='text'), sum(typeof({c})='blob')"
 )
+_PLAIN_ZONE: Final = "substr({c}, 12) NOT GLOB '*[^-+0-9:.Zz]*'"
 _FINE: Final = f"{{c}} NOT GLOB '*.{'[0-9]' * 7}*'"
 """Strict stores keep microseconds: a time with more digits stays text."""
-_NAIVE: Final = f"sum({{c}} GLOB '{DAY}' OR ({{c}} GLOB '{DAY}[ T]{MINUTE}*' AND NOT {{z}} AND {_FINE}))"
-_ZONED: Final = f"sum({{c}} GLOB '{DAY}[ T]{MINUTE}*' AND {{z}} AND {_FINE})"
+_CLOCK: Final = "substr({c}, 12) NOT GLOB '*[^0-9:.]*'"
+"""Nothing but a time of day behind the date: a strict store would drop a zone's name, or take PM into account."""
+_NAIVE: Final = f"sum({{c}} GLOB '{DAY}' OR ({{c}} GLOB '{DAY}[ T]{MINUTE}*' AND {_CLOCK} AND {_FINE}))"
+_ZONED: Final = f"sum({{c}} GLOB '{DAY}[ T]{MINUTE}*' AND {{z}} AND {_PLAIN_ZONE} AND {_FINE})"
+_HOURS: Final = f"sum({{c}} GLOB '{MINUTE}*' AND {{c}} NOT GLOB '*[^0-9:.]*' AND {_FINE})"
+_SCALE: Final = "max(CASE WHEN instr({c}, '.') THEN length({c}) - instr({c}, '.') ELSE 0 END)"
+"""Digits after the point; a strict store rounds what is too much for its column."""
+_ODD: Final = "sum({c} GLOB '*[^-0-9.]*' AND {c} <> 'NaN')"
 _DAYS: Final = f"sum({{c}} GLOB '{DAY}')"
 _HAS_ZONE: Final = (
     "({c} GLOB '*[Zz]' OR substr({c}, 12) GLOB '*[+-][0-9][0-9]' OR substr({c}, 12) GLOB '*[+-][0-9][0-9]:[0-9][0-9]'"
@@ -31,7 +38,7 @@ _HAS_ZONE: Final = (
 )
 _BITS: Final = "sum({c} NOT IN (0, 1))"
 _SPECIAL: Final = "sum({c} IN ('NaN', 'Infinity', '-Infinity'))"
-_MEASURES: Final = 9
+_MEASURES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +54,12 @@ class Census:
     days: int
     no_bits: int
     special: int
+    hours: int
+    scale: int
+    odd: int
 
 
-def observe(session: Session, table: Table, text: str, where: str, parameters: Sequence[Any]) -> Table:
+def observe(session: Session, table: Table, text: str, where: str, parameters: Mapping[str, Any]) -> Table:
     """The same table with the types that its values have, over the rows that `where` selects.
 
     Raises:
@@ -72,7 +82,7 @@ def observe(session: Session, table: Table, text: str, where: str, parameters: S
 def _measures(name: str) -> str:
     c = quote(name)
     z = _HAS_ZONE.format(c=c)
-    parts = (_COUNTS, _NAIVE, _ZONED, _DAYS, _BITS, _SPECIAL)
+    parts = (_COUNTS, _NAIVE, _ZONED, _DAYS, _BITS, _SPECIAL, _HOURS, _SCALE, _ODD)
     return ", ".join(part.format(c=c, z=z) for part in parts)
 
 
@@ -98,7 +108,7 @@ def _fitting(column: Column, census: Census, table: str) -> Type:
         return _for_texts(declared, census)
     if numbers:
         return _for_numbers(declared, census)
-    return _type(Kind.FLOAT, declared, bits=64) if declared.kind is Kind.FLOAT else declared
+    return replace(declared, vacant=True)
 
 
 def _for_numbers(declared: Type, census: Census) -> Type:
@@ -121,7 +131,13 @@ def _for_texts(declared: Type, census: Census) -> Type:
         if census.naive == census.texts:
             return _type(Kind.TIMESTAMP, declared)
         return _type(Kind.TEXT, declared)
-    if declared.kind in {Kind.TIME, Kind.DECIMAL, Kind.INTERVAL, Kind.JSON, Kind.UUID, Kind.ARRAY}:
+    if declared.kind is Kind.TIME:
+        return _type(Kind.TIME if census.hours == census.texts else Kind.TEXT, declared)
+    if declared.kind is Kind.DECIMAL:
+        return (
+            declared if not census.odd and census.scale <= declared.scale else _type(Kind.DECIMAL, declared)
+        )
+    if declared.kind in {Kind.INTERVAL, Kind.JSON, Kind.UUID, Kind.ARRAY}:
         return declared
     return _type(Kind.TEXT, declared)
 
@@ -132,5 +148,5 @@ def _is_decimal(declared: Type) -> bool:
 
 
 def _type(kind: Kind, declared: Type, bits: int = 0) -> Type:
-    digits = MICROSECONDS if kind in {Kind.TIMESTAMP, Kind.TIMESTAMPTZ} else 0
+    digits = MICROSECONDS if kind in {Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ} else 0
     return Type(kind, declared.native, PRODUCT, bits=bits, precision=digits)

@@ -1,27 +1,27 @@
 """One snapshot of a SQLite relation, cut into windows."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
+from syncd.connectors.sqlite.mark import Clause
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.model.batch import Batch, Format
 from syncd.model.cursor import Cursor, Value, cursor_to_text
 from syncd.model.table import Table
 from syncd.ports import Check, Window
 
+FIRST_ROWS: Final = 64
 BATCH_ROWS: Final = 1000
+BATCH_BYTES: Final = 4 * 1024 * 1024
+"""A batch has at most so many rows, and about so many bytes, judged by the batch before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """The rows of one window as a WHERE clause (with its blank in front, or empty) and its parameters.
+    """The rows of one window; `position` is where the next window begins, None for the last one."""
 
-    `position` is where the next window begins, None for the last one.
-    """
-
-    where: str
-    parameters: tuple[Any, ...]
+    clause: Clause
     position: Value = None
 
 
@@ -58,20 +58,22 @@ class SqliteReading:
         """The windows still to be read, in order."""
         return iter(self._windows)
 
-    def read(self, window: Window, form: Format, check: Check) -> Iterator[Batch]:
+    def read(self, window: Window, form: Format, check: Check) -> Generator[Batch]:
         """The rows of one window, in batches."""
         selector = cast("Selector", window.selector)
         columns = ", ".join(quote(name) for name in self.table.column_names)
         cursor = self._session.execute(
-            f"SELECT {columns} FROM {self._text}{selector.where}", selector.parameters
+            f"SELECT {columns} FROM {self._text}{selector.clause.where}", selector.clause.parameters
         )
+        wanted = FIRST_ROWS
         while True:
             check()
             with self._session.errors():
-                rows = cursor.fetchmany(BATCH_ROWS)
+                rows = cursor.fetchmany(wanted)
             if not rows:
                 return
             yield Batch(form, rows, len(rows))
+            wanted = _next_rows(rows)
 
     def cursor(self, window: Window) -> str:
         """Where a later reading goes on: at the next window's begin, or with changes after the last one."""
@@ -88,3 +90,10 @@ class SqliteReading:
     def close(self) -> None:
         """Give the snapshot back."""
         self._session.rollback()
+
+
+def _next_rows(rows: list[tuple[Any, ...]]) -> int:
+    """How many rows the next batch may have, when they are like the widest of a few of these."""
+    few = rows[:: max(1, len(rows) // 8)]
+    widest = max(sum(len(value) for value in row if isinstance(value, str | bytes)) for row in few)
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // (widest + 1)))

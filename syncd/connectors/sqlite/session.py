@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +22,16 @@ from syncd.ports import Check
 LOCK_SECONDS: Final = 30.0
 """How long to wait for another program's lock in all; the driver itself waits only a moment, so a stop is seen."""
 DRIVER_WAIT_SECONDS: Final = 0.1
+OPEN_SECONDS: Final = 5.0
 
-Parameters = Sequence[Any]
+STEPS_BETWEEN_LOOKS: Final = 50_000
+"""After how many steps of SQLite's machine a running statement looks whether it shall stop."""
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+_READERS: Counter[tuple[int, int]] = Counter()
+"""Files, by device and number, that this process has open read transactions on."""
 
 
 def quote(name: str) -> str:
@@ -38,10 +47,16 @@ class Session:
     def __init__(self, path: str, *, write: bool) -> None:
         self.path = path
         self.cancelled = False
+        self._reading = False
         self._connection = _open(path, write=write)
+        file = Path(path).expanduser().stat()
+        self.file = (file.st_dev, file.st_ino)
+        # An interruption between two statements is lost; the flag is not.
+        self._connection.set_progress_handler(lambda: self.cancelled, STEPS_BETWEEN_LOOKS)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Run one statement; a lock that another program holds raises TransientError at once."""
+        self._refuse_after_cancel()
         with self.errors():
             return self._connection.execute(sql, parameters)
 
@@ -57,8 +72,51 @@ class Session:
                     raise
                 time.sleep(DRIVER_WAIT_SECONDS / 2)
 
+    @contextmanager
+    def snapshot(self, check: Check = lambda: None) -> Iterator[None]:
+        """A read transaction around a block."""
+        self.begin_reading(check)
+        try:
+            yield
+        finally:
+            self.rollback()
+
+    def begin_reading(self, check: Check) -> None:
+        """Begin a read transaction, waiting for a writer that is just committing."""
+        self.patient("BEGIN", check)
+        # BEGIN alone reads nothing; the snapshot is taken by the first read.
+        try:
+            self.patient("SELECT 1 FROM sqlite_master LIMIT 1", check).fetchone()
+        except BaseException:
+            self.rollback()
+            raise
+        _READERS[self.file] += 1
+        self._reading = True
+
+    def begin_writing(self, check: Check) -> None:
+        """Take the write lock.
+
+        Raises:
+            FatalError: this process reads the same file, which has no write-ahead log: neither could ever go on.
+        """
+        if _READERS[self.file] > 0 and str(self._journal_mode()).lower() != "wal":
+            raise FatalError(
+                f"{self.path} is source and destination at once, and its readers keep writers out",
+                hint="switch its write-ahead log on: PRAGMA journal_mode=WAL",
+                code="same_file",
+            )
+        self.patient("BEGIN IMMEDIATE", check)
+
+    def _journal_mode(self) -> Any:
+        return self.patient("PRAGMA journal_mode", lambda: None).fetchone()[0]
+
+    def _refuse_after_cancel(self) -> None:
+        if self.cancelled:
+            raise RunCancelledError("the run was stopped")
+
     def insert(self, sql: str, rows: Sequence[Parameters]) -> None:
         """Run one statement for each row of a batch."""
+        self._refuse_after_cancel()
         with self.errors():
             self._connection.executemany(sql, rows)
 
@@ -69,13 +127,10 @@ class Session:
 
     def rollback(self) -> None:
         """End the transaction without a trace; does nothing when there is none."""
+        self._end_reading()
         if self._connection.in_transaction:
             with self.errors():
                 self._connection.execute("ROLLBACK")
-
-    def create_aggregate(self, name: str, arguments: int, factory: Any) -> None:
-        """Give SQL a function of ours."""
-        self._connection.create_aggregate(name, arguments, factory)
 
     def interrupt(self) -> None:
         """Make the running statement end; from any thread."""
@@ -84,7 +139,13 @@ class Session:
 
     def close(self) -> None:
         """Close; open work is undone."""
+        self._end_reading()
         self._connection.close()
+
+    def _end_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            _READERS[self.file] -= 1
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -115,6 +176,7 @@ def _open(path: str, *, write: bool) -> sqlite3.Connection:
             file.parent.mkdir(parents=True, exist_ok=True)
         mode = "rwc" if write else "rw"
         connection = _connect(file, mode)
+        _await_reader(connection)
         if not write:
             try:
                 connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
@@ -141,6 +203,18 @@ def _connect(file: Path, mode: str) -> sqlite3.Connection:
     )
 
 
+def _await_reader(connection: sqlite3.Connection) -> None:
+    """Wait for a writer that keeps readers out while it commits."""
+    deadline = time.monotonic() + OPEN_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                return
+
+
 def _prepare_for_writing(connection: sqlite3.Connection, *, new: bool) -> None:
     connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     if new:
@@ -162,6 +236,7 @@ def translate(error: BaseException, path: str) -> SyncdError:
     if "unique constraint failed" in low or "primary key must be unique" in low:
         return FatalError(
             f"a row with the same key exists already ({text.rpartition(': ')[2]})",
+            hint="a unique rule of the destination forbids it",
             code="key_exists",
             where=path,
         )
@@ -170,6 +245,12 @@ def translate(error: BaseException, path: str) -> SyncdError:
             f"a row breaks a rule of the destination: {text}",
             where=path,
             hint="mend the row, or the constraint",
+        )
+    if "datatype mismatch" in low or "cannot store" in low:
+        return RowRejectedError(
+            f"a value does not fit its column: {text}",
+            where=path,
+            hint="mend the value, or give the column a type that takes it",
         )
     if "could not decode" in low:
         column = text.partition("column '")[2].partition("'")[0]

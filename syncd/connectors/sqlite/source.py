@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from syncd.connectors.sqlite.catalog import describe, source_text
+from syncd.connectors.sqlite.catalog import describe, find_table, source_text
+from syncd.connectors.sqlite.mark import Clause, find_mark, since
 from syncd.connectors.sqlite.moment import back, place
 from syncd.connectors.sqlite.observe import observe
 from syncd.connectors.sqlite.reading import Selector, SqliteReading
@@ -20,8 +21,6 @@ from syncd.model.plan import Relation
 from syncd.model.table import Column, Table
 from syncd.ports import Check, Extract, Reading, Window
 
-LAG_SECONDS: Final = 5
-"""How far behind the present the mark stays: a writer may take the time a moment before it gets the lock."""
 SEEN_ROWS: Final = 20_000
 """Up to how many rows are summed to find out that nothing has changed."""
 
@@ -35,6 +34,12 @@ class _Ground:
     column: Column | None
     cursor: Cursor | None
     reset: str
+    identity: str
+    lookback_seconds: float
+
+    def low(self, mark: Value) -> Value:
+        """The lowest value that a reading from this mark reads."""
+        return back(mark, self.column.type.kind, self.lookback_seconds) if self.column else None
 
 
 class SqliteSource:
@@ -49,15 +54,17 @@ class SqliteSource:
 
     def describe(self, relation: Relation) -> Table:
         """The columns and key of a table or query, as declared."""
-        return describe(self._session, relation)
+        with self._session.snapshot():
+            return describe(self._session, relation)
 
     def unchanged(self, extracts: Sequence[Extract]) -> list[bool]:
         """For each: are the rows at and after its mark still those that were seen?"""
-        return [self._same(extract) for extract in extracts]
+        with self._session.snapshot():
+            return [self._same(extract) for extract in extracts]
 
     def open(self, extract: Extract, formats: tuple[Format, ...], check: Check) -> Reading:
         """Begin a read transaction and cut what is to be read into windows."""
-        self._snapshot(check)
+        self._session.begin_reading(check)
         try:
             return self._open(extract, formats)
         except BaseException:
@@ -66,21 +73,18 @@ class SqliteSource:
 
     def explain(self, extract: Extract) -> Mapping[str, object]:
         """What a run would read, for people."""
-        self._snapshot(lambda: None)
-        try:
+        with self._session.snapshot():
             ground = self._ground(extract)
-            where, parameters = self._changed(ground, extract.lookback_seconds)
-            rows, null_rows, future_rows = self._count(ground, where, parameters)
+            clause = self._changed(ground)
+            rows, null_rows, future_rows = self._count(ground, clause)
             return {
-                "sql": f"SELECT {', '.join(ground.table.column_names)} FROM {ground.text}{where}",
-                "windows": len(self._windows(ground, rows, first=where == "")),
+                "sql": f"SELECT {', '.join(ground.table.column_names)} FROM {ground.text}{clause.where}",
+                "windows": len(self._windows(ground, rows, None)) if not clause.where else 1,
                 "rows_estimated": rows,
                 "null_rows": null_rows,
                 "future_rows": future_rows,
                 "index": self._indexed(ground),
             }
-        finally:
-            self._session.rollback()
 
     def cancel(self) -> None:
         """Interrupt whatever runs."""
@@ -89,11 +93,6 @@ class SqliteSource:
     def close(self) -> None:
         """Close the file."""
         self._session.close()
-
-    def _snapshot(self, check: Check) -> None:
-        self._session.patient("BEGIN", check)
-        # BEGIN alone reads nothing; the snapshot is taken by the first read.
-        self._session.patient("SELECT 1 FROM sqlite_master LIMIT 1", check).fetchone()
 
     def _same(self, extract: Extract) -> bool:
         try:
@@ -108,109 +107,112 @@ class SqliteSource:
 
     def _ground(self, extract: Extract) -> _Ground:
         table = describe(self._session, extract.relation)
-        column = self._check_column(table, extract.check_columns)
+        column = _check_column(table, extract.check_columns)
+        text = source_text(extract.relation, table)
         cursor = cursor_from_text(extract.cursor)
+        identity = self._identity(extract.relation)
         reset = ""
-        if cursor is not None and cursor.identity != self._identity():
-            reset, cursor = "the source file was replaced by another one", None
-        elif cursor is not None and cursor.column != (column.name if column else None):
-            reset, cursor = "another check column is followed", None
-        return _Ground(table, source_text(extract.relation, table), column, cursor, reset)
+        if cursor is not None:
+            reset = self._reset(cursor, table, text, column, identity)
+            cursor = None if reset else cursor
+        return _Ground(table, text, column, cursor, reset, identity, extract.lookback_seconds)
+
+    def _reset(self, cursor: Cursor, table: Table, text: str, column: Column | None, identity: str) -> str:
+        """Why the cursor must not be used, else empty."""
+        if cursor.identity != identity:
+            return "the source file or table was replaced by another one"
+        if cursor.column != (column.name if column else None):
+            return "another check column is followed"
+        if cursor.columns != table.shape:
+            return "the columns of the source changed"
+        if column is None or cursor.mark is None or cursor.loading:
+            return ""
+        name = quote(column.name)
+        if self._value(f"SELECT 1 FROM {text} WHERE {name} >= :mark LIMIT 1", {"mark": cursor.mark}) is None:
+            # A restored backup looks like this; that the last rows were deleted looks the same.
+            return "the source has no row at its mark any more"
+        return ""
 
     def _open(self, extract: Extract, formats: tuple[Format, ...]) -> SqliteReading:
         ground = self._ground(extract)
         cursor = ground.cursor
-        first = cursor is None or cursor.loading or cursor.mark is None
-        where, parameters = self._changed(ground, extract.lookback_seconds)
-        rows, null_rows, future_rows = self._count(ground, where, parameters)
+        loading = cursor is not None and cursor.loading
+        clause = self._changed(ground)
+        rows, null_rows, future_rows = self._count(ground, clause)
         table = ground.table
         if Format.SQLITE not in formats:
-            table = observe(self._session, table, ground.text, where, parameters)
-        windows = (
-            self._windows(ground, rows, first=True)
-            if first and where == ""
-            else [Window(1, "changes", whole=False, selector=Selector(where, parameters))]
-        )
-        if cursor is not None and cursor.loading:
-            windows = self._windows(ground, rows, first=True, position=cursor.position)
-        final = self._final(ground)
+            table = observe(self._session, table, ground.text, clause.where, clause.parameters)
+        if clause.where:
+            windows = [Window(1, "changes", whole=False, selector=Selector(clause))]
+        else:
+            windows = self._windows(ground, rows, cursor.position if cursor and loading else None)
         return SqliteReading(
             self._session,
             table,
             ground.text,
             windows,
-            final,
+            self._final(ground),
             mode=_mode(cursor, ground.column),
             reset=ground.reset,
-            mark_from=cursor.mark if cursor and not cursor.loading else None,
+            mark_from=cursor.mark if cursor and not loading else None,
             rows_estimated=rows,
-            warnings=_warnings(ground, null_rows, future_rows, resumed=bool(cursor and cursor.loading)),
+            warnings=_warnings(ground, null_rows, future_rows, resumed=loading),
         )
 
     def _final(self, ground: _Ground) -> Cursor:
         """The cursor after the last window: nothing at or below its mark can be missing."""
-        name = ground.column.name if ground.column else None
         cursor = ground.cursor
         if cursor is not None and cursor.loading:
             # Rows that changed since the load began are found by the mark of its first snapshot.
             return replace(cursor, loading=False, position=None, seen=None)
-        mark = self._mark(ground)
+        mark = find_mark(self._session, ground.text, ground.column, self._now())
         if mark is None and cursor is not None:
             mark = cursor.mark
         seen = self._sum(ground, mark, SEEN_ROWS)
-        return Cursor(self._identity(), name, mark=mark, seen=seen if seen.rows <= SEEN_ROWS else None)
+        name = ground.column.name if ground.column else None
+        return Cursor(
+            ground.identity,
+            name,
+            mark=mark,
+            seen=seen if seen.rows <= SEEN_ROWS else None,
+            columns=ground.table.shape,
+        )
 
-    def _changed(self, ground: _Ground, lookback_seconds: float) -> tuple[str, tuple[Any, ...]]:
+    def _changed(self, ground: _Ground) -> Clause:
         """The rows at and after the mark, and those without a value; everything when there is no mark."""
         cursor = ground.cursor
         if ground.column is None or cursor is None or cursor.loading:
-            return "", ()
-        return _since(ground.column, back(cursor.mark, ground.column.type.kind, lookback_seconds))
+            return Clause()
+        return since(ground.column, ground.low(cursor.mark))
 
-    def _mark(self, ground: _Ground) -> Value:
-        """The highest value that is safely in the past; the column's own highest when it is no time."""
-        if ground.column is None:
-            return None
-        name = quote(ground.column.name)
-        highest = self._value(f"SELECT max({name}) FROM {ground.text}")
-        if isinstance(highest, bytes):
-            raise FatalError(
-                f"check column {ground.column.name} holds binary values", hint="follow another column"
-            )
-        upper = place(highest, ground.column.type.kind, self._now() - timedelta(seconds=LAG_SECONDS))
-        if upper is None:
-            return highest  # type: ignore[no-any-return] # a value of the column: one of Value's types
-        mark: Value = self._value(f"SELECT max({name}) FROM {ground.text} WHERE {name} < ?", (upper,))
-        return mark
-
-    def _count(self, ground: _Ground, where: str, parameters: tuple[Any, ...]) -> tuple[int, int, int]:
+    def _count(self, ground: _Ground, clause: Clause) -> tuple[int, int, int]:
         """Rows to be read, and among them those without a value and those dated in the future."""
         if ground.column is None:
             return int(self._value(f"SELECT count(*) FROM {ground.text}")), 0, 0
         name = quote(ground.column.name)
-        highest = self._value(f"SELECT max({name}) FROM {ground.text}{where}", parameters)
+        highest = self._value(f"SELECT max({name}) FROM {ground.text}{clause.where}", clause.parameters)
         present = None
         if not isinstance(highest, bytes):
             present = place(highest, ground.column.type.kind, self._now())
         row = self._session.execute(
-            f"SELECT count(*), sum({name} IS NULL), sum(?1 IS NOT NULL AND {name} > ?1) FROM {ground.text}"
-            f"{where.replace('?', '?2')}",
-            (present, *parameters),
+            f"SELECT count(*), sum({name} IS NULL), sum(:present IS NOT NULL AND {name} > :present)"
+            f" FROM {ground.text}{clause.where}",
+            {"present": present, **clause.parameters},
         ).fetchone()
         return int(row[0]), int(row[1] or 0), int(row[2] or 0)
 
-    def _windows(self, ground: _Ground, rows: int, *, first: bool, position: Value = None) -> list[Window]:
+    def _windows(self, ground: _Ground, rows: int, position: Value) -> list[Window]:
         """Ranges of the check column, or of the key's first column, of about `window_rows` rows each."""
         by = ground.column.name if ground.column else (ground.table.key[0] if ground.table.key else None)
-        if by is None or not first:
-            return [Window(1, "all rows", whole=True, selector=Selector("", ()))]
+        if by is None:
+            return [Window(1, "all rows", whole=True, selector=Selector(Clause()))]
         name = quote(by)
         edges: list[Value] = []
-        since, parameters = (f" WHERE {name} >= ?", (position,)) if position is not None else ("", ())
         if rows > self._window_rows:
-            order = f"SELECT {name} FROM {ground.text}{since} ORDER BY {name} LIMIT 1 OFFSET ?"
+            from_ = f" WHERE {name} >= :low" if position is not None else ""
+            order = f"SELECT {name} FROM {ground.text}{from_} ORDER BY {name} LIMIT 1 OFFSET :rows"
             for offset in range(self._window_rows, rows, self._window_rows):
-                edge = self._value(order, (*parameters, offset))
+                edge = self._value(order, {"low": position, "rows": offset})
                 if isinstance(edge, str | int | float) and edge not in [*edges[-1:], position]:
                     edges.append(edge)
         windows = []
@@ -224,29 +226,17 @@ class SqliteSource:
 
     def _sum(self, ground: _Ground, mark: Value, most: int) -> Seen:
         """How many rows a next reading would find, and their checksum; stops one row after `most`."""
-        where, parameters = _since(ground.column, mark)
+        low = ground.low(mark)
+        clause = since(ground.column, low)
         total = 0
         rows = 0
-        sql = f"SELECT * FROM {ground.text}{where} LIMIT {most + 1}"
-        for row in self._session.execute(sql, parameters):
-            rows += 1
-            digest = hashlib.md5(repr(row).encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
-            total = (total + int.from_bytes(digest[:8], "big")) % (1 << 64)
-        return Seen(rows, str(total))
-
-    def _check_column(self, table: Table, candidates: tuple[str, ...]) -> Column | None:
-        for name in candidates:
-            for column in table.columns:
-                if column.name.lower() == name.lower():
-                    return column
-        if not candidates:
-            return None
-        near = get_close_matches(candidates[0], table.column_names, 1)
-        raise FatalError(
-            f"table {table.name} has no column '{candidates[0]}' to check for changes",
-            hint=f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(table.column_names[:12])}",
-            code="check_column_missing",
-        )
+        sql = f"SELECT * FROM {ground.text}{clause.where} LIMIT {most + 1}"
+        with self._session.errors():
+            for row in self._session.execute(sql, clause.parameters):
+                rows += 1
+                digest = hashlib.md5(repr(row).encode("utf-8", "surrogatepass"), usedforsecurity=False)
+                total = (total + int.from_bytes(digest.digest()[:8], "big")) % (1 << 64)
+        return Seen(rows, str(total), low, ground.lookback_seconds)
 
     def _indexed(self, ground: _Ground) -> bool:
         if ground.column is None:
@@ -257,23 +247,35 @@ class SqliteSource:
         ).fetchall()
         return any("SEARCH" in str(row[-1]) for row in plan)
 
-    def _identity(self) -> str:
-        return str(Path(self._path).expanduser().stat().st_ino)
+    def _identity(self, relation: Relation) -> str:
+        """The file's number and the place of the table's root in it; VACUUM moves the root, which costs a reading."""
+        file = str(Path(self._path).expanduser().stat().st_ino)
+        found = find_table(self._session, relation.table) if relation.table is not None else None
+        root = self._value("SELECT rootpage FROM sqlite_master WHERE name = :name", {"name": found})
+        return f"{file}/{root}"
 
     def _now(self) -> datetime:
         text = self._value("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")
         return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
 
-    def _value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
-        row = self._session.execute(sql, parameters).fetchone()
+    def _value(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        row = self._session.execute(sql, parameters or {}).fetchone()
         return None if row is None else row[0]
 
 
-def _since(column: Column | None, mark: Value) -> tuple[str, tuple[Value, ...]]:
-    if column is None or mark is None:
-        return "", ()
-    name = quote(column.name)
-    return f" WHERE {name} >= ? OR {name} IS NULL", (mark,)
+def _check_column(table: Table, candidates: tuple[str, ...]) -> Column | None:
+    for name in candidates:
+        for column in table.columns:
+            if column.name.lower() == name.lower():
+                return column
+    if not candidates:
+        return None
+    near = get_close_matches(candidates[0], table.column_names, 1)
+    raise FatalError(
+        f"table {table.name} has no column '{candidates[0]}' to check for changes",
+        hint=f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(table.column_names[:12])}",
+        code="check_column_missing",
+    )
 
 
 def _mode(cursor: Cursor | None, column: Column | None) -> str:
@@ -285,11 +287,13 @@ def _mode(cursor: Cursor | None, column: Column | None) -> str:
 
 
 def _range(name: str, low: Value, high: Value) -> Selector:
+    if high is None and low is None:
+        return Selector(Clause())
     if high is None:
-        return Selector("", ()) if low is None else Selector(f" WHERE {name} >= ? OR {name} IS NULL", (low,))
+        return Selector(Clause(f" WHERE {name} >= :low OR {name} IS NULL", {"low": low}))
     if low is None:
-        return Selector(f" WHERE {name} < ?", (high,), high)
-    return Selector(f" WHERE {name} >= ? AND {name} < ?", (low, high), high)
+        return Selector(Clause(f" WHERE {name} < :high", {"high": high}), high)
+    return Selector(Clause(f" WHERE {name} >= :low AND {name} < :high", {"low": low, "high": high}), high)
 
 
 def _range_text(column: str, low: Value, high: Value) -> str:

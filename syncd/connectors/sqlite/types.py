@@ -7,7 +7,7 @@ names that begin with TEXT_ are ours: they keep exact text where SQLite would ma
 import re
 from typing import Final
 
-from syncd.model.table import Kind, Type
+from syncd.model.table import Column, Kind, Type
 
 PRODUCT: Final = "sqlite"
 
@@ -50,6 +50,7 @@ MADE: Final = {
 TEXT_DIGITS: Final = 99
 """Digits of a second in a time that is kept as text: as many as it has."""
 
+PLAIN_TYPE: Final = re.compile(r"^[A-Za-z_0-9 ]*(\(\s*[+-]?\d+\s*(,\s*[+-]?\d+\s*)?\))?$")
 _PARTS: Final = re.compile(r"^\s*([^()]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)\s*)?$")
 
 
@@ -79,6 +80,12 @@ def make_type(source: Type) -> Type:
         if source.precision:
             declared += f"({source.precision},{source.scale})"
     return read_type(declared)
+
+
+def declaration(column: Column) -> str:
+    """A column's declared type as SQL; anything but plain words and numbers is quoted."""
+    native = column.type.native
+    return native if PLAIN_TYPE.match(native) else '"' + native.replace('"', '""') + '"'
 
 
 def _by_affinity(name: str) -> Kind:

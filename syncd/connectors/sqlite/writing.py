@@ -4,12 +4,15 @@ from typing import Any, Final
 
 from syncd.connectors.sqlite.copytext import converters_of, values_of
 from syncd.connectors.sqlite.session import Session, quote
-from syncd.errors import BusyError, FatalError
-from syncd.model.batch import Batch, Format
+from syncd.connectors.sqlite.storage import keep, keepers_of
+from syncd.connectors.sqlite.types import declaration
+from syncd.errors import BusyError, FatalError, SyncdError
+from syncd.model.batch import Batch
 from syncd.model.run import Counters
 from syncd.ports import Check, Mode, Target
 
-STAGE: Final = "temp.syncd_stage"
+STAGE_NAME: Final = "syncd_stage"
+STAGE: Final = f"temp.{STAGE_NAME}"
 MOST_PARAMETERS: Final = 32_000
 LINES_AT_ONCE: Final = 2_000
 """How many parameters a statement may bind, and after how many parameters a multi-row INSERT gains no more."""
@@ -38,7 +41,7 @@ class SqliteWriting:
         self._counters = Counters()
         self._done = False
         self._into = quote(target.table.name.name)
-        session.patient("BEGIN IMMEDIATE", check)
+        session.begin_writing(check)
         try:
             self._prepare(create_table, create_cursors)
         except BaseException:
@@ -47,10 +50,15 @@ class SqliteWriting:
 
     def write(self, batch: Batch) -> None:
         """Insert one batch."""
-        if batch.format is Format.COPYTEXT and isinstance(batch.data, bytes):
-            self._write_lines(batch.data, batch.rows)
-        elif not isinstance(batch.data, bytes):
-            self._session.insert(self._one, batch.data)
+        try:
+            if isinstance(batch.data, bytes):
+                if batch.data:
+                    self._write_lines(batch.data, batch.rows)
+            else:
+                rows = keep(batch.data, self._keepers) if self._keepers else batch.data
+                self._session.insert(self._one, rows)
+        except SyncdError as error:
+            raise self._named(error) from error
         self._rows += batch.rows
 
     def finish(self) -> Counters:
@@ -107,7 +115,7 @@ class SqliteWriting:
         if target.mode is Mode.MERGE:
             into = STAGE
             run(f"DROP TABLE IF EXISTS {STAGE}")
-            run(f"CREATE TEMP TABLE {STAGE.removeprefix('temp.')} ({self._stage_columns()})")
+            run(f"CREATE TEMP TABLE {STAGE_NAME} ({self._stage_columns()})")
         names = ", ".join(quote(name) for name in target.columns)
         self._into_names = f"INSERT INTO {into} ({names}) VALUES "
         self._slots = f"({', '.join('?' * len(target.columns))})"
@@ -115,15 +123,34 @@ class SqliteWriting:
         self._lines = max(1, min(LINES_AT_ONCE, MOST_PARAMETERS) // len(target.columns))
         self._many = self._into_names + ", ".join([self._slots] * self._lines)
         self._converters = converters_of(target.source)
+        self._keepers = keepers_of(target.source, target.table, target.columns)
 
     def _stage_columns(self) -> str:
         # The same declarations as the table's, so that a staged value has the same storage class.
         columns = []
         for name in self._target.columns:
             column = self._target.table.column(name)
-            columns.append(f"{quote(name)} {column.type.native if column else ''}")
+            declared = declaration(column) if column else ""
+            # A key without a value would match nothing, and be inserted by every run.
+            rule = " NOT NULL" if name in self._target.table.key else ""
+            columns.append(f"{quote(name)} {declared}{rule}")
         key = ", ".join(quote(name) for name in self._target.table.key)
         return ", ".join(columns) + f", PRIMARY KEY ({key})"
+
+    def _named(self, error: SyncdError) -> SyncdError:
+        """The error with the table's own name for the place beside it where rows are collected."""
+        name = str(self._target.table.name)
+        if STAGE_NAME not in error.message:
+            return error
+        if error.code == "key_exists":
+            return FatalError(
+                f"the query for {name} gives the same key more than once",
+                hint="a row of the destination can take only one of them: add a condition or GROUP BY",
+                where=name,
+                code="duplicate_key",
+            )
+        message = error.message.replace(STAGE_NAME, name)
+        return type(error)(message, hint=error.hint, where=error.where, code=error.code)
 
     def _write_lines(self, data: bytes, rows: int) -> None:
         width = len(self._target.columns)
@@ -167,6 +194,12 @@ class SqliteWriting:
         run(f"DROP TABLE {STAGE}")
         inserted = int(new)
         updated = int(changed) - inserted
+        if updated < 0:
+            raise FatalError(
+                f"{inserted} rows are new to {target.table.name} and {changed} arrived there",
+                hint="nothing of this window was kept; a trigger of that table takes rows away",
+                code="counters_do_not_balance",
+            )
         return Counters(self._rows, inserted, updated, self._rows - inserted - updated)
 
 

@@ -1,0 +1,126 @@
+"""What a reading stands on: the relation as the catalogue has it, its check column, and whether its cursor is good."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+from syncd.connectors.postgresql.catalog import Found, describe, source_text
+from syncd.connectors.postgresql.reading import literal, plain_literal
+from syncd.connectors.postgresql.session import Session, quote
+from syncd.errors import FatalError
+from syncd.model.cursor import Cursor, Value, cursor_from_text
+from syncd.model.table import Column, Kind, Table
+from syncd.ports import Extract
+
+TIMES: Final = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+UNFIT: Final = frozenset({Kind.JSON, Kind.BOOLEAN, Kind.ARRAY, Kind.BYTES, Kind.INTERVAL, Kind.UUID})
+"""Families whose values do not grow with changes."""
+SUM: Final = "count(*), coalesce(sum(hashtextextended((t.*)::text, 0)), 0)::text"
+"""How many rows, and a checksum of them. `t.*` is the row, even where a column is called t."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A relation as the catalogue has it: its table, text after FROM, check column and usable cursor."""
+
+    table: Table
+    found: Found | None
+    text: str
+    column: Column | None
+    cursor: Cursor | None
+    reset: str
+    identity: str
+    lookback_seconds: float
+
+
+def find_ground(session: Session, extract: Extract, place: str) -> Ground:
+    """Look the relation up; `place` names the database among all others."""
+    table, found = describe(session, extract.relation)
+    column = _check_column(table, extract.check_columns)
+    identity = f"{place}/{found.oid if found else 'query'}"
+    cursor = cursor_from_text(extract.cursor)
+    reset = ""
+    if cursor is not None:
+        if cursor.identity != identity:
+            reset = "the source table was replaced by another one"
+        elif cursor.column != (column.name if column else None):
+            reset = "another check column is followed"
+        elif cursor.columns != table.shape:
+            reset = "the columns of the source changed"
+        cursor = None if reset else cursor
+    text = source_text(extract.relation, found)
+    return Ground(table, found, text, column, cursor, reset, identity, extract.lookback_seconds)
+
+
+def went_back(session: Session, ground: Ground) -> bool:
+    """Does no row stand at or above the mark any more? A restored backup looks like this."""
+    cursor = ground.cursor
+    if ground.column is None or cursor is None or cursor.loading or cursor.mark is None:
+        return False
+    name, mark = f"t.{quote(ground.column.name)}", literal(cursor.mark, ground.column.type.native)
+    return session.value(f"SELECT NOT EXISTS (SELECT 1 FROM {ground.text} WHERE {name} >= {mark})") is True
+
+
+def lowest(session: Session, ground: Ground, mark: Value) -> Value:
+    """The lowest value that a reading from this mark reads."""
+    column = ground.column
+    if not ground.lookback_seconds or mark is None or column is None or column.type.kind not in TIMES:
+        return mark
+    native = column.type.native
+    back = f"make_interval(secs => {float(ground.lookback_seconds)})"
+    value: Value = session.value(f"SELECT ({literal(mark, native)} - {back})::{native}::text")
+    return value
+
+
+def since(column: Column | None, low: Value) -> str:
+    """The rows at and after `low`, and those without a value, as a condition; empty for everything."""
+    if column is None or low is None:
+        return ""
+    name = f"t.{quote(column.name)}"
+    return f"({name} >= {literal(low, column.type.native)} OR {name} IS NULL)"
+
+
+def sum_branch(index: int, named: str, text: str, cursor: Cursor) -> str:
+    """One branch of the common question whether anything changed; marks take their column's own type.
+
+    `named` is the quoted name of the relation's one table, or empty; `text` is what to read.
+    """
+    number = f"coalesce(to_regclass({plain_literal(named)})::oid::text, '')" if named else "'query'"
+    where = ""
+    low = cursor.seen.since if cursor.seen else None
+    if cursor.column is not None and low is not None:
+        name = f"t.{quote(cursor.column)}"
+        where = f" WHERE {name} >= {plain_literal(str(low))} OR {name} IS NULL"
+    return f"SELECT {index}, {number}, {SUM} FROM {text} AS t{where}"
+
+
+def follows(cursor: Cursor, extract: Extract) -> bool:
+    """Was the cursor made by following one of these check columns, with this lookback?"""
+    if (cursor.column is None) != (not extract.check_columns):
+        return False
+    if cursor.seen is None or cursor.seen.lookback_seconds != extract.lookback_seconds:
+        return False
+    return cursor.column is None or cursor.column.lower() in {n.lower() for n in extract.check_columns}
+
+
+def _check_column(table: Table, candidates: tuple[str, ...]) -> Column | None:
+    for name in candidates:
+        column = table.column(name) or next(
+            (each for each in table.columns if each.name.lower() == name.lower()), None
+        )
+        if column is not None:
+            if column.type.kind in UNFIT:
+                raise FatalError(
+                    f"column {column.name} of {table.name} is {column.type}, which does not grow with changes",
+                    hint="follow a time or a number that every change raises",
+                    code="check_column_unfit",
+                )
+            return column
+    if not candidates:
+        return None
+    near = get_close_matches(candidates[0], table.column_names, 1)
+    raise FatalError(
+        f"table {table.name} has no column '{candidates[0]}' to check for changes",
+        hint=f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(table.column_names[:12])}",
+        code="check_column_missing",
+    )

@@ -1,0 +1,58 @@
+"""Fixtures: the four pairs of real stores. Imported by the conftest of each folder that uses them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stores import PAIRS, Pair, PostgresStore, SqliteStore, Store
+
+MakeStore = Callable[[str], Store]
+
+
+@pytest.fixture
+def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeStore]:
+    """Makes empty stores of a type; they are gone after the test."""
+    made: list[Store] = []
+
+    def make(kind: str) -> Store:
+        store: Store
+        if kind == "sqlite":
+            store = SqliteStore(tmp_path / f"store{len(made)}.db")
+        else:
+            store = PostgresStore(request.getfixturevalue("postgres"))
+        made.append(store)
+        return store
+
+    yield make
+    for store in made:
+        store.close()
+
+
+def _marked(pair: str) -> object:
+    return pytest.param(pair, id=pair, marks=[pytest.mark.postgresql] if "postgresql" in pair else [])
+
+
+@pytest.fixture(params=[_marked(pair) for pair in PAIRS])
+def pair(request: pytest.FixtureRequest, make_store: MakeStore) -> Pair:
+    """Each of the four pairs."""
+    source, destination = request.param.split(">")
+    return Pair(make_store(source), make_store(destination))
+
+
+@pytest.fixture(params=[_marked("sqlite"), _marked("postgresql")])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each type of store."""
+    return str(request.param)
+
+
+@pytest.fixture
+def pg_pair(make_store: MakeStore) -> Pair:
+    """From PostgreSQL to PostgreSQL."""
+    return Pair(make_store("postgresql"), make_store("postgresql"))
+
+
+@pytest.fixture
+def lite_pair(make_store: MakeStore) -> Pair:
+    """From SQLite to SQLite."""
+    return Pair(make_store("sqlite"), make_store("sqlite"))

@@ -1,0 +1,251 @@
+"""Real stores of each connector for tests of the data path, and the shortest way to run a job between two of them."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import psycopg
+
+from syncd.engine.compile import compile_job
+from syncd.engine.execute import execute
+from syncd.model.definitions import Replication
+from syncd.model.event import RunEvent
+from syncd.model.run import Counters, Status, StepResult
+from syncd.registry import connector
+from tests.servers import PostgresServer
+
+_SPARE: "WeakKeyDictionary[PostgresServer, list[str]]" = WeakKeyDictionary()
+"""Empty databases of each server that wait for another test."""
+
+PAIRS = ("sqlite>sqlite", "sqlite>postgresql", "postgresql>sqlite", "postgresql>postgresql")
+
+
+class WallClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """The present."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+class SqliteStore:
+    """A file of its own, with a connection for the test's statements."""
+
+    type = "sqlite"
+    integer, text, stamp, number = "INTEGER", "TEXT", "TIMESTAMP", "INTEGER"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
+        self.connection.execute("PRAGMA journal_mode=WAL")
+
+    def options(self, **extra: Any) -> dict[str, Any]:
+        """What its connector takes."""
+        return {"path": str(self.path), **extra}
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run statements; several when there are no parameters."""
+        if parameters:
+            self.connection.execute(sql, parameters)
+        else:
+            self.connection.executescript(sql)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return self.connection.execute(sql).fetchall()
+
+    def versions(self, table: str) -> list[tuple[Any, ...]]:
+        """What changes with every write: the file's own counter, and the cursors."""
+        watcher = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            pages = watcher.execute("PRAGMA data_version").fetchall()
+            cursors = watcher.execute("SELECT job, step, revision, updated FROM syncd_cursors").fetchall()
+            rows = watcher.execute(f'SELECT rowid, * FROM "{table}"').fetchall()
+        finally:
+            watcher.close()
+        return [*pages, *cursors, *rows]
+
+    def close(self) -> None:
+        """Close the test's own connection."""
+        self.connection.close()
+
+
+class PostgresStore:
+    """A database of its own on the private server."""
+
+    type = "postgresql"
+    integer, text, stamp, number = "bigint", "text", "timestamptz", "bigint"
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+        spare = _SPARE.setdefault(server, [])
+        self.name = spare.pop() if spare else server.create_database()
+        self.url = server.url(self.name)
+        self.connection = psycopg.connect(self.url, autocommit=True)
+
+    def options(self, **extra: Any) -> dict[str, Any]:
+        """What its connector takes."""
+        return {"url": self.url, **extra}
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run statements."""
+        self.connection.execute(sql, parameters or None)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return self.connection.execute(sql).fetchall()
+
+    def versions(self, table: str) -> list[tuple[Any, ...]]:
+        """What changes with every write: the version of each row, and the cursors."""
+        return [
+            *self.rows("SELECT job, step, revision, updated FROM syncd_cursors"),
+            *self.rows(f'SELECT xmin::text, ctid::text FROM "{table}" ORDER BY ctid'),
+        ]
+
+    def another(self) -> "psycopg.Connection[Any]":
+        """A second connection, in transactions."""
+        return psycopg.connect(self.url)
+
+    def close(self) -> None:
+        """Empty the database for the next test; making one takes longer."""
+        try:
+            self._empty()
+        except psycopg.Error:
+            self.server.drop_database(self.name)
+        else:
+            _SPARE[self.server].append(self.name)
+        finally:
+            self.connection.close()
+
+    def _empty(self) -> None:
+        if self.connection.closed or self.connection.broken:
+            self.connection = psycopg.connect(self.url, autocommit=True)
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        schemas = self.rows(
+            "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+        )
+        for (schema,) in schemas:
+            self.execute(f"DROP SCHEMA {schema} CASCADE")
+        self.execute("CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO public")
+
+
+Store = SqliteStore | PostgresStore
+
+
+@dataclass
+class Outcome:
+    """How a run ended."""
+
+    steps: tuple[StepResult, ...]
+    events: list[RunEvent] = field(default_factory=list)
+
+    @property
+    def status(self) -> Status:
+        """Of the last step that ran."""
+        return self.steps[-1].status
+
+    @property
+    def counters(self) -> Counters:
+        """Of the first step."""
+        return self.steps[0].counters
+
+    @property
+    def failure(self) -> Any:
+        """Of the last step."""
+        return self.steps[-1].failure
+
+    def told(self, kind: type) -> list[Any]:
+        """The events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@dataclass
+class Pair:
+    """A source and a destination."""
+
+    source: Store
+    destination: Store
+    window_rows: int = 2_000_000
+
+    def job(self, *queries: str, check: str | None = "updated", lookback: float = 0.0) -> Replication:
+        """A job between the two."""
+        return Replication("job", "source", "destination", queries, check, lookback)
+
+    @contextmanager
+    def ports(self) -> Iterator[tuple[Any, Any]]:
+        """Both ends, opened."""
+        source = connector(self.source.type).open_source(self.source.options(window_rows=self.window_rows))
+        try:
+            destination = connector(self.destination.type).open_destination(self.destination.options())
+            try:
+                yield source, destination
+            finally:
+                destination.close()
+        finally:
+            source.close()
+
+    def run(
+        self,
+        *queries: str,
+        check: str | None = "updated",
+        lookback: float = 0.0,
+        full: bool = False,
+        stop: Callable[[], None] = lambda: None,
+    ) -> Outcome:
+        """Run the job once on fresh connections."""
+        with self.ports() as (source, destination):
+            return self.run_on(
+                source, destination, *queries, check=check, lookback=lookback, full=full, stop=stop
+            )
+
+    def run_on(
+        self,
+        source: Any,
+        destination: Any,
+        *queries: str,
+        check: str | None = "updated",
+        lookback: float = 0.0,
+        full: bool = False,
+        stop: Callable[[], None] = lambda: None,
+    ) -> Outcome:
+        """Run the job once on these ports."""
+        job = self.job(*(queries or ("REPLICATE [t]",)), check=check, lookback=lookback)
+        plan = compile_job(job, connector(self.source.type).dialect)
+        events: list[RunEvent] = []
+        steps = execute(
+            plan,
+            source,
+            destination,
+            run="r",
+            full=full,
+            emit=events.append,
+            check=stop,
+            clock=WallClock(),
+        )
+        return Outcome(steps, events)
+
+    def ok(self, *queries: str, **options: Any) -> Outcome:
+        """Run the job and insist that it succeeds with balanced counters."""
+        outcome = self.run(*queries, **options)
+        assert all(step.status is Status.OK for step in outcome.steps), outcome.failure
+        assert all(step.counters.balanced for step in outcome.steps)
+        return outcome
+
+
+def close_all(stores: Sequence[Store]) -> None:
+    """Close stores in the order in which they were opened."""
+    for store in stores:
+        store.close()
