@@ -154,8 +154,15 @@ def resume(config: Path | None, state: Path | None, as_json: bool, job: str) -> 
 @address_options
 @json_option
 def runs(config: Path | None, state: Path | None, as_json: bool, job: str | None, limit: int) -> None:
-    """List past runs."""
-    answer = _call(config, state, "runs", job=job, limit=limit)
+    """List past runs; without a daemon, from the state folder itself."""
+    folder = state_folder(config, state)
+    from syncd.control.client import call, daemon_socket
+    from syncd.control.past import past_runs
+
+    if daemon_socket(folder) is None:
+        answer = past_runs(folder, job, limit)
+    else:
+        answer = call(folder, "runs", {"job": job, "limit": limit})
     if as_json:
         print_json(answer)
         return
@@ -179,12 +186,17 @@ def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
 @address_options
 @json_option
 def logs(config: Path | None, state: Path | None, as_json: bool, name: str, follow: bool) -> None:
-    """Show the log of a run, or of a job's newest run."""
-    from syncd.control.client import call
+    """Show the log of a run, or of a job's newest run; without a daemon, from the state folder itself."""
+    folder = state_folder(config, state)
+    from syncd.control.client import call, daemon_socket
+    from syncd.control.past import past_log
 
-    arguments = {"name": name, "follow": follow}
     each = click.echo if as_json else _show_record
-    call(state_folder(config, state), "logs", arguments, each=each, wait_seconds=None)
+    if daemon_socket(folder) is None:
+        for line in past_log(folder, name):
+            each(line)
+        return
+    call(folder, "logs", {"name": name, "follow": follow}, each=each, wait_seconds=None)
 
 
 def _show_record(text: str) -> None:

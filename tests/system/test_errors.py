@@ -17,8 +17,6 @@ NO_DAEMON = [
     "cancel one",
     "pause one",
     "resume one",
-    "runs",
-    "logs one",
     "reload",
     "next",
     "why one",

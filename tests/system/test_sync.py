@@ -154,3 +154,19 @@ def test_it_waits_for_a_daemon_that_has_just_begun(site: Site):
     assert (result.returncode, "3 inserted" in result.stdout) == (0, True)
     daemon.terminate()
     assert daemon.wait(10) == 0
+
+
+def test_history_is_there_without_a_daemon(site: Site):
+    site.table("one", 3)
+    site.jobs('  one: {source: src, destination: dst, queries: ["REPLICATE [one]"]}\n')
+    assert "run " in site.syncd("runs").stdout
+    assert site.syncd("sync", "one").returncode == 0
+
+    runs = site.syncd("runs", "one")
+    log = site.syncd("logs", "one", "--json")
+
+    assert runs.returncode == 0
+    assert "ok" in runs.stdout.splitlines()[1]
+    assert '"run ended"' in log.stdout
+    assert site.syncd("logs", "other").returncode == 3
+    assert site.syncd("runs", "other").returncode == 3
