@@ -1,5 +1,6 @@
 """Random kill -9 of the real daemon under load: nothing lost, nothing doubled, no run left unfinished."""
 
+import os
 import random
 import sqlite3
 import threading
@@ -12,6 +13,8 @@ import pytest
 
 from tests.system.site import Site, expect_soon
 
+SCALE = int(os.environ.get("SOAK_SCALE", "1"))
+"""How many times as long as `make soak-short` the slow attacks go on."""
 ROWS = 20_000
 LONGEST_LIFE_SECONDS = 1.2
 JOB = """
@@ -106,13 +109,13 @@ def test_a_few_random_kills_with_postgresql(site: Site, database: str):
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900 * SCALE)
 @pytest.mark.parametrize("seed", [11, 12])
 def test_a_hundred_random_kills(site: Site, seed: int):
-    check_kills(site, kills=100, seed=seed)
+    check_kills(site, kills=100 * SCALE, seed=seed)
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900 * SCALE)
 def test_fifty_random_kills_with_postgresql(site: Site, database: str):
-    check_kills_with_postgresql(site, database, kills=50, seed=13)
+    check_kills_with_postgresql(site, database, kills=50 * SCALE, seed=13)
