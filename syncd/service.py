@@ -1,6 +1,7 @@
 """The application: everything a face can ask for, as plain method calls."""
 
 import difflib
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,9 +12,9 @@ from syncd.config.checkers import Checkers
 from syncd.config.diff import Difference, difference
 from syncd.errors import BusyError, NotFoundError, RestartNeededError
 from syncd.model.definitions import Configuration, Overlap, Replication
-from syncd.model.event import ConfigApplied, JobPaused, RunEnded, RunSkipped
+from syncd.model.event import ConfigApplied, JobPaused, RunSkipped
 from syncd.model.run import Failure, Run, Status, Trigger
-from syncd.pool.dispatch import Dispatcher, Surroundings, Timer
+from syncd.pool.dispatch import Dispatcher, Surroundings, Timer, end_event
 from syncd.scheduling.dependency import Dependents
 from syncd.scheduling.scheduler import Firing, Scheduler, ScheduleState
 from syncd.state.journal import Journal, new_run_id
@@ -23,6 +24,8 @@ from syncd.worker.retry import retry_delay_seconds
 STOPPED: Final = Failure(
     "daemon_stopped", "the daemon was stopped", hint="it goes on when the daemon is back"
 )
+MAX_FIRINGS: Final = 20
+"""In one tick."""
 PRUNE_EVERY: Final = timedelta(hours=1)
 
 
@@ -64,6 +67,7 @@ class Service:
         self._random = clockwork.random
         self._dependents = Dependents()
         self._saved: dict[str, Standing] = {}
+        self._firings: deque[Firing] = deque()
         self._pruned: datetime | None = None
         self._stopping = False
 
@@ -71,7 +75,7 @@ class Service:
         """Take over from whoever owned the state before, and begin; the runs that were found interrupted."""
         interrupted = self.journal.interrupt_unfinished(self.clock.now())
         for run in interrupted:
-            self._publish_end(run)
+            self._around.publish(end_event(run))
         self.latest = self.journal.latest()
         self._saved = self._schedules.all()
         self.paused = {job for job, standing in self._saved.items() if standing.paused}
@@ -81,9 +85,14 @@ class Service:
                 self._again(run, Trigger.RESUME, run.attempt)
             else:
                 self._plan_retry(run)
-        self._fire(firings)
+        self._firings.extend(firings)
         self._save_schedules()
         return interrupted
+
+    @property
+    def behind(self) -> bool:
+        """Are there firings that `tick` has still to make runs of?"""
+        return bool(self._firings)
 
     def apply(self, new: Configuration) -> Difference:
         """Put another configuration in force, at once and whole; an empty difference when it means the same.
@@ -112,7 +121,10 @@ class Service:
     def tick(self) -> None:
         """Start what is due, and keep house. To be called at `next_due` and now and then."""
         self.backlog.flush()
-        self._fire(self.scheduler.due())
+        self._firings.extend(self.scheduler.due())
+        # A thousand jobs may be due at once; whoever asks something meanwhile must not wait for all of them.
+        for _ in range(min(len(self._firings), MAX_FIRINGS)):
+            self._fire(self._firings.popleft())
         lapses = self.scheduler.lapses()
         for lapse in lapses:
             self._around.publish(RunSkipped(lapse.job, lapse.due, lapse.reason))
@@ -234,19 +246,20 @@ class Service:
         self.runs.apply(new, self.generation)
         return firings
 
-    def _fire(self, firings: Iterable[Firing]) -> None:
-        for firing in firings:
-            job = self.configuration.jobs[firing.job]
-            catch_up = firing.trigger is Trigger.CATCH_UP
-            overlap = job.schedule.overlap if job.schedule is not None and not catch_up else Overlap.QUEUE
-            run = replace(self._new(firing.job, firing.trigger), due=firing.due)
-            changed = self._moved([firing.job])
-            # The firing and the run that it became are stored together: neither lost nor doubled by a crash.
-            reason = self.runs.submit(run, job, overlap, partial(self._schedules.save, changed.items()))
-            if reason:
-                self._save_schedules([firing.job])
-                self._around.publish(RunSkipped(firing.job, firing.due, reason))
-            self._saved |= changed
+    def _fire(self, firing: Firing) -> None:
+        job = self.configuration.jobs.get(firing.job)
+        if job is None:
+            return
+        catch_up = firing.trigger is Trigger.CATCH_UP
+        overlap = job.schedule.overlap if job.schedule is not None and not catch_up else Overlap.QUEUE
+        run = replace(self._new(firing.job, firing.trigger), due=firing.due)
+        changed = self._moved([firing.job])
+        # The firing and the run that it became are stored together: neither lost nor doubled by a crash.
+        reason = self.runs.submit(run, job, overlap, partial(self._schedules.save, changed.items()))
+        if reason:
+            self._save_schedules([firing.job])
+            self._around.publish(RunSkipped(firing.job, firing.due, reason))
+        self._saved |= changed
 
     def _ended(self, run: Run) -> None:
         self.latest[run.job] = run
@@ -254,7 +267,9 @@ class Service:
             return
         if run.status is Status.OK:
             for name in self._dependents.succeeded(run.job):
-                self._submit(self._new(name, Trigger.DEPENDENCY))
+                # A run of it that goes on may have looked before the new rows were there: this one waits for its end.
+                run_after = self._new(name, Trigger.DEPENDENCY)
+                self.runs.submit(run_after, self.configuration.jobs[name], Overlap.QUEUE)
         self._plan_retry(run)
 
     def _plan_retry(self, run: Run) -> None:
@@ -286,6 +301,8 @@ class Service:
     def _new(self, job: str, trigger: Trigger) -> Run:
         now = self.clock.now()
         run_id = new_run_id(now, int(self._random() * 0x10000))
+        while run_id in self.runs.live:
+            run_id = new_run_id(now, int(self._random() * 0x10000))
         return Run(id=run_id, job=job, status=Status.QUEUED, trigger=trigger, created=now)
 
     def _forget_retry(self, job: str) -> Run | None:
@@ -301,7 +318,9 @@ class Service:
             self.backlog.write(lambda: self._schedules.save(changed.items()))
 
     def _moved(self, jobs: Iterable[str]) -> dict[str, Standing]:
-        now = {job: self._standing_now(job) for job in jobs}
+        # A firing that waits to become a run must not be stored as done before that.
+        waiting = {firing.job for firing in self._firings}
+        now = {job: self._standing_now(job) for job in jobs if job not in waiting}
         return {job: one for job, one in now.items() if one != self._saved.get(job, Standing())}
 
     def _standing_now(self, job: str) -> Standing:
@@ -311,9 +330,6 @@ class Service:
         except NotFoundError:
             return replace(self._saved.get(job, Standing()), paused=paused)
         return Standing(state.anchor, state.last_due, state.fired, state.timeline, paused)
-
-    def _publish_end(self, run: Run) -> None:
-        self._around.publish(RunEnded(run.id, run.job, run.status, run.counters, run.seconds, run.failure))
 
 
 def _to_be_resumed(run: Run) -> bool:

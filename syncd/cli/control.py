@@ -1,12 +1,13 @@
 """The commands that talk to a running daemon."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from syncd.cli.address import address_options, json_option, state_folder
-from syncd.cli.table import closing_table, columns, short_moment
+from syncd.cli.table import closing_table, columns, grouped, short_moment
 
 
 def print_json(value: object) -> None:
@@ -24,10 +25,15 @@ def _call(config: Path | None, state: Path | None, called: str, **arguments: obj
 
 @click.command()
 @click.argument("job", required=False)
+@click.option("--wait", is_flag=True, help="Wait up to 15 seconds for a daemon that is just starting.")
 @address_options
 @json_option
-def status(config: Path | None, state: Path | None, as_json: bool, job: str | None) -> None:
+def status(config: Path | None, state: Path | None, as_json: bool, wait: bool, job: str | None) -> None:
     """Show the daemon, its jobs and their last runs."""
+    if wait:
+        from syncd.control.client import wait_for_daemon
+
+        wait_for_daemon(state_folder(config, state))
     answer = _call(config, state, "status", job=job)
     if as_json:
         print_json(answer)
@@ -44,6 +50,13 @@ def status(config: Path | None, state: Path | None, as_json: bool, job: str | No
     click.echo(
         "\n".join(columns(("job", "status", "last run", "rows", "next due"), map(_job_row, answer["jobs"])))
     )
+    if job is not None and answer["cursors"]:
+        rows = ((one["step"], one["mark"] or "-", _count(one["rows"])) for one in answer["cursors"])
+        click.echo("\n".join(columns(("step", "mark", "rows known"), rows)))
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else grouped(number)
 
 
 def _job_row(job: dict[str, Any]) -> tuple[str, ...]:
@@ -51,7 +64,7 @@ def _job_row(job: dict[str, Any]) -> tuple[str, ...]:
     rows = ""
     if last:
         counters = last["counters"]
-        rows = f"{counters['inserted'] + counters['updated']:,}".replace(",", " ")
+        rows = grouped(counters["inserted"] + counters["updated"])
     marks = [mark for mark, there in (("paused", job["paused"]), ("disabled", not job["enabled"])) if there]
     return (
         job["job"],
@@ -141,8 +154,15 @@ def resume(config: Path | None, state: Path | None, as_json: bool, job: str) -> 
 @address_options
 @json_option
 def runs(config: Path | None, state: Path | None, as_json: bool, job: str | None, limit: int) -> None:
-    """List past runs."""
-    answer = _call(config, state, "runs", job=job, limit=limit)
+    """List past runs; without a daemon, from the state folder itself."""
+    folder = state_folder(config, state)
+    from syncd.control.client import call, daemon_socket
+    from syncd.control.past import past_runs
+
+    if daemon_socket(folder) is None:
+        answer = past_runs(folder, job, limit)
+    else:
+        answer = call(folder, "runs", {"job": job, "limit": limit})
     if as_json:
         print_json(answer)
         return
@@ -164,12 +184,27 @@ def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
 @click.argument("name")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
 @address_options
-def logs(config: Path | None, state: Path | None, name: str, follow: bool) -> None:
-    """Show the log of a run, or of a job's newest run."""
-    from syncd.control.client import call
+@json_option
+def logs(config: Path | None, state: Path | None, as_json: bool, name: str, follow: bool) -> None:
+    """Show the log of a run, or of a job's newest run; without a daemon, from the state folder itself."""
+    folder = state_folder(config, state)
+    from syncd.control.client import call, daemon_socket
+    from syncd.control.past import past_log
 
-    arguments = {"name": name, "follow": follow}
-    call(state_folder(config, state), "logs", arguments, each=click.echo, wait_seconds=None)
+    each = click.echo if as_json else _show_record
+    if daemon_socket(folder) is None:
+        for line in past_log(folder, name):
+            each(line)
+        return
+    call(folder, "logs", {"name": name, "follow": follow}, each=each, wait_seconds=None)
+
+
+def _show_record(text: str) -> None:
+    import json
+
+    from syncd.observe.render import console_line
+
+    click.echo(console_line(json.loads(text), colour=sys.stdout.isatty()), nl=False)
 
 
 @click.command(name="next")

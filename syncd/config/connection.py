@@ -20,6 +20,9 @@ _HOLDS_PASSWORD: Final = re.compile(
     r"://[^/\s@]*:[^\s@]*@|(^|[?&;\s])(password|passwd|pwd)\s*=", re.IGNORECASE
 )
 
+_LONGEST: Final = 10_000
+"""A longer text is taken for secret without a look, as the search for a password in it may take long."""
+
 
 class Connectors:
     """The connectors that a configuration uses, each asked for once."""
@@ -83,7 +86,7 @@ def _wrapped(value: object, schema: Schema, folder: Path) -> OptionValue:
     secret = bool(schema.get("writeOnly"))
     if isinstance(value, str):
         text = str(folder.absolute() / value) if schema.get("format") == "path" else str(value)
-        if secret or isinstance(value, Resolved) or _HOLDS_PASSWORD.search(text):
+        if secret or isinstance(value, Resolved) or len(text) > _LONGEST or _HOLDS_PASSWORD.search(text):
             return Secret(text)
         return text
     if isinstance(value, bool | int | float) and secret:

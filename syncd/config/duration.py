@@ -18,6 +18,7 @@ _PART: Final = re.compile(r"\s*([0-9]{1,12})\s*([a-z]+)", re.IGNORECASE)
 _ISO: Final = re.compile(
     r"P(?=.)(?:(\d{1,12})W)?(?:(\d{1,12})D)?(?:T(?=.)(?:(\d{1,12})H)?(?:(\d{1,12})M)?(?:(\d{1,12})S)?)?"
 )
+_LONGEST: Final = 60
 _ISO_SECONDS: Final = (604_800, 86_400, 3600, 60, 1)
 _HINT: Final = "write it as 30 seconds, 15 minutes, 1 hour, 2 days, 1h30m or PT15M"
 
@@ -28,6 +29,8 @@ def parse_duration(text: str) -> float:
     Raises:
         ScheduleError: it is no such length, nothing, longer than ten years, or has months or years, which vary.
     """
+    if len(text) > _LONGEST:
+        raise ScheduleError(f"'{text[:_LONGEST]}...' is not a length of time", hint=_HINT)
     iso = _ISO.fullmatch(text)
     seconds = _iso_seconds(iso) if iso else _unit_seconds(text)
     if seconds == 0:

@@ -86,6 +86,12 @@ def default_state_path(environ: Mapping[str, str], is_root: bool) -> str:
     return str(Path(environ["HOME"]) / ".local" / "state" / "syncd")
 
 
+def at_home(path: str, environ: Mapping[str, str]) -> str:
+    """The path with a ``~/`` at its beginning replaced by the user's own folder."""
+    home = environ.get("HOME")
+    return str(Path(home) / path[2:]) if home and path.startswith("~/") else path
+
+
 def _with_drop_ins(main: Path) -> Files:
     found, stray = list_folder(main.parent / DROP_IN_FOLDER)
     return Files((main, *found), main, stray)

@@ -9,7 +9,7 @@ from syncd.config.number import is_number
 from syncd.config.order import cycles
 from syncd.config.place import Path, Resolved, Table, Unknown
 from syncd.config.report import Report
-from syncd.config.schedule import check_schedule, fault
+from syncd.config.schedule import check_schedule, fault, tell_fault
 from syncd.config.schema import definition
 from syncd.config.suggestion import suggest
 from syncd.config.validate import checked, section
@@ -50,8 +50,7 @@ def _check_queries(report: Report, path: Path, job: Table, checkers: Checkers) -
         found = fault(checkers.query, str(query))
         if found:
             at = (*path, "queries") if single else (*path, "queries", index)
-            offset = None if isinstance(query, Resolved) else found.offset
-            report.at_value(at, found.message, found.hint, offset)
+            tell_fault(report, at, query, found)
 
 
 def _check_retry(report: Report, path: Path, retry: object) -> None:

@@ -10,7 +10,7 @@ from syncd.config.build import build
 from syncd.config.checkers import Checkers as Checkers
 from syncd.config.connection import Connectors
 from syncd.config.document import Document, parse_document
-from syncd.config.find import MANAGED_FOLDER, default_state_path, files_of, list_folder
+from syncd.config.find import MANAGED_FOLDER, at_home, default_state_path, files_of, list_folder
 from syncd.config.find import find_configuration as find_configuration
 from syncd.config.job import check_jobs
 from syncd.config.merge import NAMED, add_table, merge_tables
@@ -64,10 +64,9 @@ class _Loading:
         """Read, join, check and build."""
         report, state_path = self._read_all(place)
         connectors = Connectors(self.checkers)
-        if not report.problems or report.root:
-            check_shell(report)
-            connectors.check(report)
-            check_jobs(report, self.checkers, connectors, self.complete)
+        check_shell(report)
+        connectors.check(report)
+        check_jobs(report, self.checkers, connectors, self.complete and _named_are_read(report.root))
         self.problems += report.problems
         if self.problems:
             raise ConfigError(ordered(self.problems, self.files, self.secrets))
@@ -94,7 +93,7 @@ class _Loading:
             self.files.append(str(path))
             document = _document(path)
             if document.empty and path == main:
-                hint = "syncd init writes a starter file elsewhere; '{}' is a file that declares nothing"
+                hint = "write {} if it is meant to declare nothing"
                 document = Document(None, (Problem(str(path), 1, 1, "", "the file is empty", hint),))
             self.problems += document.problems
             if document.root is None:
@@ -131,8 +130,13 @@ class _Loading:
         path = state.get("path") if isinstance(state, Table) else None
         if isinstance(state, Table) and isinstance(path, str) and path and not isinstance(path, Unknown):
             folder = Path(state.values_at["path"].file).absolute().parent
-            return os.path.normpath(folder / str(path))
+            return os.path.normpath(folder / at_home(str(path), self.environ))
         return default_state_path(self.environ, os.geteuid() == 0)
+
+
+def _named_are_read(root: Table) -> bool:
+    """Connections and jobs are mappings, so that a name which is not there is nowhere."""
+    return all(isinstance(root.get(name, root), Table) for name in NAMED)
 
 
 def _document(path: Path) -> Document:

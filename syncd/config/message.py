@@ -73,6 +73,8 @@ def findings(error: SchemaError, prefix: Path, shown: bool) -> Iterator[Finding]
                 for name in needed if key in value else ():
                     if name not in value:
                         yield Finding((*path, key), f"needs '{name}' beside it", "", True)
+        case "type" if "enum" in error.schema:
+            return  # what is wanted is said better there
         case "oneOf" | "anyOf":
             yield from _alternatives(error, prefix, path, shown)
         case "not":
@@ -92,6 +94,7 @@ def _wrong_value(error: SchemaError, path: Path, shown: bool) -> Finding:
         return _wrong_size(keyword, value, argument, error.schema, path)
     if keyword == "enum":
         choices = ", ".join(_plain(choice) for choice in argument)
+        tail = ", but nothing stands here" if value is None else tail
         near = nearest(str(value), [str(choice) for choice in argument])
         return Finding(path, f"must be one of {choices}{tail}", f"did you mean '{near}'?" if near else "")
     if keyword == "const":
@@ -106,8 +109,10 @@ def _wrong_type(value: object, expected: Any, schema: Mapping[str, Any], path: P
     wanted = " or ".join(_KINDS[name] for name in names)
     if value is None:
         return Finding(path, f"must be {wanted}, but nothing stands here", _example(schema))
-    scalar = isinstance(value, str | int | float)
-    found = f"{_noun(value)}{_quoted(value)}" if scalar and shown else kind_of(value)
+    shown = shown and isinstance(value, str | int | float) and "object" not in names
+    found = f"{_noun(value)}{_quoted(value)}" if shown else kind_of(value)
+    if isinstance(value, float) and not is_number(value):
+        found = ".inf or .nan"
     hint = _type_hint(value, names, path, shown) or _example(schema)
     return Finding(path, f"must be {wanted}, not {found}", hint)
 
@@ -117,7 +122,7 @@ def _type_hint(value: object, names: Sequence[str], path: Path, shown: bool) -> 
         return "a reference gives a text, so it cannot stand here"
     if isinstance(value, str):
         return _text_hint(value.strip(), names, path, shown)
-    if "string" in names and isinstance(value, int | float):
+    if "string" in names and isinstance(value, int | float) and "schedule" not in path:
         return "put it in quotes"
     if "integer" in names and isinstance(value, float):
         return "write it without a point"
@@ -162,22 +167,39 @@ def _unknown_keys(error: SchemaError, path: Path) -> Iterator[Finding]:
 
 
 def _missing(value: Any, names: Sequence[str], schema: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    meant = _meant(value, schema)
     for name in names:
-        if name not in value:
-            near = nearest(name, [key for key in value if key not in schema.get("properties", {name: 0})])
-            example = _example(schema.get("properties", {}).get(name, {}), name)
-            yield Finding(
-                path, f"'{name}' is missing", example if near is None else f"is '{near}' meant for it?", True
-            )
+        if name not in value and name not in meant:
+            yield Finding(path, f"'{name}' is missing", _missing_hint(name, value, schema), True)
+
+
+def _meant(value: Mapping[str, Any], schema: Mapping[str, Any]) -> set[str | None]:
+    """The known keys that unknown ones were probably meant to be: these are named there and not missed as well."""
+    known = schema.get("properties", {})
+    if schema.get("additionalProperties") is not False:
+        return set()
+    return {nearest(key, known) for key in value if key not in known}
+
+
+def _missing_hint(name: str, value: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    if any(key.startswith(f"{name}:") for key in value):
+        return f"put a blank after '{name}:'"
+    return _example(schema.get("properties", {}).get(name, {}), name)
 
 
 def _alternatives(error: SchemaError, prefix: Path, path: Path, shown: bool) -> Iterator[Finding]:
     value: Any = error.instance
     branches: list[Any] = list(error.validator_value)
-    if isinstance(value, dict) and all(branch.keys() == {"required"} for branch in branches):
+    if all(branch.keys() == {"required"} for branch in branches):
+        if not isinstance(value, dict):
+            return
         present = [
             branch["required"] for branch in branches if all(name in value for name in branch["required"])
         ]
+        if not present and not _meant(value, error.schema).isdisjoint(
+            name for branch in branches for name in branch["required"]
+        ):
+            return
         if not present:
             needed = " or ".join(_listed(branch["required"]) for branch in branches)
             yield Finding(path, f"needs {needed}", "", True)

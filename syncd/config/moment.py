@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from syncd.config.suggestion import nearest
 from syncd.errors import ScheduleError
 
+_LIKE_A_CITY: Final = 0.8
 _MOMENT: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?", re.ASCII
 )
@@ -24,9 +25,22 @@ def parse_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        near = nearest(name, available_timezones())
+        near = _likely(name)
         hint = f"did you mean '{near}'?" if near else "write a name such as Europe/Berlin or UTC"
         raise ScheduleError(f"there is no time zone '{name[:60]}'", hint=hint) from None
+
+
+def _likely(name: str) -> str | None:
+    """The zone that was probably meant; a bare word is taken for a city, as abbreviations such as CEST name no zone."""
+    zones = available_timezones()
+    if "/" in name:
+        return nearest(name, [zone for zone in zones if "/" in zone])
+    whole = {zone.lower(): zone for zone in zones}
+    if name.strip().lower() in whole:
+        return whole[name.strip().lower()]
+    cities = {zone.rpartition("/")[2]: zone for zone in sorted(zones, reverse=True) if "/" in zone}
+    city = nearest(name, cities, _LIKE_A_CITY)
+    return cities[city] if city else None
 
 
 def parse_moment(text: str, zone: ZoneInfo) -> datetime:

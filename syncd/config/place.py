@@ -9,6 +9,7 @@ Path: TypeAlias = tuple[str | int, ...]
 """The way from the root to a value: keys and list indexes."""
 
 _BARE: Final = re.compile(r"[^\W\d][\w-]*")
+_OPTION: Final = re.compile(r"\s*[:=].*", re.DOTALL)
 
 
 class Mark(NamedTuple):
@@ -97,7 +98,13 @@ def _walk(root: Table, path: Sequence[str | int]) -> tuple[Mark, Mark]:
 def path_text(path: Sequence[str | int]) -> str:
     """The path as people write it: ``jobs.accounts.queries[0]``, ``jobs["night load"].after``."""
     text = ""
-    for step in path:
+    for depth, whole in enumerate(path):
+        # where the blank after ':' is missing, the key of an option holds its value
+        step = (
+            _OPTION.sub("", whole)
+            if isinstance(whole, str) and depth == 2 and path[0] == "connections"
+            else whole
+        )
         if isinstance(step, int):
             text += f"[{step}]"
         elif _BARE.fullmatch(step):

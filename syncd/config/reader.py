@@ -16,6 +16,7 @@ from syncd.errors import Problem
 
 MAX_DEPTH: Final = 100
 MAX_ALIAS_NODES: Final = 100_000
+MAX_PROBLEMS: Final = 1000
 
 _PARSER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MERGE: Final = "<<"
@@ -76,6 +77,8 @@ class Reader:
             )
         if isinstance(value, Table) or value is None:
             return value
+        if isinstance(value, Unknown):
+            return None
         hint = "put a blank after each ':'" if isinstance(value, str) and ":" in value else ""
         self._note(mark, f"the file must be a mapping of keys to values, not {kind_of(value)}", hint)
         return None
@@ -96,8 +99,6 @@ class Reader:
         anchor = None
         if event.anchor:
             anchor = self._anchors[event.anchor] = _Anchor()
-        if event.tag is not None:
-            self._note(mark, "tags are not allowed", "a text that begins with '!' needs quotes")
         value: object
         if kind is yaml.ScalarEvent:
             value, mark = self._scalar(event, mark)
@@ -109,11 +110,14 @@ class Reader:
             self.brackets.pop()
         else:
             value = self._collection(kind, mark, events)
+        if event.tag is not None:
+            self._note(mark, "tags are not allowed", "a text that begins with '!' needs quotes")
+            value = Unknown()
         if anchor is not None:
             anchor.value, anchor.nodes = value, self._nodes - before + 1
         return value, mark
 
-    def _collection(self, kind: type, mark: Mark, events: Iterator[Any]) -> Table | Items:
+    def _collection(self, kind: type, mark: Mark, events: Iterator[Any]) -> Table | Items | Unknown:
         return self._table(mark, events) if kind is yaml.MappingStartEvent else self._items(mark, events)
 
     def _alias(self, event: Any) -> tuple[object, Mark]:
@@ -162,44 +166,56 @@ class Reader:
         self._path.pop()
         return items
 
-    def _table(self, mark: Mark, events: Iterator[Any]) -> Table:
+    def _table(self, mark: Mark, events: Iterator[Any]) -> Table | Unknown:
         table = Table(mark)
         merged: list[tuple[object, Mark]] = []
+        broken = False
         self._path.append("")
         for event in events:
             if type(event) is yaml.MappingEndEvent:
                 break
             key, key_at = self._key(event, events), self._mark(event)
-            self._path[-1] = key
+            self._path[-1] = key or ""
             value, value_at = self._node(event := next(events), events)
             if event.start_mark.index == event.end_mark.index and value is None:
                 value_at = key_at  # a value that is not there has no place of its own
             if key == _MERGE:
                 merged.append((value, value_at))
-            elif key in table:
+            if key is None:
+                broken = True
+            elif key in table.keys_at:
                 lines = f"{table.keys_at[key].line} and {key_at.line}"
                 self._note(key_at, f"this key stands twice, in lines {lines}", "remove one of them")
+            elif key == _MERGE:
+                table.keys_at[key] = key_at
             else:
                 table.put(key, value, key_at, value_at)
         for value, value_at in merged:
             self._path[-1] = _MERGE
             self._merge(table, value, value_at)
+        table.keys_at.pop(_MERGE, None)
         self._path.pop()
-        return table
+        return Unknown() if broken and not table else table
 
-    def _key(self, event: Any, events: Iterator[Any]) -> str:
+    def _key(self, event: Any, events: Iterator[Any]) -> str | None:
+        """A key's text, whatever it would mean as a value; None, with a note, when it is no text."""
         if type(event) is yaml.ScalarEvent:
             text: str = event.value
-            if not text:
-                self._note(self._mark(event), "a key is missing before ':'")
-            return text
+            if text or not event.implicit[0]:
+                return text
+            self._note(self._mark(event), "a key is missing before ':'")
+            return None
         mark = self._mark(event)
+        noted = len(self.problems)
         self._node(event, events)
+        del self.problems[noted:]  # one sentence about a key is enough
         self._note(mark, "a key must be a text", "a value that begins with '{' or '[' needs quotes")
-        return ""
+        return None
 
     def _merge(self, table: Table, value: object, mark: Mark) -> None:
         for other in value if isinstance(value, Items) else (value,):
+            if isinstance(other, Unknown):
+                continue
             if not isinstance(other, Table):
                 self._note(mark, f"'<<' takes a mapping, such as *defaults, not {kind_of(other)}")
                 continue
@@ -212,6 +228,8 @@ class Reader:
         return Mark(self.file, start.line + 1, start.column + 1)
 
     def _note(self, mark: Mark, message: str, hint: str = "") -> None:
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise self._stop(mark, f"there are more than {MAX_PROBLEMS} mistakes; reading ends here")
         self.problems.append(self._problem(mark, message, hint))
 
     def _stop(self, mark: Mark, message: str, hint: str = "") -> StoppedError:

@@ -1,7 +1,7 @@
 """Writes the reference documentation from the schema, so that no option is described twice."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from syncd.config.schema import CONNECTION, Schema
@@ -15,7 +15,8 @@ A configuration is one YAML file, `syncd.yaml`, and the `*.yaml` files in a fold
 their names. Jobs and connections may be spread over files; every other section stands in one. `-c PATH` names another
 file, or a folder whose `*.yaml` are read; without it syncd looks at `$SYNCD_CONFIG`, `./syncd.yaml` and
 `/etc/syncd/syncd.yaml`. `syncd check` finds every mistake, `syncd init` writes a file to begin with, and `syncd schema`
-prints the JSON Schema that editors complete from.
+prints the JSON Schema that editors complete from. Jobs that are made through syncd itself stand in the folder `managed.d`
+of its state, in files of the same kind.
 
 The YAML is version 1.2: `yes`, `no`, `on` and `off` are texts, `010` is ten. A key that stands twice, a tag, an unknown
 key are mistakes. Anchors and merge keys (`<<: *defaults`) work, and top-level keys that begin with `x-` are a place for them.
@@ -56,6 +57,8 @@ def reference_text(schema: Schema) -> str:
 def _section(title: str, path: str, section: Schema, schema: Schema) -> Iterator[str]:
     yield f"## `{title}`\n" if title == path else f"### `{path}`\n"
     yield f"{section['description']}\n"
+    if "oneOf" in section:
+        yield f"Needs {_alternatives(section['oneOf'])}, one of them only.\n"
     entries = section.get("additionalProperties")
     if isinstance(entries, Mapping):
         entry = _resolved(entries, schema)
@@ -75,12 +78,13 @@ def _connectors(schema: Schema) -> Iterator[str]:
             kind = name.removeprefix(prefix)
             own = {key: part for key, part in options["properties"].items() if key not in shared}
             yield f"### `connections.NAME` of type `{kind}`\n"
-            alternatives = [
-                " and ".join(f"`{key}`" for key in part["required"]) for part in options.get("anyOf", ())
-            ]
-            if alternatives:
-                yield f"Needs {' or '.join(alternatives)}.\n"
+            if "anyOf" in options:
+                yield f"Needs {_alternatives(options['anyOf'])}.\n"
             yield from _keys("", {**options, "properties": own}, schema)
+
+
+def _alternatives(branches: Sequence[Schema]) -> str:
+    return " or ".join(" and ".join(f"`{key}`" for key in branch.get("required", ())) for branch in branches)
 
 
 def _keys(path: str, section: Schema, schema: Schema) -> Iterator[str]:

@@ -10,7 +10,11 @@ from syncd.errors import Problem
 from syncd.model.secret import MASK
 
 _URL_PASSWORD: Final = re.compile(r"(://[^/\s@:]*:)[^\s@]+@")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+"""What could break a line of output or steer a terminal."""
 _SHORTEST_SCRUBBED: Final = 6
+_LONGEST_SHOWN: Final = 500
+_LONGEST_SEARCHED: Final = 2000
 
 
 @dataclass(slots=True)
@@ -55,7 +59,9 @@ def _masked(problem: Problem, hidden: Sequence[str]) -> Problem:
     def clean(text: str) -> str:
         for secret in hidden:
             text = text.replace(secret, MASK)
-        return _URL_PASSWORD.sub(rf"\g<1>{MASK}@", text)
+        text = _URL_PASSWORD.sub(rf"\g<1>{MASK}@", text[:_LONGEST_SEARCHED])
+        text = _CONTROL.sub(" ", text)
+        return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
     return replace(
         problem, path=clean(problem.path), message=clean(problem.message), hint=clean(problem.hint)

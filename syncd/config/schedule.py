@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from syncd.config.duration import parse_duration
 from syncd.config.moment import parse_moment, parse_zone
-from syncd.config.place import Path, Table, Unknown
+from syncd.config.place import Path, Resolved, Table, Unknown
 from syncd.config.report import Report
 from syncd.errors import QueryError, ScheduleError
 
@@ -21,7 +21,7 @@ class Fault(NamedTuple):
 
     message: str
     hint: str
-    offset: int
+    offset: int | None
 
 
 @lru_cache(maxsize=65_536)
@@ -33,8 +33,17 @@ def fault(check: Callable[..., None], *texts: str) -> Fault | None:
     try:
         check(*texts)
     except (QueryError, ScheduleError) as error:
-        return Fault(error.message, error.hint, error.offset)
+        offset = error.offset if isinstance(error, QueryError) else None
+        return Fault(error.message, error.hint, offset)
     return None
+
+
+def tell_fault(report: Report, path: Path, text: object, found: Fault) -> None:
+    """Report it, without a word of a text that came from outside the file."""
+    if isinstance(text, Resolved):
+        report.at_value(path, "what its reference gives does not fit here")
+    else:
+        report.at_value(path, found.message, found.hint, found.offset)
 
 
 def check_schedule(report: Report, path: Path, schedule: Table, cron: Callable[[str, str], None]) -> None:
@@ -42,9 +51,9 @@ def check_schedule(report: Report, path: Path, schedule: Table, cron: Callable[[
     name = _text(schedule, "timezone") or _UTC
     zone = _read(report, (*path, "timezone"), name, parse_zone)
     line = _text(schedule, "cron")
-    found = fault(cron, line, name if zone else _UTC) if line else None
+    found = fault(cron, str(line), name if zone else _UTC) if line else None
     if found:
-        report.at_value((*path, "cron"), found.message, found.hint)
+        tell_fault(report, (*path, "cron"), line, found)
     _read(report, (*path, "every"), _text(schedule, "every"), parse_duration)
     start = _moment(report, (*path, "start"), schedule, zone)
     end = _moment(report, (*path, "end"), schedule, zone)
@@ -65,7 +74,7 @@ def _read(report: Report, path: Path, text: str | None, parse: Callable[[str], _
     try:
         return parse(text)
     except ScheduleError as error:
-        report.at_value(path, error.message, error.hint)
+        tell_fault(report, path, text, Fault(error.message, error.hint, None))
         return None
 
 

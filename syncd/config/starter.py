@@ -40,7 +40,7 @@ jobs:
 
 
 def write_starter(path: Path, schema: Mapping[str, Any]) -> list[Path]:
-    """Write a starter configuration at `path` (or as syncd.yaml in that folder) and the schema beside it.
+    """Write a starter configuration at `path` (as syncd.yaml in that folder unless it ends in .yaml) and the schema beside it.
 
     Gives the paths that were written. A schema that is there already stays.
 
@@ -48,7 +48,7 @@ def write_starter(path: Path, schema: Mapping[str, Any]) -> list[Path]:
         BusyError: the configuration exists.
         FatalError: it cannot be written.
     """
-    file = path / MAIN_NAME if path.is_dir() else path
+    file = path if path.suffix in {".yaml", ".yml"} and not path.is_dir() else path / MAIN_NAME
     text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

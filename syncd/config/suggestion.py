@@ -5,13 +5,17 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+_SHORTEST_BEGINNING: Final = 4
 _NOISE: Final = re.compile(r"[\W_]+")
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
     """The known word that is most like this one, whatever its case, blanks, ``-`` and ``_``; None when none is."""
     plain = {_plain(name): name for name in known}
-    near = difflib.get_close_matches(_plain(word[:100]), list(plain), 1, 0.6)
+    wanted = _plain(word[:100])
+    near = difflib.get_close_matches(wanted, list(plain), 1, likeness)
+    if not near and len(wanted) >= _SHORTEST_BEGINNING:
+        near = sorted((name for name in plain if name.startswith(wanted)), key=len)
     return plain[near[0]] if near else None
 
 

@@ -12,7 +12,9 @@ import yaml
 from syncd.config.place import Mark
 from syncd.errors import Problem
 
-_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Control characters, and those that older YAML takes for the end of a line and editors do not."""
+
 _QUOTE_HINT: Final = "put the whole value in quotes"
 _INDENT_HINT: Final = "keys of one level begin in the same column"
 
@@ -21,7 +23,7 @@ _Finding = tuple[int, int, str, str]
 
 
 def forbidden_character(text: str, file: str) -> Problem | None:
-    """The first character that YAML does not allow (control characters), if there is one."""
+    """The first character that must not stand in a file, if there is one."""
     found = _FORBIDDEN.search(text)
     if found is None:
         return None
@@ -36,9 +38,9 @@ def syntax_problem(error: yaml.YAMLError, text: str, file: str, brackets: Sequen
 
     `brackets` are the flow collections that were open, so that a missing bracket is shown where it was opened.
     """
-    lines = text.split("\n")
+    lines = [*text.split("\n"), ""]  # the parser counts the end of the text as a line of its own
     line, column, message, hint = _finding(error, lines, brackets)
-    if line >= len(lines) or (line == len(lines) - 1 and not lines[line] and line):
+    if line and not any(content.strip() for content in lines[line:]):
         line = max(index for index, content in enumerate(lines) if content.strip() or index == 0)
         column = len(lines[line].rstrip())
     return Problem(file, line + 1, column + 1, "", message, hint)
@@ -70,11 +72,11 @@ def _block_finding(problem: str, at: tuple[int, int], begin: tuple[int, int], li
         return (*begin, "a ':' is missing after this key", "write key: value, with a blank after ':'")
     if "sequence entries" in problem:
         return (*at, "a list cannot begin here", "put '- ' on a line of its own, or write [a, b]")
-    if "document start" in problem:
+    if "document start" in problem and not lines[at[0]][: at[1]].strip():
         return (*at, "this line is indented less than the first key", _INDENT_HINT)
     if "'-' indicator" in problem or "node content" in problem or "mapping keys" in problem:
         return _misplaced(at, problem, lines)
-    if "expected key" in problem or "block end" in problem:
+    if any(word in problem for word in ("expected key", "block end", "document start")):
         return _unexpected_text(at, lines)
     return (*at, f"this is not YAML: {problem or 'the text cannot be read'}", "")
 

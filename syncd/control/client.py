@@ -1,6 +1,7 @@
 """Talks to the daemon that owns a state folder."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,11 @@ from syncd.state.owner import OwnerNote, living_owner
 
 CONNECT_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 60.0
+STARTING_SECONDS: Final = 3.0
+GLANCE_SECONDS: Final = 0.02
+DAEMON: Final = "syncd run"
+"""How a daemon calls itself in the note that it leaves in the state folder."""
+START_SECONDS: Final = 15.0
 
 _ANSWERS: Final = msgspec.json.Decoder(Answer)
 
@@ -49,18 +55,33 @@ def call(
     )
 
 
+def wait_for_daemon(state: Path, seconds: float = START_SECONDS) -> None:
+    """Return when the daemon of this state folder answers, or when it did not for so long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            _connected(state).close()
+        except SyncdError:
+            time.sleep(GLANCE_SECONDS)
+        else:
+            return
+
+
 def daemon_socket(state: Path) -> str | None:
     """Where the daemon of this state folder listens; None when nobody owns the folder.
 
     Raises:
         BusyError: somebody else owns it, who takes no calls.
     """
-    note = living_owner(state)
-    if note is None:
-        return None
-    if not note.socket:
-        raise _deaf(state, note)
-    return note.socket
+    deadline = time.monotonic() + STARTING_SECONDS
+    while (note := living_owner(state)) is not None:
+        if note.socket:
+            return note.socket
+        if time.monotonic() > deadline or note.command not in {"", DAEMON}:
+            raise _deaf(state, note)
+        # A daemon that has just begun opens its door in a moment.
+        time.sleep(GLANCE_SECONDS)
+    return None
 
 
 def _deaf(state: Path, note: OwnerNote) -> BusyError:

@@ -103,8 +103,11 @@ class Calls:
         wanted = msgspec.convert(arguments, Listing)
         if wanted.job is not None:
             self._service.job(wanted.job)
-        names = None if wanted.job is None else [wanted.job]
-        return {"daemon": self._around.about(), "jobs": jobs_view(self._service, names)}
+        answer: View = {"daemon": self._around.about()}
+        if wanted.job is None:
+            return answer | {"jobs": jobs_view(self._service)}
+        cursors = msgspec.to_builtins(self._service.journal.cursors(wanted.job))
+        return answer | {"jobs": jobs_view(self._service, [wanted.job]), "cursors": cursors}
 
     async def start(self, arguments: dict[str, object], tell: Tell) -> View:
         """Begin a run; with `wait`, tell its events until it has ended and is not tried again."""
@@ -116,13 +119,13 @@ class Calls:
         return run_view(run)
 
     async def cancel(self, arguments: dict[str, object], _tell: Tell) -> View:
-        """Stop a run and say how it ended."""
+        """Stop a run and say how it ended, or that it is still being cancelled."""
         wanted = msgspec.convert(arguments, Cancelling)
         async with self._events() as events:
             run = self._service.cancel(wanted.name)
             if not run.status.final:
-                async with asyncio.timeout(CANCEL_SECONDS):
-                    await _end_of(run.id, events)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(_end_of(run.id, events), CANCEL_SECONDS)
         return run_view(self._now(run))
 
     async def pause(self, arguments: dict[str, object], _tell: Tell) -> View:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,12 +16,14 @@ from syncd.errors import SyncdError
 
 REQUEST_SECONDS: Final = 10.0
 SEND_SECONDS: Final = 30.0
+LAST_ANSWERS_SECONDS: Final = 0.3
 MAX_CONNECTIONS: Final = 64
 
 Tell = Callable[[object], Awaitable[None]]
 Handler = Callable[[dict[str, object], Tell], Awaitable[object]]
 """Takes the arguments and a way to send items; gives the answer."""
 
+_log = logging.getLogger(__name__)
 _REQUESTS: Final = msgspec.json.Decoder(Request)
 
 
@@ -49,6 +52,8 @@ class Endpoint:
         """Take no more calls and hang up."""
         if self._server is not None:
             self._server.close()
+        if self._open:
+            await asyncio.wait(self._open, timeout=LAST_ANSWERS_SECONDS)
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
@@ -102,6 +107,13 @@ class Endpoint:
             return Answer(error=error_text(error))
         except msgspec.ValidationError as error:
             return _refusal("bad_request", f"the arguments of '{request.call}' are not understood: {error}")
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001  # here a request ends; the daemon goes on whatever it asked for
+            _log.error("a call failed", exc_info=error, extra={"facts": {"call": request.call}})
+            return _refusal(
+                "internal", f"'{request.call}' failed: {type(error).__name__}", "see the daemon's log"
+            )
         finally:
             answer.cancel()
             gone.cancel()

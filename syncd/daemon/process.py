@@ -12,6 +12,7 @@ from random import SystemRandom
 from typing import Any, Final
 
 from syncd.config.diff import Difference
+from syncd.control.client import DAEMON
 from syncd.control.protocol import socket_path
 from syncd.control.views import View
 from syncd.daemon.calls import Calls
@@ -21,7 +22,7 @@ from syncd.daemon.logging import Logging
 from syncd.daemon.notify import Notifier
 from syncd.errors import SyncdError
 from syncd.model.definitions import Configuration
-from syncd.model.event import ConfigRejected, DaemonStarted, DaemonStopped
+from syncd.model.event import ConfigRejected, DaemonStarted, DaemonStopped, Event
 from syncd.observe.bus import Bus
 from syncd.pool.dispatch import Surroundings
 from syncd.pool.workers import Pool
@@ -37,7 +38,8 @@ from syncd.worker.body import SystemClock
 
 MAX_SLEEP_SECONDS: Final = 30.0
 """However far the next firing is: somebody may set the clock."""
-GRACE_SECONDS: Final = 3.0
+SHORTEST_SLEEP_SECONDS: Final = 0.001
+GRACE_SECONDS: Final = 2.0
 """How long running runs may go on after a stop was asked for, before they are cancelled."""
 CANCEL_SECONDS: Final = 3.0
 GLANCE_SECONDS: Final = 0.05
@@ -71,7 +73,7 @@ class Daemon:
         """
         folder = Path(configuration.state.path)
         with contextlib.ExitStack() as stack:
-            owner = Owner.take(folder, command="syncd run", now=self._clock.now())
+            owner = Owner.take(folder, command=DAEMON, now=self._clock.now())
             stack.callback(owner.release)
             database = Database(folder)
             stack.callback(database.close)
@@ -102,10 +104,13 @@ class Daemon:
         clockwork = Clockwork(Scheduler(self._clock, random), Schedules(database), random)
         self.service = Service(configuration, around, clockwork)
         self._logging = Logging(configuration, folder, self._clock, sys.stderr.buffer)
-        self.bus.subscribe(
-            lambda event: around.backlog.write(lambda: journal.record(event, self._clock.now()))
-        )
+        self.bus.subscribe(lambda event: self._record(event, around.backlog, journal))
         self.bus.subscribe(self._logging.write)
+
+    def _record(self, event: Event, backlog: Backlog, journal: Journal) -> None:
+        # While the disk is full runs wait in memory for their history, but what they tell is too much for that.
+        if not backlog.trouble:
+            backlog.write(lambda: journal.record(event, self._clock.now()))
 
     async def _serve(self, owner: Owner, folder: Path) -> None:
         interrupted = self.service.open()
@@ -116,15 +121,20 @@ class Daemon:
                 pid=os.getpid(),
                 socket=os.fspath(self._endpoint.path.absolute()),
                 since=self._started.isoformat(timespec="seconds"),
-                command="syncd run",
+                command=DAEMON,
             )
         )
         jobs = len(self.service.configuration.jobs)
         names = tuple(run.id for run in interrupted)
         self.bus.publish(DaemonStarted(__version__, self.service.generation, jobs, names))
         self._notifier.ready(self._status())
-        self._spawn(self.pool.warm(min(WARM_WORKERS, self.service.configuration.limits.max_runs)))
+        self._spawn(self._warm())
         await self._keep_time()
+
+    async def _warm(self) -> None:
+        # Whatever stops a worker from starting now is told by the first run that needs one.
+        with contextlib.suppress(SyncdError):
+            await self.pool.warm(min(WARM_WORKERS, self.service.configuration.limits.max_runs))
 
     async def _keep_time(self) -> None:
         while not self._stop_reason:
@@ -135,6 +145,8 @@ class Daemon:
                 await asyncio.wait_for(self._wake.wait(), self._sleep_seconds())
 
     def _sleep_seconds(self) -> float:
+        if self.service.behind:
+            return SHORTEST_SLEEP_SECONDS
         longest = min(MAX_SLEEP_SECONDS, self._notifier.watchdog_seconds or MAX_SLEEP_SECONDS)
         due = self.service.scheduler.next_due()
         if due is None:

@@ -102,6 +102,7 @@ class RunEnded:
     counters: Counters
     seconds: float | None = None
     failure: Failure | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from syncd.ports import Clock
 from syncd.scheduling.queue import RunQueue, Verdict
 from syncd.state.backlog import Backlog
 from syncd.state.journal import Journal
-from syncd.worker.body import timed_out
+from syncd.worker.body import CANCELLED, timed_out
 from syncd.worker.wire import Order, Outcome, place
 
 REPLACED: Final = Failure("replaced", "a newer run took its place before it started")
@@ -121,7 +121,7 @@ class Dispatcher:
         if reason is not None:
             self._reasons.setdefault(run_id, reason)
         if run.status is Status.QUEUED and self._queue.withdraw(run_id):
-            return self._finish(run, Outcome(Status.CANCELLED))
+            return self._finish(run, Outcome(Status.CANCELLED, (), CANCELLED))
         if run.status is not Status.CANCELLING:
             run = self.live[run_id] = replace(run, status=Status.CANCELLING)
             changed, journal = run, self._around.journal
@@ -201,7 +201,7 @@ class Dispatcher:
         )
         del self.live[run.id]
         around.backlog.write(lambda: around.journal.end_run(ended))
-        around.publish(RunEnded(run.id, run.job, status, ended.counters, ended.seconds, failure))
+        around.publish(end_event(ended))
         self._ended(ended)
         return ended
 
@@ -210,6 +210,13 @@ class Dispatcher:
         if outcome.status is not Status.CANCELLED or reason is None:
             return outcome.status, outcome.failure
         return (Status.FAILED if reason.code == "timeout" else Status.CANCELLED), reason
+
+
+def end_event(run: Run) -> RunEnded:
+    """What is told about a run that is over."""
+    return RunEnded(
+        run.id, run.job, run.status, run.counters, run.seconds, run.failure, generation=run.generation
+    )
 
 
 def _not_before(run: Run, moment: datetime) -> datetime:

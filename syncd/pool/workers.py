@@ -56,14 +56,12 @@ class _Worker:
     @classmethod
     async def start(cls, folder: Path) -> "_Worker":
         """A process that holds its lock and waits for orders."""
-        here, there = socket.socketpair()
-        with there:
-            process = subprocess.Popen(  # noqa: S603  # this interpreter, our own module
-                [sys.executable, "-P", "-m", "syncd.worker", str(there.fileno()), str(folder)],
-                pass_fds=(there.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
+        try:
+            here, process = _spawned(folder)
+        except OSError as error:
+            raise TransientError(
+                f"cannot start a worker process: {error.strerror}", hint="see the limits of this user"
+            ) from error
         reader, writer = await asyncio.open_unix_connection(sock=here, limit=MAX_LINE_BYTES)
         worker = cls(process, reader, writer)
         try:
@@ -88,9 +86,13 @@ class _Worker:
             return None
         return None if isinstance(found, Ready) else found
 
-    async def end(self) -> None:
-        """Close the line, which ends the process, and make sure of it."""
+    def hang_up(self) -> None:
+        """Close the line, which ends the process."""
         self._writer.close()
+
+    async def end(self) -> None:
+        """Hang up and make sure that the process ends."""
+        self.hang_up()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
         if not await self._exited(EXIT_SECONDS):
@@ -104,6 +106,22 @@ class _Worker:
                 return False
             await asyncio.sleep(POLL_SECONDS)
         return True
+
+
+def _spawned(folder: Path) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    here, there = socket.socketpair()
+    with there:
+        try:
+            process = subprocess.Popen(  # noqa: S603  # this interpreter, our own module
+                [sys.executable, "-P", "-m", "syncd.worker", str(there.fileno()), str(folder)],
+                pass_fds=(there.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        except OSError:
+            here.close()
+            raise
+    return here, process
 
 
 class Pool:
@@ -200,7 +218,9 @@ class Pool:
 
     def _take(self, order: Order) -> _Worker | None:
         """The idle worker that knows most about this order: the job, else the connections."""
-        self._idle = [worker for worker in self._idle if worker.process.poll() is None]
+        for worker in [worker for worker in self._idle if worker.process.poll() is not None]:
+            worker.hang_up()
+            self._idle.remove(worker)
         if not self._idle:
             return None
         wanted = {order.source.key, order.destination.key}

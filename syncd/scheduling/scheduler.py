@@ -14,7 +14,7 @@ from syncd.model.definitions import CatchUp, Replication, Schedule
 from syncd.model.run import Trigger
 from syncd.ports import Clock
 from syncd.scheduling.cron import parse_cron
-from syncd.scheduling.times import MAX_MISSED, missed, next_firing
+from syncd.scheduling.times import missed, next_firing
 
 GRACE: Final = timedelta(seconds=60)
 """A firing that is given this late is late; later than this it was missed, and `catch_up` decides."""
@@ -34,7 +34,10 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class Lapse:
-    """A moment that passed without a firing, and why: "paused" or "too late". Of several, the last one."""
+    """A moment that passed without a firing, and why: "paused" or "too late".
+
+    Of several in a row it is the last, and none when a catch-up firing after it stands for them.
+    """
 
     job: str
     due: datetime
@@ -228,16 +231,14 @@ class Scheduler:
 
     def _missed(self, job: TimedJob, now: datetime, grace: timedelta) -> list[Firing]:
         """Deal with everything between the job's place and now: what fires by its policy, the rest lapses."""
-        # One more than may be made up for, so that it is known whether some are given up.
-        found = missed(job.plan, job.state.anchor, job.after, now, MAX_MISSED + 1)
-        chosen = [] if job.name in self._paused else _chosen(job.plan.catch_up, found, now, grace)
-        chosen = chosen[: job.remaining]
-        lapsed = [moment for moment in found if moment not in chosen]
-        if found:
-            job.pass_by(found[-1], len(chosen))
-        if lapsed and job.remaining != 0:
-            reason = "paused" if job.name in self._paused else "too late"
-            self._lapses.append(Lapse(job.name, lapsed[-1], reason))
+        paused = job.name in self._paused
+        chosen = [] if paused else _chosen(job, now, grace)[: job.remaining]
+        newest = chosen[-1:] or missed(job.plan, job.state.anchor, job.after, now, 1)
+        if not newest:
+            return []
+        if not chosen and job.remaining != 0:
+            self._lapses.append(Lapse(job.name, newest[0], "paused" if paused else "too late"))
+        job.pass_by(newest[0], len(chosen))
         late = [Trigger.SCHEDULE if now - moment <= grace else Trigger.CATCH_UP for moment in chosen]
         return [Firing(job.name, moment, trigger) for moment, trigger in zip(chosen, late, strict=True)]
 
@@ -277,14 +278,17 @@ def timeline(plan: Schedule) -> str:
     return f"every {plan.every_seconds}{start}"
 
 
-def _chosen(policy: CatchUp, found: list[datetime], now: datetime, grace: timedelta) -> list[datetime]:
-    match policy:
+def _chosen(job: TimedJob, now: datetime, grace: timedelta) -> list[datetime]:
+    """Of the moments between the job's place and now those that fire, oldest first."""
+    match job.plan.catch_up:
         case CatchUp.ALL:
-            return found[-MAX_MISSED:]
+            return missed(job.plan, job.state.anchor, job.after, now)
         case CatchUp.LATEST:
-            return found[-1:]
+            return missed(job.plan, job.state.anchor, job.after, now, 1)
         case CatchUp.NONE:
-            return [moment for moment in found if grace and now - moment <= grace]
+            # The lower bound is exclusive.
+            since = max(job.after, now - grace - timedelta(microseconds=1))
+            return missed(job.plan, job.state.anchor, since, now)
 
 
 def _by_time(firing: Firing) -> tuple[datetime, str]:

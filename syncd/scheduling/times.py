@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Final
 
 from syncd.errors import ScheduleError
@@ -12,8 +12,7 @@ from syncd.scheduling.cron import parse_cron
 MICROSECOND: Final = timedelta(microseconds=1)
 MAX_MISSED: Final = 100
 """The most firings that are ever made up for at once."""
-FIRST_LOOK_BACK: Final = timedelta(minutes=10)
-LONGEST_LOOK_BACK: Final = timedelta(days=366 * 50)
+SHORTEST_LOOK_BACK: Final = timedelta(minutes=1)
 
 
 def firings(schedule: Schedule, anchor: datetime, after: datetime) -> Iterator[datetime]:
@@ -44,22 +43,30 @@ def missed(
 ) -> list[datetime]:
     """The firings after `last_fired` (or the anchor) up to and including `now`, oldest first.
 
-    Of more than `limit` only the newest are given. Cost: a few hundred firings at most, however long ago it was.
+    Of more than `limit` only the newest are given. Cost: about twice `limit` firings, however long ago it was.
     """
     since = anchor if last_fired is None else last_fired
-    span = FIRST_LOOK_BACK
+    first = list(islice(_until(now, schedule, anchor, since), limit + 1))
+    if len(first) <= limit:
+        return first
+    # There are more. Look back from now, by as much as should hold enough of them when they are as dense as the first.
+    span = max((first[-1] - since) * 5 / 4, SHORTEST_LOOK_BACK)
     while True:
-        start = max(since, now - span) if span < LONGEST_LOOK_BACK else since
-        found = list(takewhile(lambda moment: moment <= now, firings(schedule, anchor, start)))
+        start = max(since, now - span)
+        found = list(_until(now, schedule, anchor, start))
         if start == since or len(found) >= limit:
             return found[-limit:]
-        span *= 4
+        span = min(span * 4, now - since)
 
 
 def previous_firing(schedule: Schedule, anchor: datetime, now: datetime) -> datetime | None:
     """The last firing at or before `now`, None when there was none since the anchor or `start`."""
     begin = anchor if schedule.start is None else schedule.start - MICROSECOND
     return next(iter(missed(schedule, anchor, begin, now, 1)), None)
+
+
+def _until(now: datetime, schedule: Schedule, anchor: datetime, after: datetime) -> Iterator[datetime]:
+    return takewhile(lambda moment: moment <= now, firings(schedule, anchor, after))
 
 
 def _cron(schedule: Schedule, after: datetime) -> Iterator[datetime]:

@@ -31,5 +31,9 @@ class Backlog:
             except TransientError as error:
                 self.trouble = error.message
                 return
+            except BaseException:
+                # It would fail for ever, and nothing behind it would be written any more.
+                self._waiting.popleft()
+                raise
             self._waiting.popleft()
         self.trouble = ""

@@ -40,13 +40,13 @@ class Database:
         """Everything inside becomes visible together or not at all; one inside another joins it.
 
         Raises:
-            TransientError: the disk is full or the file cannot be written now.
+            TransientError: the disk is full, or somebody else holds the file for a while.
             FatalError: the file is damaged.
         """
         if self.connection.in_transaction:
             yield self.connection
             return
-        with self._explained():
+        with self._explained(opened=True):
             if durable:
                 self.connection.execute("PRAGMA synchronous = FULL")
             self.connection.execute("BEGIN IMMEDIATE")
@@ -63,7 +63,7 @@ class Database:
 
     def rows(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """The answer to a question, whole; ask only for bounded ones."""
-        with self._explained():
+        with self._explained(opened=True):
             return self.connection.execute(sql, values).fetchall()
 
     def close(self) -> None:
@@ -101,14 +101,14 @@ class Database:
             )
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, *, opened: bool = False) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
+        except (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.IntegrityError):
             # A fault of ours, which says nothing about the file.
             raise
         except sqlite3.Error as error:
-            raise _explain(self.path, error) from error
+            raise _explain(self.path, error, opened) from error
         except OSError as error:
             raise FatalError(
                 f"cannot open the state database {self.path}: {error.strerror}",
@@ -132,8 +132,11 @@ def moment_of(text: object) -> datetime | None:
     return None if text is None else datetime.fromisoformat(str(text)).astimezone(UTC)
 
 
-def _explain(path: Path, error: sqlite3.Error) -> BusyError | TransientError | FatalError:
+def _explain(path: Path, error: sqlite3.Error, opened: bool) -> BusyError | TransientError | FatalError:
     name = getattr(error, "sqlite_errorname", "") or ""
+    if opened and name.startswith(("SQLITE_BUSY", "SQLITE_CANTOPEN")):
+        # It was ours a moment ago: somebody looks into it, or the process has too many files open.
+        return TransientError(f"cannot write the state database {path} now: {error}", code="state_locked")
     if name.startswith("SQLITE_BUSY"):
         return BusyError(
             f"the state database {path} is locked by another program", hint="close what has it open"

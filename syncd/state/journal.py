@@ -25,7 +25,20 @@ INTERRUPTED: Final = Failure(
 UNFINISHED: Final = "('queued', 'running', 'cancelling')"
 PUT_RUN: Final = f"INSERT OR REPLACE INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608  # constants
 PUT_STEP: Final = f"INSERT OR REPLACE INTO steps ({STEP_COLUMNS}) VALUES ({', '.join('?' * 16)})"  # noqa: S608  # constants
-PUT_EVENT: Final = "INSERT INTO events (at, name, run, job, facts) VALUES (?, ?, ?, ?, ?)"
+FORGET_OLD: Final = f"""
+    DELETE FROM runs WHERE created < ? AND status NOT IN {UNFINISHED}
+    AND rowid NOT IN (SELECT max(rowid) FROM runs GROUP BY job)
+"""  # noqa: S608  # constants
+CROWDED: Final = "SELECT job FROM runs GROUP BY job HAVING count(*) > max(?, 1)"
+FORGET_SURPLUS: Final = f"""
+    DELETE FROM runs WHERE status NOT IN {UNFINISHED}
+    AND rowid IN (SELECT rowid FROM runs WHERE job = ? ORDER BY created DESC, rowid DESC LIMIT -1 OFFSET max(?, 1))
+"""  # noqa: S608  # constants
+PUT_EVENT: Final = """
+    INSERT INTO events (at, name, run, job, facts) SELECT ?1, ?2, ?3, ?4, ?5
+    WHERE ?3 IS NULL OR EXISTS (SELECT 1 FROM runs WHERE id = ?3)
+"""
+"""What is told about a run that is not stored (the disk was full, or it was forgotten) is not stored either."""
 PUT_CURSOR: Final = "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)"
 
 
@@ -79,7 +92,9 @@ class Journal:
                 raise BusyError(
                     f"job '{run.job}' is running", hint="wait, or cancel it", where=run.id
                 ) from error
-            connection.execute("UPDATE runs SET status = ?, started = ? WHERE id = ?", _started(run))
+            connection.execute(
+                "UPDATE runs SET status = ?, started = ?, generation = ? WHERE id = ?", _started(run)
+            )
 
     def update_run(self, run: Run) -> None:
         """Store a change of a run that goes on, such as that it is being cancelled."""
@@ -175,13 +190,12 @@ class Journal:
     def prune(self, now: datetime, history: History) -> int:
         """Forget runs that are too old or too many, but never a job's newest one; how many went."""
         cutoff = text_of(now - timedelta(days=history.max_age_days))
-        ranked = "SELECT rowid AS place, created, row_number() OVER (PARTITION BY job ORDER BY rowid DESC) AS rank FROM runs"
-        doomed = f"SELECT place FROM ({ranked}) WHERE rank > 1 AND (created < ? OR rank > ?)"  # noqa: S608  # constants
+        gone = 0
         with self._database.transaction() as connection:
-            gone = connection.execute(
-                f"DELETE FROM runs WHERE status NOT IN {UNFINISHED} AND rowid IN ({doomed})",  # noqa: S608  # constants
-                (cutoff, history.max_runs_per_job),
-            ).rowcount
+            if connection.execute("SELECT 1 FROM runs WHERE created < ? LIMIT 1", (cutoff,)).fetchone():
+                gone += connection.execute(FORGET_OLD, (cutoff,)).rowcount
+            for (job,) in connection.execute(CROWDED, (history.max_runs_per_job,)).fetchall():
+                gone += connection.execute(FORGET_SURPLUS, (job, history.max_runs_per_job)).rowcount
             connection.execute("DELETE FROM events WHERE run IS NULL AND at < ?", (cutoff,))
         return gone
 
@@ -212,7 +226,7 @@ def new_run_id(now: datetime, salt: int) -> str:
 
 
 def _started(run: Run) -> tuple[object, ...]:
-    return (run.status.value, text_of(run.started), run.id)
+    return (run.status.value, text_of(run.started), run.generation, run.id)
 
 
 def _json(value: object) -> str | None:

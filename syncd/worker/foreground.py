@@ -123,7 +123,17 @@ class Foreground:
             failure=outcome.failure,
         )
         self._journal.end_run(ended)
-        tell(RunEnded(run.id, run.job, ended.status, ended.counters, ended.seconds, ended.failure))
+        tell(
+            RunEnded(
+                ended.id,
+                ended.job,
+                ended.status,
+                ended.counters,
+                ended.seconds,
+                ended.failure,
+                generation=ended.generation,
+            )
+        )
         self._journal.record_all(facts, self._clock.now())
         return ended
 

@@ -1,6 +1,7 @@
 """Open connections, kept between runs so that looking for changes costs no connecting."""
 
 import contextlib
+import os
 from collections.abc import Callable, Collection
 from typing import Final
 
@@ -20,6 +21,7 @@ class KeptPorts:
         self._sources: dict[bytes, Source] = {}
         self._destinations: dict[bytes, Destination] = {}
         self._used: dict[bytes, tuple[str, float]] = {}
+        self._files: dict[bytes, tuple[int, int] | None] = {}
 
     def holds(self, source: Place, destination: Place) -> bool:
         """Is one of the two open from an earlier run?"""
@@ -30,6 +32,7 @@ class KeptPorts:
         key = self._touch(place)
         if key not in self._sources:
             self._sources[key] = connector(place.type).open_source(place.wrapped())
+            self._files[key] = _file(place)
         return self._sources[key]
 
     def destination(self, place: Place) -> Destination:
@@ -37,6 +40,7 @@ class KeptPorts:
         key = self._touch(place)
         if key not in self._destinations:
             self._destinations[key] = connector(place.type).open_destination(place.wrapped())
+            self._files[key] = _file(place)
         return self._destinations[key]
 
     def cancel(self) -> None:
@@ -62,14 +66,30 @@ class KeptPorts:
 
     def _touch(self, place: Place) -> bytes:
         key = place.key
+        if key in self._files and self._files[key] != _file(place):
+            # The file was deleted or replaced: what is open has no name any more, and rows written there are lost.
+            self._close([key])
         self._used[key] = (place.name, self._monotonic())
         return key
 
     def _close(self, keys: Collection[bytes]) -> None:
         for key in keys:
             del self._used[key]
+            self._files.pop(key, None)
             for port in (self._sources.pop(key, None), self._destinations.pop(key, None)):
                 if port is not None:
                     # It may be broken, which is why it goes.
                     with contextlib.suppress(SyncdError, OSError):
                         port.close()
+
+
+def _file(place: Place) -> tuple[int, int] | None:
+    """Which file a place's `path` names at this moment; None when it has none or the file is not there."""
+    path = place.options.get("path")
+    if not isinstance(path, str):
+        return None
+    try:
+        found = os.stat(path)  # noqa: PTH116  # the option is text, and a connector may take more than a path there
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino

@@ -55,16 +55,19 @@ OPTIONS_SCHEMA: Final[dict[str, Any]] = {
         },
         "sslrootcert": {
             **_TEXT,
+            "format": "path",
             "description": "File with the certificates of the authorities that may vouch for the server.",
             "examples": ["/etc/ssl/certs/ca-certificates.crt"],
         },
         "sslcert": {
             **_TEXT,
+            "format": "path",
             "description": "File with our own certificate.",
             "examples": ["/etc/syncd/client.crt"],
         },
         "sslkey": {
             **_TEXT,
+            "format": "path",
             "description": "File with our certificate's key.",
             "examples": ["/etc/syncd/client.key"],
         },

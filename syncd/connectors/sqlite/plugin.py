@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from syncd.errors import FatalError
 from syncd.model.definitions import OptionValue
+from syncd.model.secret import Secret
 from syncd.ports import Destination, Source
 
 WINDOW_ROWS: Final = 2_000_000
@@ -17,7 +19,10 @@ OPTIONS_SCHEMA: Final[dict[str, Any]] = {
         "path": {
             "type": "string",
             "minLength": 1,
-            "description": "The database file. A destination's file is created when it does not exist.",
+            "format": "path",
+            "description": (
+                "The database file, relative to the configuration. A destination's file is created by its first run."
+            ),
             "examples": ["/var/lib/app/app.db", "./data.gpkg"],
         },
         "window_rows": {
@@ -58,7 +63,7 @@ class SqliteConnector:
         """
         from syncd.connectors.sqlite.source import SqliteSource
 
-        return SqliteSource(str(options["path"]), _window_rows(options))
+        return SqliteSource(_path(options), _window_rows(options))
 
     def open_destination(self, options: Mapping[str, OptionValue]) -> Destination:
         """Open the file for writing; it is created with its folder when it does not exist.
@@ -68,7 +73,17 @@ class SqliteConnector:
         """
         from syncd.connectors.sqlite.destination import SqliteDestination
 
-        return SqliteDestination(str(options["path"]))
+        return SqliteDestination(_path(options))
+
+
+def _path(options: Mapping[str, OptionValue]) -> str:
+    option = options["path"]
+    path = option.reveal() if isinstance(option, Secret) else str(option)
+    if path.endswith(":memory:"):
+        raise FatalError(
+            "a database in memory cannot be kept in sync: it is gone after the run", hint="name a file"
+        )
+    return path
 
 
 def _window_rows(options: Mapping[str, OptionValue]) -> int:

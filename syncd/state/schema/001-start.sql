@@ -18,6 +18,7 @@ CREATE TABLE runs (
 ) STRICT;
 
 CREATE INDEX runs_of_job ON runs (job, created);
+CREATE INDEX runs_by_time ON runs (created);
 CREATE INDEX runs_unfinished ON runs (status) WHERE status IN ('queued', 'running', 'cancelling');
 
 CREATE TABLE steps (

@@ -96,6 +96,8 @@ def test_hourly_name_means_every_full_hour():
         ("*/30 2 * * *", "2026-10-25 02:10", ["10-25 02:30 +0200", "10-26 02:00 +0100"], "Europe/Berlin"),
         ("30 * * * *", "2026-10-25 02:00", ["10-25 02:30 +0200", "10-25 02:30 +0100"], "Europe/Berlin"),
         ("*/20 * * * *", "2026-10-25 02:30", ["10-25 02:40 +0200", "10-25 02:00 +0100"], "Europe/Berlin"),
+        ("* 2 * * *", "2026-10-25 02:58", ["10-25 02:59 +0200", "10-25 02:00 +0100"], "Europe/Berlin"),
+        ("*/30 * * * *", "2026-10-25 02:30", ["10-25 02:00 +0100", "10-25 02:30 +0100"], "Europe/Berlin"),
         ("0 */2 * * *", "2026-10-25 01:00", ["10-25 02:00 +0200", "10-25 04:00 +0100"], "Europe/Berlin"),
         ("30 2 * * *", "2026-03-07 12:00", ["03-08 03:00 -0400", "03-09 02:30 -0400"], "America/New_York"),
         ("30 1 * * *", "2026-10-31 12:00", ["11-01 01:30 -0400", "11-02 01:30 -0500"], "America/New_York"),
@@ -241,6 +243,15 @@ def test_values_of_a_field_are_its_numbers():
     assert values("minute", "1-10/4,50/5,7") == {1, 5, 9, 50, 55, 7}
     assert values("month", "JAN-MAR") == {1, 2, 3}
     assert len(values("hour", "*")) == 24
+
+
+def test_two_walks_over_the_same_line_do_not_disturb_each_other():
+    first = parse_cron("0 * * * *").firings(datetime(2026, 3, 1, tzinfo=UTC), "UTC")
+    begin = next(first)
+    second = parse_cron("0 * * * *").firings(datetime(2026, 5, 1, tzinfo=UTC), "UTC")
+    next(second)
+
+    assert next(first) == begin + timedelta(hours=1)
 
 
 @st.composite

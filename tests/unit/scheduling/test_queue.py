@@ -48,9 +48,10 @@ def test_connection_is_used_by_no_more_runs_than_its_limit():
 
 
 def test_connection_that_is_source_and_destination_counts_once():
-    one = queue(crm=1)
+    one = queue(crm=2)
+    submit(one, "r1", connections=("crm", "crm"))
 
-    assert submit(one, "r1", connections=("crm", "crm")) == START
+    assert submit(one, "r2", connections=("crm", "crm")) == START
 
 
 def test_busy_connection_does_not_hold_up_those_who_need_another():
@@ -120,6 +121,46 @@ def test_run_of_two_connections_is_not_starved_by_runs_of_one():
     assert one.ended(f"short{PATIENCE}") == []
     assert one.ended("long") == ["both"]
     assert one.ended("both") == ["late"]
+
+
+def test_being_passed_by_runs_of_other_connections_takes_no_patience():
+    one = queue(30, crm=1, dw=1)
+    submit(one, "long", connections=("dw",))
+    submit(one, "both", connections=("crm", "dw"))
+    for number in range(PATIENCE + 1):
+        submit(one, f"other{number}", connections=("x",))
+
+    assert submit(one, "r1", connections=("crm",)) == START
+
+
+def test_job_that_waits_for_itself_reserves_nothing():
+    one = queue(30, crm=30)
+    submit(one, "a1", "a", connections=("crm",))
+    submit(one, "a2", "a", connections=("crm",))
+    one.limit(30, {"crm": 2})
+    for number in range(PATIENCE + 2):
+        assert submit(one, f"r{number}", connections=("crm",)) == START
+        one.ended(f"r{number}")
+
+    assert one.waiting == ("a2",)
+
+
+def test_submitting_a_run_starts_no_other():
+    one = queue(crm=1, dw=1)
+    submit(one, "long", connections=("dw",))
+    submit(one, "short0", connections=("crm",))
+    submit(one, "both", "j", connections=("crm", "dw"))
+    for number in range(PATIENCE):
+        submit(one, f"short{number + 1}", connections=("crm",))
+        one.ended(f"short{number}")
+    submit(one, "late", connections=("crm",))
+    one.ended(f"short{PATIENCE}")
+
+    decision = submit(one, "new", "j", connections=("dw",), overlap=Overlap.CANCEL)
+
+    assert (decision.verdict, decision.dropped) == (Verdict.QUEUED, ("both",))
+    assert one.running == ("long",)
+    assert one.ended("long") == ["late", "new"]
 
 
 def test_changed_limits_let_waiting_runs_start():

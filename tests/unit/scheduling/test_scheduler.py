@@ -3,10 +3,11 @@
 import inspect
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 
 import pytest
 import schedule
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.errors import NotFoundError, ScheduleError
@@ -100,6 +101,20 @@ def test_jitter_longer_than_the_interval_loses_nothing(clock):
     assert len(found) > 40
 
 
+def test_short_delay_after_a_long_one_does_not_make_a_firing_missed(clock):
+    delays = cycle([0.9, 0.0])
+    one = Scheduler(clock, lambda: next(delays))
+    one.apply(jobs(job(every_seconds=60, jitter_seconds=1000, catch_up=CatchUp.NONE)), {})
+    found = []
+    for _ in range(10):
+        clock.advance((one.next_due() - clock.now()).total_seconds())
+        found += one.due()
+
+    assert minutes(found) == [float(number) for number in range(1, len(found) + 1)]
+    assert {firing.trigger for firing in found} == {Trigger.SCHEDULE}
+    assert len(found) >= 10
+
+
 def test_start_end_and_occurrences_bound_the_firings(clock):
     bounded = job("b", every_seconds=60, start=MIDNIGHT + 2 * MINUTE, end=MIDNIGHT + 4 * MINUTE)
     one = scheduler(clock, bounded, job("c", every_seconds=60, occurrences=2))
@@ -129,6 +144,7 @@ def test_start_makes_up_for_missed_firings_by_policy(clock, policy, expected):
     assert one.state("a").fired == 5 + len(expected)
     assert one.next_due() == MIDNIGHT + 240 * MINUTE
     assert one.due() == []
+    assert one.lapses() == ([] if expected else [Lapse("a", MIDNIGHT + 180 * MINUTE, "too late")])
 
 
 def test_catch_up_of_all_is_bounded_and_keeps_the_newest(clock):
@@ -141,7 +157,7 @@ def test_catch_up_of_all_is_bounded_and_keeps_the_newest(clock):
 
     assert len(found) == 100
     assert minutes(found)[-1] == 1440
-    assert one.lapses() == [Lapse("a", MIDNIGHT + 1340 * MINUTE, "too late")]
+    assert one.next_due() == MIDNIGHT + 1441 * MINUTE
 
 
 def test_catch_up_counts_towards_occurrences(clock):
@@ -197,6 +213,15 @@ def test_reload_keeps_the_place_of_an_unchanged_schedule(clock):
     assert caught == []
     assert one.next_due() == due
     assert one.state("a").fired == 0
+
+
+def test_reload_leaves_what_is_due_to_the_next_tick(clock):
+    plan = job(every_seconds=60, catch_up=CatchUp.ALL)
+    one = scheduler(clock, plan)
+    clock.advance(61)
+
+    assert one.apply(jobs(plan), {}) == []
+    assert one.due() == [Firing("a", MIDNIGHT + MINUTE, Trigger.SCHEDULE)]
 
 
 def test_reload_keeps_the_rhythm_when_only_the_limits_change(clock):
@@ -340,11 +365,13 @@ PLANS = st.one_of(
 SPRING = datetime(2026, 3, 28, 12, 0, 30, tzinfo=UTC)
 
 
-@given(
-    PLANS,
-    st.lists(st.tuples(st.integers(1, 5000), st.sampled_from(["tick", "restart", "reload"])), max_size=40),
+HISTORIES = st.lists(
+    st.tuples(st.integers(1, 5000), st.sampled_from(["tick", "restart", "reload"])), max_size=40
 )
-def test_restart_and_reload_at_any_moment_lose_and_double_nothing(plan, steps):
+
+
+def play(plan, steps):
+    """Live through a history: the moments that fired, those that should have, and the count that is stored."""
     clock = StillClock(SPRING)
     definitions = jobs(job(catch_up=CatchUp.ALL, **plan))
     one = Scheduler(clock, lambda: 0.0)
@@ -367,11 +394,27 @@ def test_restart_and_reload_at_any_moment_lose_and_double_nothing(plan, steps):
         if moment > clock.now():
             break
         expected.append(moment)
-    whole = [firing.due for firing in found]
-    assert len(set(whole)) == len(whole)
-    assert set(whole) <= set(expected)
-    assert len(expected) > 100 or whole == expected
-    assert one.state("a").fired == len(whole)
+    return [firing.due for firing in found], expected, one.state("a").fired
+
+
+@given(PLANS, HISTORIES)
+def test_restart_and_reload_at_any_moment_lose_and_double_nothing(plan, steps):
+    found, expected, fired = play(plan, steps)
+
+    assert len(set(found)) == len(found) == fired
+    assert set(found) <= set(expected)
+    assert len(expected) > 100 or found == expected
+
+
+@pytest.mark.soak
+@settings(max_examples=20_000)
+@given(PLANS, HISTORIES)
+def test_twenty_thousand_histories_lose_and_double_nothing(plan, steps):
+    found, expected, fired = play(plan, steps)
+
+    assert len(set(found)) == len(found) == fired
+    assert set(found) <= set(expected)
+    assert len(expected) > 100 or found == expected
 
 
 @given(

@@ -1,0 +1,147 @@
+"""What a command costs: wall time, processor time and memory of its processes and of the servers it uses."""
+
+import contextlib
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+FIRST_PAUSE_SECONDS: Final = 0.003
+LONGEST_PAUSE_SECONDS: Final = 0.1
+TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One measurement. `facts` are figures that only this cell has, by name."""
+
+    wall_seconds: float
+    client_cpu_seconds: float
+    server_cpu_seconds: float
+    peak_rss_megabytes: float
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+
+class FailedError(Exception):
+    """A measured command did not end well."""
+
+
+def measure(pipeline: Sequence[Sequence[str]], servers: Sequence[int] = ()) -> Sample:
+    """Run commands, each reading what the one before it writes, to the end of all of them.
+
+    `servers` are the process ids of server parents whose processor time is counted apart.
+
+    Raises:
+        FailedError: one of the commands ended with another code than 0.
+    """
+    before = sum(server_cpu_seconds(pid) for pid in servers)
+    begin = time.perf_counter()
+    processes = _start(pipeline)
+    with _PeakMemory([process.pid for process in processes]) as peak:
+        usages = [_wait(process) for process in processes]
+    wall = time.perf_counter() - begin
+    errors = [
+        process.stderr.read().decode(errors="replace")[-500:] for process in processes if process.stderr
+    ]
+    for process, error in zip(processes, errors, strict=True):
+        if process.stderr:
+            process.stderr.close()
+        if process.returncode:
+            raise FailedError(f"{process.args!r} ended with {process.returncode}: {error.strip()}")
+    server = sum(server_cpu_seconds(pid) for pid in servers) - before
+    client = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return Sample(wall, client, server, peak.megabytes)
+
+
+def server_cpu_seconds(pid: int) -> float:
+    """The processor time of a server's parent process, of its children, and of those that have ended."""
+    total = _stat_seconds(pid, slice(11, 15))
+    for child in _family(pid)[1:]:
+        with contextlib.suppress(OSError):
+            total += _stat_seconds(child, slice(11, 13))
+    return total
+
+
+def _start(pipeline: Sequence[Sequence[str]]) -> list["subprocess.Popen[bytes]"]:
+    processes: list[subprocess.Popen[bytes]] = []
+    for number, command in enumerate(pipeline):
+        last = number == len(pipeline) - 1
+        process = subprocess.Popen(
+            command,
+            stdin=processes[-1].stdout if processes else subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if last else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        if processes and processes[-1].stdout:
+            processes[-1].stdout.close()
+        processes.append(process)
+    return processes
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> resource.struct_rusage:
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage
+
+
+def _stat_seconds(pid: int, fields: slice) -> float:
+    text = Path(f"/proc/{pid}/stat").read_text()
+    return sum(map(int, text.rpartition(")")[2].split()[fields])) / TICKS
+
+
+class _PeakMemory:
+    """Watches the resident memory of processes and all their children together.
+
+    The kernel's own figure at the end of a process is of no use here: it counts this program, which it was forked from.
+    """
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._pids = pids
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.megabytes = 0.0
+
+    def __enter__(self) -> "_PeakMemory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        # Often at first, so that a short command is seen at all; seldom later, to leave the processor to others.
+        pause = FIRST_PAUSE_SECONDS
+        while not self._over.wait(pause):
+            family = [one for pid in self._pids for one in _family(pid)]
+            self.megabytes = max(self.megabytes, sum(map(_peak_megabytes, family)))
+            pause = min(pause * 1.2, LONGEST_PAUSE_SECONDS)
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all below it."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return [pid]
+    return [pid, *(one for child in children for one in _family(int(child)))]
+
+
+def _peak_megabytes(pid: int) -> float:
+    """The most memory the process has had since it began its program, in MB; 0 when it is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
+def syncd_program() -> str:
+    """The console script of this virtual environment."""
+    return str(Path(sys.executable).parent / "syncd")
