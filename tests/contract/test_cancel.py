@@ -207,6 +207,18 @@ def test_stop_between_two_statements_of_a_file_is_not_lost(lite: Any) -> None:
     port.close()
 
 
+def test_stop_that_the_driver_loses_ends_a_long_read_all_the_same(lite: Any) -> None:
+    """An interruption that comes just before a statement begins is lost; the mark that it leaves is not."""
+    port = connector("sqlite").open_source(lite.options())
+    port._session.interrupt = lambda: setattr(port._session, "cancelled", True)
+    began: list[bool] = []
+
+    with cancelled(port, lambda: bool(began)):
+        began.append(True)
+        port.open(Extract(Relation(select=ENDLESS)), (Format.SQLITE,), nothing)
+    port.close()
+
+
 def test_long_merge_into_a_file_ends(lite: Any) -> None:
     """A trigger that counts for ever stands for a merge of many rows."""
     lite.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); CREATE TABLE n (x)")

@@ -43,6 +43,16 @@ def test_rows_between_tables_of_other_types_travel_as_text(pg_pair: Pair) -> Non
     assert pg_pair.destination.rows("SELECT * FROM t") == [(1, "7")]
 
 
+def test_arrays_of_own_types_travel_as_text(pg_pair: Pair) -> None:
+    """Their binary form holds the number that the type has in its own database."""
+    for store in (pg_pair.source, pg_pair.destination):
+        store.execute("CREATE TYPE mood AS ENUM ('sad')")
+    pg_pair.source.execute("CREATE TABLE t (id int PRIMARY KEY, v mood[]); INSERT INTO t VALUES (1, '{sad}')")
+
+    assert formats_of(pg_pair) == [Format.COPYTEXT]
+    assert pg_pair.destination.rows("SELECT v::text, pg_typeof(v)::text FROM t") == [("{sad}", "mood[]")]
+
+
 def test_rows_to_a_file_travel_as_text(make_store: Any) -> None:
     pair = Pair(make_store("postgresql"), make_store("sqlite"))
     pair.source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")

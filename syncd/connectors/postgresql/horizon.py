@@ -22,12 +22,14 @@ LAG: Final = timedelta(seconds=5)
 OPEN: Final = """
 SELECT l.virtualtransaction, a.xact_start
   FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
- WHERE (l.locktype = 'virtualxid' OR l.virtualtransaction LIKE '-1/%%')
-   AND l.pid IS DISTINCT FROM pg_backend_pid()
-   AND (a.pid IS NULL OR a.datname = current_database())
-   AND (a.pid IS NULL OR a.usesysid IS NOT NULL)
- GROUP BY 1, 2"""
-"""Transactions of this database, prepared ones too; autovacuum has no user and is left out."""
+ WHERE l.locktype = 'virtualxid' AND l.pid <> pg_backend_pid()
+   AND (a.pid IS NULL OR a.datname = current_database() AND a.usesysid IS NOT NULL)
+ UNION ALL
+SELECT 'prepared/' || transaction, NULL FROM pg_prepared_xacts WHERE database = current_database()"""
+"""Transactions of this database; autovacuum has no user and is left out.
+
+A prepared transaction goes by its own number: the virtual one changes when the server is started anew.
+"""
 
 TIMES: Final = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 
