@@ -100,7 +100,8 @@ def test_prepared_transaction_is_waited_for(make_store: Callable[[str], Any]) ->
     world = Pair(source, make_store("sqlite"))
     try:
         for kind_of_column, value in (("bigint", "{}"), ("timestamptz", "'2026-01-01 00:00:{}'")):
-            source.execute("DROP TABLE IF EXISTS t")
+            for store in (source, world.destination):
+                store.execute("DROP TABLE IF EXISTS t")
             source.execute(TABLE.format(kind_of_column))
             source.execute(f"INSERT INTO t VALUES (1, 'early', {value.format(10)})")
             with source.another() as late:

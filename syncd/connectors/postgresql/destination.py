@@ -6,7 +6,7 @@ from typing import Final
 from syncd.connectors.postgresql.catalog import Found, find, read_table
 from syncd.connectors.postgresql.reading import plain_literal
 from syncd.connectors.postgresql.session import Session, quote
-from syncd.connectors.postgresql.types import PRODUCT, make_type
+from syncd.connectors.postgresql.types import LOCAL_PRODUCT, PRODUCT, make_type
 from syncd.connectors.postgresql.writing import PostgresqlWriting
 from syncd.errors import FatalError, NotFoundError, SyncdError
 from syncd.model.batch import Format
@@ -141,9 +141,9 @@ class PostgresqlDestination:
         return looked
 
     def _type_for(self, source: Type) -> Type:
-        if source.product != PRODUCT:
+        if source.product not in {PRODUCT, LOCAL_PRODUCT}:
             return make_type(source)
-        # Types of extensions and enums: the same when this database has them, else their exact text.
+        # Types of extensions, enums and rows: the same when this database has them, else their exact text.
         known = self._session.value("SELECT to_regtype(%s) IS NOT NULL", (source.native,))
         return source if known else make_type(Type(Kind.TEXT))
 

@@ -6,6 +6,7 @@ from typing import Final
 from syncd.model.table import Kind, Type
 
 PRODUCT: Final = "postgresql"
+LOCAL_PRODUCT: Final = "postgresql/local"
 
 KINDS: Final = {
     "smallint": (Kind.INTEGER, 16),
@@ -54,7 +55,7 @@ def read_type(native: str, *, local: bool = False) -> Type:
     `local` says that the binary form holds numbers of the server's own catalogue. Such a type counts as another
     product, so that its values travel as text.
     """
-    product = f"{PRODUCT}/local" if local else PRODUCT
+    product = LOCAL_PRODUCT if local else PRODUCT
     if native.endswith("[]"):
         return Type(Kind.ARRAY, native, product)
     if local:
