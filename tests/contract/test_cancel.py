@@ -97,6 +97,7 @@ def test_copy_out_of_a_slow_query_ends(store: Any) -> None:
         for window in reading.windows():
             for _ in reading.read(window, Format.PGCOPY, nothing):
                 pass
+    assert port._session.cancelled
     port.close()
 
 
@@ -195,6 +196,7 @@ def test_long_read_of_a_file_ends(lite: Any) -> None:
     with cancelled(port, lambda: bool(began)):
         began.append(True)
         port.open(Extract(Relation(select=ENDLESS)), (Format.SQLITE,), nothing)
+    assert port._session.cancelled
     port.close()
 
 
@@ -204,6 +206,7 @@ def test_stop_between_two_statements_of_a_file_is_not_lost(lite: Any) -> None:
 
     with pytest.raises(RunCancelledError):
         port.open(Extract(Relation(select=ENDLESS)), (Format.SQLITE,), nothing)
+    assert port._session.cancelled
     port.close()
 
 
@@ -216,6 +219,7 @@ def test_stop_that_the_driver_loses_ends_a_long_read_all_the_same(lite: Any) -> 
     with cancelled(port, lambda: bool(began)):
         began.append(True)
         port.open(Extract(Relation(select=ENDLESS)), (Format.SQLITE,), nothing)
+    assert port._session.cancelled
     port.close()
 
 

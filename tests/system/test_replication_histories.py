@@ -229,6 +229,7 @@ def test_any_history_converges_and_then_nothing_is_written(stores: Pair, check: 
             for action in history:
                 world.act(action)
             world.settle()
+            assert contents(stores.destination) == contents(stores.source)
         finally:
             world.end_late()
 

@@ -105,6 +105,24 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
         return FatalError(f"{place}: {said}", hint="check the query")
     if not state or state.startswith(TRANSIENT):
         return TransientError(f"{place}: {said or 'the connection was lost'}", hint="it is tried again")
+    if state in {"23505", "21000"} or state.startswith(("22", "23")):
+        return _of_a_row(said, state, diagnosis, place)
+    if state in {"42P01", "3F000"}:
+        return NotFoundError(f"{place}: {said}", hint="check the name and the schema")
+    if state == "42501":
+        return FatalError(
+            f"{place}: {said}", hint="grant the role that right, or set `schema`", code="forbidden"
+        )
+    if state == "53100":
+        return FatalError(f"{place}: {said}", hint="free space at the server and run again", code="disk_full")
+    hint = (diagnosis.message_hint or "").strip()
+    return FatalError(
+        f"{place}: {said}", hint=hint or "check the query and the table", where=_where(diagnosis)
+    )
+
+
+def _of_a_row(said: str, state: str, diagnosis: psycopg.errors.Diagnostic, place: str) -> SyncdError:
+    """What is wrong with a row, without its values."""
     if state == "23505":
         return FatalError(
             f"{place}: {said}",
@@ -124,23 +142,10 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
             where=_where(diagnosis),
             hint="give that column of the destination a default, allow NULL there, or mend the row",
         )
-    if state.startswith(("22", "23")):
-        return RowRejectedError(
-            f"{place}: {_without_values(said, state)}",
-            where=_where(diagnosis),
-            hint="mend the value, or give the column a type that takes it",
-        )
-    if state in {"42P01", "3F000"}:
-        return NotFoundError(f"{place}: {said}", hint="check the name and the schema")
-    if state == "42501":
-        return FatalError(
-            f"{place}: {said}", hint="grant the role that right, or set `schema`", code="forbidden"
-        )
-    if state == "53100":
-        return FatalError(f"{place}: {said}", hint="free space at the server and run again", code="disk_full")
-    hint = (diagnosis.message_hint or "").strip()
-    return FatalError(
-        f"{place}: {said}", hint=hint or "check the query and the table", where=_where(diagnosis)
+    return RowRejectedError(
+        f"{place}: {_without_values(said, state)}",
+        where=_where(diagnosis),
+        hint="mend the value, or give the column a type that takes it",
     )
 
 

@@ -233,6 +233,11 @@ def translate(error: BaseException, path: str) -> SyncdError:
             f"the SQLite file {path} is locked by another program",
             hint="it is tried again; close long transactions",
         )
+    return _of_a_row(text, low, path) or _of_the_file(error, text, low, path)
+
+
+def _of_a_row(text: str, low: str, path: str) -> SyncdError | None:
+    """What is wrong with a row; None when the file is to blame."""
     if "unique constraint failed" in low or "primary key must be unique" in low:
         return FatalError(
             f"a row with the same key exists already ({text.rpartition(': ')[2]})",
@@ -259,6 +264,10 @@ def translate(error: BaseException, path: str) -> SyncdError:
             where=path,
             hint=f"SELECT CAST({column} AS BLOB)",
         )
+    return None
+
+
+def _of_the_file(error: BaseException, text: str, low: str, path: str) -> SyncdError:
     if "disk is full" in low or (isinstance(error, OSError) and error.errno == 28):
         return FatalError(
             f"the disk that holds {path} is full", hint="free space and run again", code="disk_full"
