@@ -116,7 +116,7 @@ def test_the_schedule_counters_survive(site: Site):
     site.jobs("""
   big:
     {source: src, destination: dst, queries: ["REPLICATE [big]"],
-     schedule: {every: 1 second, occurrences: 2, catch_up: none}}
+     schedule: {every: 1 second, occurrences: 2, catch_up: none, overlap: queue}}
 """)
     site.table("big", 10)
 

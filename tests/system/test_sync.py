@@ -170,3 +170,17 @@ def test_history_is_there_without_a_daemon(site: Site):
     assert '"run ended"' in log.stdout
     assert site.syncd("logs", "other").returncode == 3
     assert site.syncd("runs", "other").returncode == 3
+
+
+def test_a_plan_makes_no_destination_file(site: Site):
+    site.table("one", 3)
+    site.jobs('  one: {source: src, destination: dst, queries: ["REPLICATE [one]"]}\n')
+
+    planned = site.syncd("plan", "one")
+    checked = site.syncd("check", "--connect")
+
+    assert (planned.returncode, checked.returncode) == (0, 0), planned.stderr + checked.stderr
+    assert 'CREATE TABLE "one"' in planned.stdout
+    assert not (site.folder / "dst.db").exists()
+    assert site.syncd("sync", "one").returncode == 0
+    assert site.rows("one", "dst.db") == site.rows("one", "src.db")

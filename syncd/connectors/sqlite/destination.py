@@ -1,13 +1,14 @@
 """A SQLite file as a destination, with its cursors in the table `syncd_cursors`."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from syncd.connectors.sqlite.catalog import find_table, read_table
-from syncd.connectors.sqlite.session import Session, quote
+from syncd.connectors.sqlite.session import Session, quote, refuse_unwritable
 from syncd.connectors.sqlite.types import declaration, make_type
 from syncd.connectors.sqlite.writing import SqliteWriting
-from syncd.errors import FatalError
+from syncd.errors import FatalError, RunCancelledError
 from syncd.model.batch import Format
 from syncd.model.table import Column, Table, TableName
 from syncd.ports import Check, Standing, StepKey, Target, Writing
@@ -23,15 +24,25 @@ READ_CURSOR: Final = (
 
 
 class SqliteDestination:
-    """Writes one file through one connection."""
+    """Writes one file through one connection. A file that is not there is made by the first write, not before."""
 
     formats: tuple[Format, ...] = (Format.SQLITE, Format.COPYTEXT, Format.ROWS)
 
     def __init__(self, path: str) -> None:
-        self._session = Session(path, write=True)
+        self._path = path
+        self._opened: Session | None = None
+        self._cancelled = False
+        if self._is_there:
+            self._opened = Session(path, write=True)
+        else:
+            refuse_unwritable(path)
 
     def survey(self, keys: Sequence[StepKey]) -> list[Standing]:
         """The standing of each step, read in one transaction."""
+        if not self._is_there:
+            for key in keys:
+                self._refuse_schema(key.target)
+            return [Standing(0, None, None, "", 0, exists=False, empty=True) for _ in keys]
         with self._session.snapshot():
             has_cursors = find_table(self._session, TableName(CURSORS)) is not None
             return [self._standing(key, has_cursors=has_cursors) for key in keys]
@@ -39,6 +50,8 @@ class SqliteDestination:
     def table(self, name: TableName) -> Table | None:
         """The table as it is, or None; columns that SQLite computes are left out."""
         self._refuse_schema(name)
+        if not self._is_there:
+            return None
         with self._session.snapshot():
             return read_table(self._session, name, writable=True)
 
@@ -71,11 +84,26 @@ class SqliteDestination:
 
     def cancel(self) -> None:
         """Interrupt whatever runs."""
-        self._session.interrupt()
+        self._cancelled = True
+        if self._opened is not None:
+            self._opened.interrupt()
 
     def close(self) -> None:
         """Close the file; open work is undone."""
-        self._session.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def _is_there(self) -> bool:
+        return self._opened is not None or Path(self._path).expanduser().exists()
+
+    @property
+    def _session(self) -> Session:
+        if self._cancelled and self._opened is None:
+            raise RunCancelledError("the run was stopped")
+        if self._opened is None:
+            self._opened = Session(self._path, write=True)
+        return self._opened
 
     def _standing(self, key: StepKey, *, has_cursors: bool) -> Standing:
         self._refuse_schema(key.target)

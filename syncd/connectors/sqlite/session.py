@@ -1,5 +1,6 @@
 """A connection to a SQLite file: opening, waiting for locks, and its errors as ours."""
 
+import os
 import sqlite3
 import time
 from collections import Counter
@@ -162,6 +163,22 @@ class Session:
                 where=self.path,
                 hint="cast it to TEXT in a SELECT",
             ) from error
+
+
+def refuse_unwritable(path: str) -> None:
+    """Refuse a place where no file can be made; makes nothing.
+
+    Raises:
+        FatalError: the nearest folder that exists may not be written, or is no folder.
+    """
+    folder = Path(path).expanduser().absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise FatalError(
+            f"cannot create the SQLite file {path}: {folder} may not be written",
+            hint="check `path`, and the folder's owner and mode",
+        )
 
 
 def _open(path: str, *, write: bool) -> sqlite3.Connection:
