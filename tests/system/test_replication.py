@@ -89,7 +89,7 @@ def test_row_without_a_value_is_checked_by_every_run(pair: Pair) -> None:
 
     outcome = pair.ok()
 
-    assert any("have no updated" in said for said in first.steps[0].warnings)
+    assert any("has no updated" in said for said in first.steps[0].warnings)
     assert (outcome.counters.inserted, outcome.counters.updated) == (1, 1)
     assert content(pair.destination) == content(pair.source)
 

@@ -1,7 +1,6 @@
 """What a reading stands on: the relation as the catalogue has it, its check column, and whether its cursor is good."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 from syncd.connectors.postgresql.catalog import Found, describe, source_text
@@ -9,6 +8,7 @@ from syncd.connectors.postgresql.reading import literal, plain_literal
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.errors import FatalError
 from syncd.model.cursor import Cursor, Value, cursor_from_text
+from syncd.model.following import find_check_column
 from syncd.model.table import Column, Kind, Table
 from syncd.ports import Extract
 
@@ -104,23 +104,11 @@ def follows(cursor: Cursor, extract: Extract) -> bool:
 
 
 def _check_column(table: Table, candidates: tuple[str, ...]) -> Column | None:
-    for name in candidates:
-        column = table.column(name) or next(
-            (each for each in table.columns if each.name.lower() == name.lower()), None
+    column = find_check_column(table, candidates)
+    if column is not None and column.type.kind in UNFIT:
+        raise FatalError(
+            f"column {column.name} of {table.name} is {column.type}, which does not grow with changes",
+            hint="follow a time or a number that every change raises",
+            code="check_column_unfit",
         )
-        if column is not None:
-            if column.type.kind in UNFIT:
-                raise FatalError(
-                    f"column {column.name} of {table.name} is {column.type}, which does not grow with changes",
-                    hint="follow a time or a number that every change raises",
-                    code="check_column_unfit",
-                )
-            return column
-    if not candidates:
-        return None
-    near = get_close_matches(candidates[0], table.column_names, 1)
-    raise FatalError(
-        f"table {table.name} has no column '{candidates[0]}' to check for changes",
-        hint=f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(table.column_names[:12])}",
-        code="check_column_missing",
-    )
+    return column

@@ -23,6 +23,7 @@ from syncd.connectors.postgresql.session import Session, quote
 from syncd.errors import SyncdError
 from syncd.model.batch import Format
 from syncd.model.cursor import Cursor, Seen, Value, cursor_from_text
+from syncd.model.following import mode_of, warnings_of
 from syncd.model.plan import Relation
 from syncd.model.table import Column, Kind, Table, TableName
 from syncd.ports import Check, Extract, Reading, Window
@@ -208,11 +209,13 @@ class PostgresqlSource:
             ground.text,
             windows,
             final,
-            mode=_mode(cursor, ground.column),
+            mode=mode_of(cursor, ground.column),
             reset=ground.reset,
             mark_from=cursor.mark if cursor and not loading else None,
             rows_estimated=rows,
-            warnings=_warnings(ground, null_rows, future_rows, final, resumed=loading),
+            warnings=warnings_of(
+                ground.column, null_rows, future_rows, pending=final.pending is not None, resumed=loading
+            ),
         )
 
     def _count(self, ground: Ground, horizon: Horizon, where: str) -> tuple[int, int, int]:
@@ -289,27 +292,3 @@ class PostgresqlSource:
                 (ground.found.oid, ground.column.name),
             )
         )
-
-
-def _mode(cursor: Cursor | None, column: Column | None) -> str:
-    if cursor is None:
-        return "first load"
-    if cursor.loading:
-        return "resume"
-    return "full" if column is None else "incremental"
-
-
-def _warnings(
-    ground: Ground, null_rows: int, future_rows: int, final: Cursor, *, resumed: bool
-) -> tuple[str, ...]:
-    said = []
-    name = ground.column.name if ground.column else ""
-    if null_rows:
-        said.append(f"{null_rows} rows have no {name}; they are read again by every run")
-    if future_rows:
-        said.append(f"{future_rows} rows are dated in the future; they do not move the mark")
-    if final.pending is not None:
-        said.append("the mark waits for transactions that are still open at the source")
-    if resumed and ground.column is None:
-        said.append("rows that changed before the load was resumed arrive with the next run: no check column")
-    return tuple(said)

@@ -5,8 +5,9 @@ from typing import Any, Final
 import psycopg
 
 from syncd.connectors.postgresql.session import CopyIn, Session, quote
-from syncd.errors import BusyError, FatalError, SyncdError
+from syncd.errors import FatalError, SyncdError
 from syncd.model.batch import Batch, Format
+from syncd.model.following import cursor_moved
 from syncd.model.run import Counters
 from syncd.ports import Check, Mode, Target
 
@@ -95,10 +96,7 @@ class PostgresqlWriting:
         else:
             changed = self._session.execute(INSERT_CURSOR, values).rowcount
         if changed != 1:
-            raise BusyError(
-                f"another run moved the cursor of {target.key.step} in job '{target.key.job}'",
-                hint="nothing was changed; run again",
-            )
+            raise cursor_moved(target.key.step, target.key.job)
         self._session.execute("COMMIT")
         self._done = True
         return target.revision + 1

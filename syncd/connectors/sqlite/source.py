@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +13,10 @@ from syncd.connectors.sqlite.moment import back, place
 from syncd.connectors.sqlite.observe import observe
 from syncd.connectors.sqlite.reading import Selector, SqliteReading
 from syncd.connectors.sqlite.session import Session, quote
-from syncd.errors import FatalError, SyncdError
+from syncd.errors import SyncdError
 from syncd.model.batch import Format
 from syncd.model.cursor import Cursor, Seen, Value, cursor_from_text
+from syncd.model.following import find_check_column, mode_of, warnings_of
 from syncd.model.plan import Relation
 from syncd.model.table import Column, Table
 from syncd.ports import Check, Extract, Reading, Window
@@ -107,7 +107,7 @@ class SqliteSource:
 
     def _ground(self, extract: Extract) -> _Ground:
         table = describe(self._session, extract.relation)
-        column = _check_column(table, extract.check_columns)
+        column = find_check_column(table, extract.check_columns)
         text = source_text(extract.relation, table)
         cursor = cursor_from_text(extract.cursor)
         identity = self._identity(extract.relation)
@@ -152,11 +152,11 @@ class SqliteSource:
             ground.text,
             windows,
             self._final(ground),
-            mode=_mode(cursor, ground.column),
+            mode=mode_of(cursor, ground.column),
             reset=ground.reset,
             mark_from=cursor.mark if cursor and not loading else None,
             rows_estimated=rows,
-            warnings=_warnings(ground, null_rows, future_rows, resumed=loading),
+            warnings=warnings_of(ground.column, null_rows, future_rows, pending=False, resumed=loading),
         )
 
     def _final(self, ground: _Ground) -> Cursor:
@@ -263,29 +263,6 @@ class SqliteSource:
         return None if row is None else row[0]
 
 
-def _check_column(table: Table, candidates: tuple[str, ...]) -> Column | None:
-    for name in candidates:
-        for column in table.columns:
-            if column.name.lower() == name.lower():
-                return column
-    if not candidates:
-        return None
-    near = get_close_matches(candidates[0], table.column_names, 1)
-    raise FatalError(
-        f"table {table.name} has no column '{candidates[0]}' to check for changes",
-        hint=f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(table.column_names[:12])}",
-        code="check_column_missing",
-    )
-
-
-def _mode(cursor: Cursor | None, column: Column | None) -> str:
-    if cursor is None:
-        return "first load"
-    if cursor.loading:
-        return "resume"
-    return "full" if column is None else "incremental"
-
-
 def _range(name: str, low: Value, high: Value) -> Selector:
     if high is None and low is None:
         return Selector(Clause())
@@ -300,14 +277,3 @@ def _range_text(column: str, low: Value, high: Value) -> str:
     if low is None and high is None:
         return "all rows"
     return f"{column} {'from ' + str(low) if low is not None else ''}{' below ' + str(high) if high is not None else ''}"
-
-
-def _warnings(ground: _Ground, null_rows: int, future_rows: int, *, resumed: bool) -> tuple[str, ...]:
-    said = []
-    if ground.column is not None and null_rows:
-        said.append(f"{null_rows} rows have no {ground.column.name}; they are read again by every run")
-    if ground.column is not None and future_rows:
-        said.append(f"{future_rows} rows are dated in the future; they do not move the mark")
-    if resumed and ground.column is None:
-        said.append("rows that changed before the load was resumed arrive with the next run: no check column")
-    return tuple(said)

@@ -6,8 +6,9 @@ from syncd.connectors.sqlite.copytext import converters_of, values_of
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.connectors.sqlite.storage import keep, keepers_of
 from syncd.connectors.sqlite.types import declaration
-from syncd.errors import BusyError, FatalError, SyncdError
+from syncd.errors import FatalError, SyncdError
 from syncd.model.batch import Batch
+from syncd.model.following import cursor_moved
 from syncd.model.run import Counters
 from syncd.ports import Check, Mode, Target
 
@@ -89,10 +90,7 @@ class SqliteWriting:
         else:
             changed = self._session.execute(INSERT_CURSOR, values).rowcount
         if changed != 1:
-            raise BusyError(
-                f"another run moved the cursor of {target.key.step} in job '{target.key.job}'",
-                hint="nothing was changed; run again",
-            )
+            raise cursor_moved(target.key.step, target.key.job)
         self._session.patient("COMMIT", self._check)
         self._done = True
         return target.revision + 1

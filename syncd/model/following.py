@@ -1,0 +1,65 @@
+"""What all sources that follow a check column have in common: finding it, naming the mode, and what people are told."""
+
+from difflib import get_close_matches
+
+from syncd.errors import BusyError, FatalError
+from syncd.model.cursor import Cursor
+from syncd.model.table import Column, Table
+
+
+def find_check_column(table: Table, candidates: tuple[str, ...]) -> Column | None:
+    """The first of the candidates that the table has, by its exact name or else ignoring case; None without candidates.
+
+    Raises:
+        FatalError: it has none of them.
+    """
+    for name in candidates:
+        column = table.column(name) or next(
+            (each for each in table.columns if each.name.lower() == name.lower()), None
+        )
+        if column is not None:
+            return column
+    if not candidates:
+        return None
+    near = get_close_matches(candidates[0], table.column_names, 1)
+    raise FatalError(
+        f"table {table.name} has no column '{candidates[0]}' to check for changes",
+        hint=f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(table.column_names[:12])}",
+        code="check_column_missing",
+    )
+
+
+def mode_of(cursor: Cursor | None, column: Column | None) -> str:
+    """How a reading goes on from a cursor: first load, resume, full (no check column) or incremental."""
+    if cursor is None:
+        return "first load"
+    if cursor.loading:
+        return "resume"
+    return "full" if column is None else "incremental"
+
+
+def warnings_of(
+    column: Column | None, null_rows: int, future_rows: int, *, pending: bool, resumed: bool
+) -> tuple[str, ...]:
+    """What a person should know about the rows of a reading; no row values."""
+    said = []
+    if column is not None and null_rows:
+        said.append(f"{_rows(null_rows, 'has', 'have')} no {column.name}: every run reads such rows again")
+    if column is not None and future_rows:
+        said.append(f"{_rows(future_rows, 'is', 'are')} dated in the future: such rows do not move the mark")
+    if pending:
+        said.append("the mark waits for transactions that are still open at the source")
+    if resumed and column is None:
+        said.append("rows that changed before the load was resumed arrive with the next run: no check column")
+    return tuple(said)
+
+
+def cursor_moved(step: str, job: str) -> BusyError:
+    """What a destination raises when somebody else committed under the same cursor since the run looked."""
+    return BusyError(
+        f"another run moved the cursor of {step} in job '{job}'", hint="nothing was changed; run again"
+    )
+
+
+def _rows(count: int, one: str, many: str) -> str:
+    return f"1 row {one}" if count == 1 else f"{count} rows {many}"
