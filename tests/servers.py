@@ -40,6 +40,7 @@ local all {GUARDED_USER} scram-sha-256
 host  all {GUARDED_USER} 127.0.0.1/32 scram-sha-256
 local all all trust
 host  all all 127.0.0.1/32 trust
+host  replication all 127.0.0.1/32 trust
 """
 
 
@@ -50,7 +51,11 @@ class MissingServerError(Exception):
 class PostgresServer:
     """A PostgreSQL server with a superuser ``postgres``, who needs no password, and a role that does."""
 
-    def __init__(self, settings: Mapping[str, str] = FAST_AND_UNSAFE) -> None:
+    def __init__(
+        self, settings: Mapping[str, str] = FAST_AND_UNSAFE, standby_of: "PostgresServer | None" = None
+    ) -> None:
+        """With `standby_of` it follows that server and may only be read."""
+        self._standby_of = standby_of
         self._programs = _postgres_programs()
         self._settings = dict(settings)
         self._user = _account("postgres")
@@ -141,6 +146,18 @@ class PostgresServer:
 
     def _initialise(self) -> None:
         data = self._folder / "data"
+        if self._standby_of is not None:
+            copy = [
+                "-D",
+                str(data),
+                "-d",
+                self._standby_of.url(),
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--no-sync",
+            ]
+            _run([str(self._programs / "pg_basebackup"), *copy], self._user)
+            return
         options = ["--no-sync", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
         _run([str(self._programs / "initdb"), "-D", str(data), *options], self._user)
         (data / "pg_hba.conf").write_text(_HBA)

@@ -1,5 +1,6 @@
 """Transactions that began before a reading and commit after it: the next run finds their rows."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -118,6 +119,52 @@ def test_prepared_transaction_is_waited_for(make_store: Callable[[str], Any]) ->
     finally:
         source.connection.close()
         server.close()
+
+
+def test_late_commit_is_found_through_a_standby(make_store: Callable[[str], Any]) -> None:
+    """A standby does not show the primary's open transactions; this one has followed the quick one and not the late."""
+    primary = PostgresServer()
+    store = PostgresStore(primary)
+    standby = PostgresServer(standby_of=primary)
+    world = Pair(store, make_store("sqlite"))
+    store.url = standby.url(store.name)
+    try:
+        for kind_of_column, value in (
+            ("bigint", "{}"),
+            ("timestamptz", "now() - interval '1 minute' + interval '{} s'"),
+        ):
+            for each in (store, world.destination):
+                each.execute("DROP TABLE IF EXISTS t")
+            store.execute(TABLE.format(kind_of_column))
+            store.execute(f"INSERT INTO t VALUES (1, 'early', {value.format(10)})")
+            with psycopg.connect(primary.url(store.name)) as late:
+                late.execute(f"INSERT INTO t VALUES (2, 'late', {value.format(11)})")
+                store.execute(f"INSERT INTO t VALUES (3, 'quick', {value.format(12)})")
+                followed(store, standby)
+                during = world.ok()
+                late.commit()
+            followed(store, standby)
+
+            world.ok()
+
+            assert any("still open" in said for said in during.steps[0].warnings)
+            assert ids(world) == [1, 2, 3]
+    finally:
+        store.connection.close()
+        standby.close()
+        primary.close()
+
+
+def followed(store: PostgresStore, standby: PostgresServer) -> None:
+    """Return when the standby has followed all that the store's server has written."""
+    place = store.rows("SELECT pg_current_wal_insert_lsn()::text")[0][0]
+    deadline = time.monotonic() + 30
+    with psycopg.connect(standby.url(), autocommit=True) as watcher:
+        while time.monotonic() < deadline:
+            row = watcher.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (place,)).fetchone()
+            if row is not None and row[0]:
+                return
+    raise AssertionError("the standby does not follow")
 
 
 def test_late_commit_is_found_by_a_role_that_may_not_see_its_start(

@@ -4,7 +4,7 @@ Two things can put a row below a mark that was taken from the rows one sees: a t
 commits later, and a row dated in the future that lifts the mark away from the present. So the candidate is taken
 before the snapshot, stays below the server's clock and below the start of every transaction whose start we may see,
 and becomes the mark only when all transactions that were open without showing their start have ended. Their virtual
-numbers stand in pg_locks, which every role may read.
+numbers stand in pg_locks, which every role may read. At a standby the mark also stays behind the last commit followed.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from syncd.connectors.postgresql.session import Session
 from syncd.model.cursor import Cursor, Pending
-from syncd.model.table import Kind, Type
+from syncd.model.table import Kind
 
 LAG: Final = timedelta(seconds=5)
 """How far behind the present the mark stays, for writers that take the time from their own clock."""
@@ -25,11 +25,20 @@ SELECT l.virtualtransaction, a.xact_start
  WHERE l.locktype = 'virtualxid' AND l.pid <> pg_backend_pid()
    AND (a.pid IS NULL OR a.datname = current_database() AND a.usesysid IS NOT NULL)
  UNION ALL
-SELECT 'prepared/' || transaction, NULL FROM pg_prepared_xacts WHERE database = current_database()"""
+SELECT 'prepared/' || transaction, NULL FROM pg_prepared_xacts WHERE database = current_database()
+ UNION ALL
+SELECT 'followed/' || txid_snapshot_xmax(shot), NULL FROM txid_current_snapshot() AS shot
+ WHERE pg_is_in_recovery() AND txid_snapshot_xmin(shot) < txid_snapshot_xmax(shot)"""
 """Transactions of this database; autovacuum has no user and is left out.
 
-A prepared transaction goes by its own number: the virtual one changes when the server is started anew.
+A prepared transaction goes by its own number: the virtual one changes when the server is started anew. A standby does not
+know the primary's virtual numbers, but below which number some of its writing transactions have not ended yet.
 """
+
+FOLLOWED: Final = "followed/"
+OLDEST: Final = "SELECT txid_snapshot_xmin(txid_current_snapshot())"
+NOW: Final = "SELECT now(), CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() END"
+"""The present; and of a standby, the last commit that it has followed: what was stamped later may still arrive."""
 
 TIMES: Final = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 
@@ -50,8 +59,8 @@ class Horizon:
 
 def look(session: Session, kind: Kind) -> Horizon:
     """Take the horizon; call it before the snapshot."""
-    now: datetime = session.value("SELECT now()")
-    starts: list[datetime] = []
+    now, followed = session.execute(NOW).fetchone() or (datetime.now(UTC), None)
+    starts: list[datetime] = [] if followed is None else [followed - LAG]
     hidden: list[str] = []
     for number, start in session.execute(OPEN, ()):
         if start is not None and kind in TIMES:
@@ -70,8 +79,11 @@ def ended(session: Session, numbers: tuple[str, ...]) -> bool:
     """Have all these transactions ended?"""
     if not numbers:
         return True
+    followed = [int(number.removeprefix(FOLLOWED)) for number in numbers if number.startswith(FOLLOWED)]
+    if followed and int(session.value(OLDEST)) < max(followed):
+        return False
     running = {row[0] for row in session.execute(OPEN, ())}
-    return running.isdisjoint(numbers)
+    return running.isdisjoint(number for number in numbers if not number.startswith(FOLLOWED))
 
 
 def next_mark(cursor: Cursor | None, candidate: Any, open_now: tuple[str, ...], *, settled: bool) -> Cursor:
@@ -89,11 +101,6 @@ def next_mark(cursor: Cursor | None, candidate: Any, open_now: tuple[str, ...], 
     return Cursor(
         "", None, mark=base, pending=Pending(candidate, open_now) if candidate is not None else None
     )
-
-
-def comparable(column_type: Type) -> str:
-    """The type to which a stored mark is cast back."""
-    return column_type.native
 
 
 def _text(moment: datetime, kind: Kind, zone: str) -> str:

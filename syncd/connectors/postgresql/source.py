@@ -20,7 +20,7 @@ from syncd.connectors.postgresql.ground import (
 from syncd.connectors.postgresql.horizon import Horizon, ended, look, next_mark
 from syncd.connectors.postgresql.reading import PostgresqlReading, Selector, literal
 from syncd.connectors.postgresql.session import Session, quote
-from syncd.errors import SyncdError
+from syncd.errors import FatalError, SyncdError
 from syncd.model.batch import Format
 from syncd.model.cursor import Cursor, Seen, Value, cursor_from_text
 from syncd.model.following import mode_of, warnings_of
@@ -37,6 +37,7 @@ PLACE: Final = """
 SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || oid FROM pg_database
  WHERE datname = current_database()"""
 """The database among all databases: the number of its cluster, and its own there."""
+OWN_NUMBER: Final = "SELECT oid FROM pg_database WHERE datname = current_database()"
 FINITE: Final = {
     Kind.FLOAT: "{name} < 'Infinity'",
     Kind.DECIMAL: "{name}::text NOT IN ('NaN', 'Infinity')",
@@ -54,7 +55,7 @@ class PostgresqlSource:
         self._window_rows = window_rows
         # Names as they are spelt in the catalogue; the question itself notices when one means another table now.
         self._names: dict[TableName, str] = {}
-        self._place = str(session.value(PLACE))
+        self._place = _place(session)
 
     def describe(self, relation: Relation) -> Table:
         """The columns and key of a table or query."""
@@ -292,3 +293,11 @@ class PostgresqlSource:
                 (ground.found.oid, ground.column.name),
             )
         )
+
+
+def _place(session: Session) -> str:
+    """The database among all databases; where the cluster's number may not be read, among those of its server."""
+    try:
+        return str(session.value(PLACE))
+    except FatalError:
+        return f"{session.place}/{session.value(OWN_NUMBER)}"
