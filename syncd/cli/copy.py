@@ -31,7 +31,7 @@ def copy(source: str, destination: str, check_column: str | None, quiet: bool) -
     The destination may leave out ::table; then the source's name is used.
     """
     from_url, from_table = split_address(source)
-    to_url, to_table = split_address(destination, from_table)
+    to_url, to_table = split_address(destination, _default_target(destination, from_table))
     job = Replication(
         JOB, "source", "destination", (_query(from_table, to_table),), check_column=check_column
     )
@@ -60,7 +60,7 @@ def split_address(text: str, default: TableName | None = None) -> tuple[str, Tab
     """
     url, mark, table = text.rpartition("::")
     if not mark:
-        url = text
+        url, table = text, ""
     if "://" not in url:
         raise click.UsageError(
             f"'{_masked(text)}' is no URL::table; write for example sqlite:///app.db::accounts"
@@ -112,6 +112,11 @@ def _run(configuration: Configuration) -> int:
     view = run_view(run)
     click.echo("\n".join(closing_table(view)))
     return exit_code([view])
+
+
+def _default_target(url: str, table: TableName) -> TableName:
+    """The source's name, without its schema where the destination has none."""
+    return TableName(table.name) if url.startswith("sqlite:") else table
 
 
 def _connection(name: str, url: str) -> Connection:

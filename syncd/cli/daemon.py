@@ -2,11 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from syncd.cli.address import address_options, config_option, json_option, load, state_folder
+
+RELOAD_SECONDS: Final = 120.0
 
 
 @click.command()
@@ -40,7 +42,7 @@ def reload(config: Path | None, state: Path | None, as_json: bool, quiet: bool) 
     """
     from syncd.control.client import call
 
-    answer = call(state_folder(config, state), "reload")
+    answer = call(state_folder(config, state), "reload", wait_seconds=RELOAD_SECONDS)
     if as_json:
         from syncd.cli.control import print_json
 

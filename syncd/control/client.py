@@ -13,7 +13,7 @@ from syncd.errors import BusyError, NotFoundError, SyncdError, TransientError
 from syncd.state.owner import OwnerNote, living_owner
 
 CONNECT_SECONDS: Final = 2.0
-ANSWER_SECONDS: Final = 60.0
+ANSWER_SECONDS: Final = 10.0
 STARTING_SECONDS: Final = 3.0
 GLANCE_SECONDS: Final = 0.02
 DAEMON: Final = "syncd run"
@@ -96,7 +96,11 @@ def _deaf(state: Path, note: OwnerNote) -> BusyError:
 def _connected(state: Path) -> socket.socket:
     path = daemon_socket(state)
     if path is None:
-        raise NotFoundError(f"no daemon runs on the state folder {state}", hint="syncd run", code="no_daemon")
+        raise NotFoundError(
+            f"no daemon runs on the state folder {state}",
+            hint="syncd run; after a change of state.path, name the old folder with --state",
+            code="no_daemon",
+        )
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     link.settimeout(CONNECT_SECONDS)
     try:

@@ -240,9 +240,12 @@ class _Parser:
             if name.kind not in {"word", "bracket", "double", "tick"}:
                 self.refuse("the name of an option is missing after WITH")
             if name.text.lower() not in OPTIONS:
+                near = get_close_matches(name.text.lower(), list(OPTIONS), 1, 0.8)
                 self.refuse(
                     f"the option '{name.text}' is not available in this version",
-                    "this version knows IncrementalCheckColumns",
+                    "did you mean IncrementalCheckColumns?"
+                    if near
+                    else "this version knows IncrementalCheckColumns",
                 )
             self.at += 1
             columns = self.value(name)

@@ -100,6 +100,7 @@ class RunBody:
             ear = _Ear(emit, mask, holding=False)
             outcome = self._attempt(order, ear, stop)
         ear.release()
+        self.ports.settle()
         # A driver that was told to stop may notice late, and would then break the next run.
         if outcome.status is not Status.OK or stop.asked:
             self._drop(order)

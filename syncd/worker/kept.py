@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Collection
 from typing import Final
 
@@ -14,7 +15,10 @@ IDLE_SECONDS: Final = 300.0
 
 
 class KeptPorts:
-    """Sources and destinations by what their place means. All but `cancel` belong to the thread that runs."""
+    """Sources and destinations by what their place means. All but `cancel` belong to the thread that runs.
+
+    `_lock` guards `_in_use`, the ports of the run that goes on: a stop reaches these and no others.
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -22,6 +26,8 @@ class KeptPorts:
         self._destinations: dict[bytes, Destination] = {}
         self._used: dict[bytes, tuple[str, float]] = {}
         self._files: dict[bytes, tuple[int, int] | None] = {}
+        self._lock = threading.Lock()
+        self._in_use: list[Source | Destination] = []
 
     def holds(self, source: Place, destination: Place) -> bool:
         """Is one of the two open from an earlier run?"""
@@ -33,6 +39,8 @@ class KeptPorts:
         if key not in self._sources:
             self._sources[key] = connector(place.type).open_source(place.wrapped())
             self._files[key] = _file(place)
+        with self._lock:
+            self._in_use.append(self._sources[key])
         return self._sources[key]
 
     def destination(self, place: Place) -> Destination:
@@ -41,15 +49,22 @@ class KeptPorts:
         if key not in self._destinations:
             self._destinations[key] = connector(place.type).open_destination(place.wrapped())
             self._files[key] = _file(place)
+        with self._lock:
+            self._in_use.append(self._destinations[key])
         return self._destinations[key]
 
     def cancel(self) -> None:
-        """Make whatever runs on any of them end soon; from another thread."""
-        ports: list[Source | Destination] = [*self._sources.values(), *self._destinations.values()]
-        for port in ports:
-            # A port that is just being closed by its own thread may refuse; it ends anyway.
-            with contextlib.suppress(SyncdError, OSError):
-                port.cancel()
+        """Make whatever the present run does on its ports end soon; from another thread."""
+        with self._lock:
+            for port in self._in_use:
+                # A port that is just being closed by its own thread may refuse; it ends anyway.
+                with contextlib.suppress(SyncdError, OSError):
+                    port.cancel()
+
+    def settle(self) -> None:
+        """The run is over: whoever calls `cancel` from now on comes too late, and one that is under way has ended."""
+        with self._lock:
+            self._in_use.clear()
 
     def forget(self, names: Collection[str]) -> None:
         """Close what was opened for connections of these names."""

@@ -143,7 +143,7 @@ def test_ctrl_c_ends_a_foreground_run_cleanly(site: Site, number: signal.Signals
 """)
     site.table("big", 3000)
     process = site.begin("sync", "endless")
-    expect_soon(lambda: (site.folder / "dst.db").exists())
+    expect_soon(lambda: (site.state / "state.db").exists())
     time.sleep(0.5)
 
     began = time.monotonic()
@@ -153,3 +153,32 @@ def test_ctrl_c_ends_a_foreground_run_cleanly(site: Site, number: signal.Signals
     assert (code, time.monotonic() - began <= 1.5) == (130, True)
     assert "endless: cancelled" in site.log()
     assert site.history("SELECT status FROM runs") == [("cancelled",)]
+
+
+def test_a_stop_reaches_no_other_run_of_the_same_worker(site: Site):
+    site.jobs(
+        f"""
+  endless:
+    source: other
+    destination: dst
+    queries: ["REPLICATE [out] {ENDLESS}"]
+    timeout_seconds: 0.4
+    schedule: {{every: 1 second, overlap: queue}}
+  quick:
+    source: src
+    destination: dst
+    queries: ["REPLICATE [quick]"]
+    schedule: {{every: 1 second, overlap: queue}}
+""",
+        connections="  other: {type: sqlite, path: other.db}\n",
+        extra="limits: {max_runs: 1}\n",
+    )
+    site.table("quick", 10)
+    site.table("big", 3000, "other.db")
+    daemon = site.daemon()
+
+    expect_soon(lambda: len(daemon.call("runs", job="endless", limit=50)) > 5)
+
+    runs = [run for run in daemon.call("runs", limit=100) if run["ended"]]
+    assert {run["status"] for run in runs if run["job"] == "quick"} == {"ok"}
+    assert {run["failure"]["code"] for run in runs if run["job"] == "endless"} == {"timeout"}

@@ -70,6 +70,8 @@ def connecting(error: psycopg.Error, parameters: Mapping[str, str]) -> SyncdErro
         return FatalError(
             f"cannot connect to {place}: {said}", hint="check `database` and `user`", code="not_found"
         )
+    if 'missing "="' in low or "invalid integer value" in low:
+        return FatalError(f"cannot connect to {place}: the url is not well-formed", hint="check `url`")
     if "invalid" in low and ("connection option" in low or "uri" in low or "percent-encoded" in low):
         return FatalError(f"cannot connect to {place}: the url is not well-formed", hint="check `url`")
     reason = "it does not answer"
@@ -123,6 +125,8 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
 
 def _of_a_row(said: str, state: str, diagnosis: psycopg.errors.Diagnostic, place: str) -> SyncdError:
     """What is wrong with a row, without its values."""
+    if state == "42P07":
+        return TransientError(f"{place}: {said}", hint="somebody else has just created it; it is tried again")
     if state == "23505":
         return FatalError(
             f"{place}: {said}",

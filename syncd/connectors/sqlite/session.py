@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote as quote_url
@@ -136,7 +136,9 @@ class Session:
     def interrupt(self) -> None:
         """Make the running statement end; from any thread."""
         self.cancelled = True
-        self._connection.interrupt()
+        # A connection that was just closed has nothing to interrupt.
+        with suppress(sqlite3.ProgrammingError):
+            self._connection.interrupt()
 
     def close(self) -> None:
         """Close; open work is undone."""

@@ -221,11 +221,23 @@ def test_idle_and_forgotten_ports_are_closed(store, clock):
     assert [port.closed for port in store.opened] == [1, 1]
 
 
-def test_cancel_reaches_every_open_port(store, clock):
+def test_cancel_reaches_both_ports_of_the_run_and_none_that_is_over(store, clock):
+    ports = KeptPorts(clock.monotonic)
+    ports.source(order().source)
+    ports.destination(order().destination)
+
+    ports.cancel()
+    ports.settle()
+    ports.cancel()
+
+    assert [port.cancelled for port in store.opened] == [1, 1]
+
+
+def test_cancel_between_runs_reaches_no_kept_port(store, clock):
     ports = KeptPorts(clock.monotonic)
     store.script = [ends(OK)]
     RunBody(ports).carry_out(order(), lambda _: None, Stop())
 
     ports.cancel()
 
-    assert [port.cancelled for port in store.opened] == [1, 1]
+    assert [port.cancelled for port in store.opened] == [0, 0]
