@@ -61,5 +61,14 @@ def cursor_moved(step: str, job: str) -> BusyError:
     )
 
 
+def unbalanced(table: str, sent: int, kept: int) -> FatalError:
+    """What a destination raises when its own rules did not keep every row that was new or had changed."""
+    return FatalError(
+        f"{sent} rows are new to {table} or have changed, and it kept {kept} of them",
+        hint="nothing of this window was kept; a trigger or a conflict clause of that table takes rows away",
+        code="counters_do_not_balance",
+    )
+
+
 def _rows(count: int, one: str, many: str) -> str:
     return f"1 row {one}" if count == 1 else f"{count} rows {many}"

@@ -7,7 +7,7 @@ import psycopg
 from syncd.connectors.postgresql.session import CopyIn, Session, quote
 from syncd.errors import FatalError, SyncdError
 from syncd.model.batch import Batch, Format
-from syncd.model.following import cursor_moved
+from syncd.model.following import cursor_moved, unbalanced
 from syncd.model.run import Counters
 from syncd.ports import Check, Mode, Target
 
@@ -203,17 +203,19 @@ class PostgresqlWriting:
         keys = [quote(name) for name in self._target.table.key]
         run(f"ANALYZE pg_temp.{STAGE}")
         match = " AND ".join(f"t.{key} = s.{key}" for key in keys)
-        new = self._session.value(
-            f"SELECT count(*) FROM pg_temp.{STAGE} s WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {match})"
-        )
         others = [quote(name) for name in self._target.columns if name not in self._target.table.key]
+        # The row's image is compared, so 1.0 is not 1.00, and types without equality are no trouble.
+        differs = f"{_image('t', others)} *<> {_image('s', others)}" if others else "false"
+        counted = run(
+            f"SELECT count(*) FILTER (WHERE t.{keys[0]} IS NULL),"
+            f" count(*) FILTER (WHERE t.{keys[0]} IS NOT NULL AND {differs})"
+            f" FROM pg_temp.{STAGE} s LEFT JOIN {table} t ON {match}"
+        ).fetchone()
+        inserted, updated = (int(counted[0]), int(counted[1])) if counted else (0, 0)
         action = "NOTHING"
         if others:
             sets = ", ".join(f"{name} = excluded.{name}" for name in others)
-            old = ", ".join(f"t.{name}" for name in others)
-            fresh = ", ".join(f"excluded.{name}" for name in others)
-            # The row's image is compared, so 1.0 is not 1.00, and types without equality are no trouble.
-            action = f"UPDATE SET {sets} WHERE ROW({old})::record *<> ROW({fresh})::record"
+            action = f"UPDATE SET {sets} WHERE {_image('t', others)} *<> {_image('excluded', others)}"
         self._check()
         try:
             changed = run(
@@ -223,12 +225,10 @@ class PostgresqlWriting:
         except FatalError as error:
             raise self._repeated(error) if error.code == "duplicate_key" else error from error
         run(f"DROP TABLE pg_temp.{STAGE}")
-        inserted = int(new or 0)
-        updated = changed - inserted
-        if updated < 0:
-            raise FatalError(
-                f"{inserted} rows are new to {self._target.table.name} and {changed} arrived there",
-                hint="nothing of this window was kept: the query gives a key twice, or a trigger takes rows away",
-                code="counters_do_not_balance",
-            )
+        if changed != inserted + updated:
+            raise unbalanced(str(self._target.table.name), inserted + updated, changed)
         return Counters(arrived, inserted, updated, arrived - inserted - updated)
+
+
+def _image(of: str, names: list[str]) -> str:
+    return f"ROW({', '.join(f'{of}.{name}' for name in names)})::record"

@@ -8,7 +8,7 @@ from syncd.connectors.sqlite.storage import keep, keepers_of
 from syncd.connectors.sqlite.types import declaration
 from syncd.errors import FatalError, SyncdError
 from syncd.model.batch import Batch
-from syncd.model.following import cursor_moved
+from syncd.model.following import cursor_moved, unbalanced
 from syncd.model.run import Counters
 from syncd.ports import Check, Mode, Target
 
@@ -68,6 +68,8 @@ class SqliteWriting:
             self._counters = self._merge()
         else:
             self._counters = Counters(read=self._rows, inserted=self._rows)
+        if self._before is not None:
+            self._recount(self._before)
         return self._counters
 
     def commit(self, cursor: str, mark: str | None, rows: int) -> int:
@@ -109,6 +111,7 @@ class SqliteWriting:
             run(create_table)
         if target.mode is Mode.REPLACE:
             run(f"DELETE FROM {self._into}")
+        self._before = self._count() if not target.create and self._has_own_rules() else None
         into = self._into
         if target.mode is Mode.MERGE:
             into = STAGE
@@ -168,37 +171,64 @@ class SqliteWriting:
             )
             self._session.execute(sql, part)
 
+    def _has_own_rules(self) -> bool:
+        """May the table take a row without keeping it? Triggers, further unique columns and conflict clauses do."""
+        name = self._target.table.name.name
+        row = self._session.execute(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE tbl_name = ?1"
+            " AND (type = 'trigger' OR (type = 'table' AND upper(sql) LIKE '%ON CONFLICT%')))"
+            " OR EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE \"unique\" AND origin <> 'pk')",
+            (name,),
+        ).fetchone()
+        return bool(row[0])
+
+    def _count(self) -> int:
+        return int(self._session.execute(f"SELECT count(*) FROM {self._into}").fetchone()[0])
+
+    def _recount(self, before: int) -> None:
+        found = self._count() - before
+        if found != self._counters.inserted:
+            raise unbalanced(str(self._target.table.name), self._counters.inserted, found)
+
     def _merge(self) -> Counters:
         target = self._target
         run = self._session.execute
         keys = [quote(name) for name in target.table.key]
+        others = [quote(name) for name in target.columns if name not in target.table.key]
         match = " AND ".join(f"t.{key} = s.{key}" for key in keys)
+        differs = _any([_differs(f"t.{name}", f"s.{name}") for name in others])
         new = run(
             f"SELECT count(*) FROM {STAGE} s WHERE NOT EXISTS (SELECT 1 FROM {self._into} t WHERE {match})"
         ).fetchone()[0]
+        changed = run(
+            f"SELECT count(*) FROM {STAGE} s JOIN {self._into} t ON {match} WHERE {differs}"
+        ).fetchone()[0]
         names = ", ".join(quote(name) for name in target.columns)
-        others = [quote(name) for name in target.columns if name not in target.table.key]
         action = "NOTHING"
         if others:
             sets = ", ".join(f"{name} = excluded.{name}" for name in others)
-            differs = " OR ".join(_differs(f"{self._into}.{name}", f"excluded.{name}") for name in others)
+            differs = _any([_differs(f"{self._into}.{name}", f"excluded.{name}") for name in others])
             action = f"UPDATE SET {sets} WHERE {differs}"
         self._check()
         # WHERE true keeps SQLite from reading ON as a join condition.
-        changed = run(
+        arrived = run(
             f"INSERT INTO {self._into} ({names}) SELECT {names} FROM {STAGE} WHERE true"
             f" ON CONFLICT ({', '.join(keys)}) DO {action}"
         ).rowcount
         run(f"DROP TABLE {STAGE}")
-        inserted = int(new)
-        updated = int(changed) - inserted
-        if updated < 0:
-            raise FatalError(
-                f"{inserted} rows are new to {target.table.name} and {changed} arrived there",
-                hint="nothing of this window was kept; a trigger of that table takes rows away",
-                code="counters_do_not_balance",
-            )
-        return Counters(self._rows, inserted, updated, self._rows - inserted - updated)
+        if arrived != new + changed:
+            raise unbalanced(str(target.table.name), new + changed, arrived)
+        return Counters(self._rows, new, changed, self._rows - new - changed)
+
+
+def _any(conditions: list[str]) -> str:
+    """The conditions joined by OR as a balanced tree: SQLite limits how deep an expression may be."""
+    if not conditions:
+        return "0"
+    if len(conditions) == 1:
+        return conditions[0]
+    middle = len(conditions) // 2
+    return f"({_any(conditions[:middle])} OR {_any(conditions[middle:])})"
 
 
 def _differs(old: str, new: str) -> str:
