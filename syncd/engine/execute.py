@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from syncd.engine.transfer import Surroundings, extract_of, key_of, transfer
 from syncd.errors import RunCancelledError, SyncdError, TransientError
-from syncd.model.event import StepEnded
+from syncd.model.event import RunEvent, StepEnded, WindowCommitted
 from syncd.model.plan import Plan, Transfer
-from syncd.model.run import Failure, Status, StepResult
+from syncd.model.run import Counters, Failure, Status, StepResult
 from syncd.ports import Check, Clock, Destination, Emit, Source, Standing
 
 
@@ -40,9 +40,9 @@ def execute(
         check()
         if step.name in quiet:
             result = _nothing_to_do(step, standing, asked)
+            emit(StepEnded(run, plan.job, result))
         else:
             result = _run_step(step, standing, around)
-        emit(StepEnded(run, plan.job, result))
         results.append(result)
         if result.status is not Status.OK:
             break
@@ -88,13 +88,38 @@ def _nothing_to_do(step: Transfer, standing: Standing, seconds: float) -> StepRe
 
 
 def _run_step(step: Transfer, standing: Standing, around: Surroundings) -> StepResult:
+    """The step's result; what its windows committed counts also when it fails or is stopped."""
     began = around.clock.monotonic()
+    committed = Counters()
+
+    def hear(event: RunEvent) -> None:
+        nonlocal committed
+        if isinstance(event, WindowCommitted):
+            committed = committed + event.counters
+        around.emit(event)
+
     try:
-        result = transfer(step, standing, around)
-    except RunCancelledError:
-        raise
+        result = transfer(step, standing, replace(around, emit=hear))
     except SyncdError as error:
-        # A stop that was asked for shows itself as whatever error the driver made of it.
+        stopped = isinstance(error, RunCancelledError) or _stopped(around)
+        result = StepResult(
+            step=step.name,
+            status=Status.CANCELLED if stopped else Status.FAILED,
+            counters=committed,
+            mark_from=standing.mark,
+            failure=None if stopped else failure_of(error),
+        )
+    result = replace(result, seconds=around.clock.monotonic() - began)
+    around.emit(StepEnded(around.run, around.job, result))
+    if result.status is Status.CANCELLED:
+        raise RunCancelledError("the run was stopped")
+    return result
+
+
+def _stopped(around: Surroundings) -> bool:
+    """Was a stop asked for? It shows itself as whatever error the driver made of it."""
+    try:
         around.check()
-        result = StepResult(step=step.name, status=Status.FAILED, failure=failure_of(error))
-    return replace(result, seconds=around.clock.monotonic() - began)
+    except RunCancelledError:
+        return True
+    return False

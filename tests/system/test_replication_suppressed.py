@@ -2,8 +2,12 @@
 
 import pytest
 
+from syncd.engine.compile import compile_job
+from syncd.engine.execute import execute
+from syncd.errors import RunCancelledError
+from syncd.model.event import StepEnded, WindowCommitted
 from syncd.model.run import Status
-from tests.stores import Pair
+from tests.stores import Pair, WallClock
 
 SOURCE = """
 CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, updated TEXT);
@@ -83,3 +87,43 @@ def test_table_of_many_columns_is_merged(lite_pair: Pair) -> None:
 
     assert outcome.counters.updated == 1
     assert lite_pair.destination.rows("SELECT c1499 FROM t") == [(5,)]
+
+
+def test_failed_step_counts_what_its_windows_committed(lite_pair: Pair) -> None:
+    lite_pair.window_rows = 1
+    lite_pair.source.execute(SOURCE)
+    lite_pair.destination.execute(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY CHECK (id < 3), name TEXT, updated TEXT)"
+    )
+
+    outcome = lite_pair.run()
+
+    assert outcome.status is Status.FAILED
+    assert (outcome.counters.read, outcome.counters.inserted) == (2, 2)
+    assert lite_pair.destination.rows("SELECT id FROM t") == [(1,), (2,)]
+
+
+def test_stopped_step_counts_what_its_windows_committed(lite_pair: Pair) -> None:
+    lite_pair.window_rows = 1
+    lite_pair.source.execute(SOURCE)
+    events: list[object] = []
+
+    def stop() -> None:
+        if any(isinstance(event, WindowCommitted) for event in events):
+            raise RunCancelledError("enough")
+
+    with lite_pair.ports() as (source, destination), pytest.raises(RunCancelledError):
+        execute(
+            compile_job(lite_pair.job("REPLICATE [t]"), "sqlite"),
+            source,
+            destination,
+            run="r",
+            full=False,
+            emit=events.append,
+            check=stop,
+            clock=WallClock(),
+        )
+
+    last = events[-1]
+    assert isinstance(last, StepEnded)
+    assert (last.result.status, last.result.counters.inserted) == (Status.CANCELLED, 1)
