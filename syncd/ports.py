@@ -123,6 +123,10 @@ class Source(Protocol):
         """
         ...
 
+    def identity(self, relation: Relation) -> str:
+        """The one table that a relation reads, told from all others of its product; empty when it is not one."""
+        ...
+
     def unchanged(self, extracts: Sequence[Extract]) -> list[bool]:
         """For each: has nothing changed since its cursor was made? Cheap: one question for all of them."""
         ...
@@ -241,6 +245,10 @@ class Destination(Protocol):
 
     def table(self, name: TableName) -> Table | None:
         """The table as it is, or None."""
+        ...
+
+    def identity(self, name: TableName) -> str:
+        """The table told from all others of its product, as `Source.identity` tells it; empty when there is none."""
         ...
 
     def design(self, table: Table, name: TableName) -> Table:

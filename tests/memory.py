@@ -175,6 +175,11 @@ class MemorySource(_Port):
         """The table's columns."""
         return self._find(relation).table
 
+    def identity(self, relation: Relation) -> str:
+        """The table's number in this process."""
+        found = self.store.find(relation.table) if relation.table is not None else None
+        return str(id(found)) if found else ""
+
     def unchanged(self, extracts: Sequence[Extract]) -> list[bool]:
         """Is there nothing at or above the mark but what was there? Only the count is compared."""
         same = []
@@ -302,6 +307,11 @@ class MemoryDestination(_Port):
         """By name, ignoring case."""
         found = self.store.find(name)
         return found.table if found else None
+
+    def identity(self, name: TableName) -> str:
+        """The table's number in this process."""
+        found = self.store.find(name)
+        return str(id(found)) if found else ""
 
     def design(self, table: Table, name: TableName) -> Table:
         """The same columns; the key's are NOT NULL."""

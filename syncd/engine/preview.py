@@ -5,7 +5,7 @@ from typing import Any
 
 from syncd.engine.evolve import key_in_target, loss, match_columns, refuse_losses
 from syncd.engine.execute import failure_of
-from syncd.engine.transfer import extract_of, key_of
+from syncd.engine.transfer import extract_of, key_of, refuse_foreign_rows, refuse_own_source
 from syncd.errors import SyncdError
 from syncd.model.plan import Plan, Transfer
 from syncd.model.run import Failure
@@ -135,6 +135,9 @@ def _with_target(
         write=_write(known, standing),
     )
     if not statements:
+        refuse_own_source(step, table, source, destination)
+        if not source_table.key:
+            refuse_foreign_rows(table, standing)
         refuse_losses(source_table, table, columns)
         key_in_target(source_table, table, columns)
     forms = [

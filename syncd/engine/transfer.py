@@ -72,6 +72,35 @@ def transfer(step: Transfer, standing: Standing, around: Surroundings) -> StepRe
         reading.close()
 
 
+def refuse_own_source(step: Transfer, table: Table, source: Source, destination: Destination) -> None:
+    """A table that is copied onto itself could only lose or repeat rows.
+
+    Raises:
+        FatalError: both ends mean the same table.
+    """
+    read = source.identity(step.relation)
+    if read and read == destination.identity(step.target):
+        raise FatalError(
+            f"source and destination of {step.name} are the same table, {table.name}",
+            hint="name another destination: REPLICATE [copy] SELECT ...",
+            code="same_table",
+        )
+
+
+def refuse_foreign_rows(table: Table, standing: Standing) -> None:
+    """Without a key all rows are replaced; those that this step did not write may be somebody's.
+
+    Raises:
+        FatalError: the table is not empty, and this step never filled it.
+    """
+    if standing.revision == 0 and not standing.empty:
+        raise FatalError(
+            f"table {table.name} holds rows that this job did not write, and without a key all would be replaced",
+            hint="empty it, name another destination, or run once with --full to let its rows go",
+            code="foreign_rows",
+        )
+
+
 def _tell_reset(step: Transfer, standing: Standing, around: Surroundings) -> None:
     reason = standing.reset
     if not reason and standing.cursor is not None and standing.digest != step.digest:
@@ -149,6 +178,9 @@ class _Step:
         if table is None:
             table = self.around.destination.design(source, self.step.target)
             return table, table.column_names, True
+        refuse_own_source(self.step, table, self.around.source, self.around.destination)
+        if not source.key and not self.around.full:
+            refuse_foreign_rows(table, self.standing)
         columns = match_columns(source, table)
         refuse_losses(source, table, columns)
         key_in_target(source, table, columns)

@@ -42,6 +42,13 @@ SELECT a.attname FROM pg_index i
  WHERE i.indrelid = %s AND i.indisprimary ORDER BY k.place"""
 
 
+PLACE: Final = """
+SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || oid FROM pg_database
+ WHERE datname = current_database()"""
+"""The database among all databases: the number of its cluster, and its own there."""
+OWN_NUMBER: Final = "SELECT oid FROM pg_database WHERE datname = current_database()"
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A relation in the catalogue: number, true name, estimated rows (-1: never counted) and kind (r, p, v, m, f)."""
@@ -61,6 +68,14 @@ def find(session: Session, name: TableName) -> Found | None:
     """The relation of that name: spelt exactly, else ignoring case; first in the search path, or None."""
     row = session.execute(FIND, (name.name, name.schema, name.schema, name.name, name.schema)).fetchone()
     return None if row is None else Found(int(row[0]), TableName(row[2], row[1]), int(row[3]), row[4])
+
+
+def database_identity(session: Session) -> str:
+    """The database among all databases; where the cluster's number may not be read, among those of its server."""
+    try:
+        return str(session.value(PLACE))
+    except FatalError:
+        return f"{session.place}/{session.value(OWN_NUMBER)}"
 
 
 def read_table(session: Session, found: Found, *, writable: bool = False) -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from syncd.connectors.postgresql.catalog import Found, find, read_table
+from syncd.connectors.postgresql.catalog import Found, database_identity, find, read_table
 from syncd.connectors.postgresql.reading import plain_literal
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.types import LOCAL_PRODUCT, PRODUCT, make_type
@@ -60,6 +60,11 @@ class PostgresqlDestination:
         """The table as it is, or None; columns that the server computes are left out."""
         found = find(self._session, name)
         return None if found is None else read_table(self._session, found, writable=True)
+
+    def identity(self, name: TableName) -> str:
+        """The table by its database and its number there."""
+        found = find(self._session, name)
+        return f"{database_identity(self._session)}/{found.oid}" if found else ""
 
     def design(self, table: Table, name: TableName) -> Table:
         """The table that would be created for rows like these."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from syncd.connectors.postgresql.catalog import describe, find
+from syncd.connectors.postgresql.catalog import database_identity, describe, find
 from syncd.connectors.postgresql.ground import (
     SUM,
     TIMES,
@@ -20,7 +20,7 @@ from syncd.connectors.postgresql.ground import (
 from syncd.connectors.postgresql.horizon import Horizon, ended, look, next_mark
 from syncd.connectors.postgresql.reading import PostgresqlReading, Selector, literal
 from syncd.connectors.postgresql.session import Session, quote
-from syncd.errors import FatalError, SyncdError
+from syncd.errors import SyncdError
 from syncd.model.batch import Format
 from syncd.model.cursor import Cursor, Seen, Value, cursor_from_text
 from syncd.model.following import mode_of, warnings_of
@@ -33,11 +33,6 @@ SETTLE_SECONDS: Final = 5.0
 SETTLE_STEP_SECONDS: Final = 0.02
 SUMMED_ROWS: Final = 100_000
 """Up to how many rows a first load without check column is summed, so that the next run can find it unchanged."""
-PLACE: Final = """
-SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || oid FROM pg_database
- WHERE datname = current_database()"""
-"""The database among all databases: the number of its cluster, and its own there."""
-OWN_NUMBER: Final = "SELECT oid FROM pg_database WHERE datname = current_database()"
 FINITE: Final = {
     Kind.FLOAT: "{name} < 'Infinity'",
     Kind.DECIMAL: "{name}::text NOT IN ('NaN', 'Infinity')",
@@ -55,11 +50,16 @@ class PostgresqlSource:
         self._window_rows = window_rows
         # Names as they are spelt in the catalogue; the question itself notices when one means another table now.
         self._names: dict[TableName, str] = {}
-        self._place = _place(session)
+        self._place = database_identity(session)
 
     def describe(self, relation: Relation) -> Table:
         """The columns and key of a table or query."""
         return describe(self._session, relation)[0]
+
+    def identity(self, relation: Relation) -> str:
+        """The table by its database and its number there."""
+        found = find(self._session, relation.table) if relation.table is not None else None
+        return f"{self._place}/{found.oid}" if found else ""
 
     def unchanged(self, extracts: Sequence[Extract]) -> list[bool]:
         """For each: are the rows at and after its mark still those that were seen? One question for all of them."""
@@ -293,11 +293,3 @@ class PostgresqlSource:
                 (ground.found.oid, ground.column.name),
             )
         )
-
-
-def _place(session: Session) -> str:
-    """The database among all databases; where the cluster's number may not be read, among those of its server."""
-    try:
-        return str(session.value(PLACE))
-    except FatalError:
-        return f"{session.place}/{session.value(OWN_NUMBER)}"

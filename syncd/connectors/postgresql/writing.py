@@ -22,6 +22,10 @@ INSERT_CURSOR: Final = """
 INSERT INTO syncd_cursors (target, digest, revision, cursor, mark, relation, row_count, job, step)
 VALUES (%s, %s, 1, %s, %s, to_regclass(%s)::oid::text, %s, %s, %s) ON CONFLICT DO NOTHING"""
 
+FORGET_OTHERS: Final = """
+DELETE FROM syncd_cursors WHERE relation = to_regclass(%s)::oid::text AND NOT (job = %s AND step = %s)"""
+"""Whoever replaces all rows of a table makes the cursors of others who filled it worthless."""
+
 
 class PostgresqlWriting:
     """Collects rows in the table itself, or beside it when they have to be matched by key."""
@@ -97,6 +101,8 @@ class PostgresqlWriting:
             changed = self._session.execute(INSERT_CURSOR, values).rowcount
         if changed != 1:
             raise cursor_moved(target.key.step, target.key.job)
+        if target.mode is Mode.REPLACE:
+            self._session.execute(FORGET_OTHERS, (self._table, target.key.job, target.key.step))
         self._session.execute("COMMIT")
         self._done = True
         return target.revision + 1

@@ -25,6 +25,12 @@ def find_table(session: Session, name: TableName) -> str | None:
     return None if row is None else str(row[0])
 
 
+def table_identity(session: Session, name: str) -> str:
+    """A table told from all others: its file's device and number, and its name there."""
+    device, number = session.file
+    return f"{device}:{number}/{name.lower()}"
+
+
 def read_table(session: Session, name: TableName, *, writable: bool = False) -> Table | None:
     """The table as declared, or None. With `writable`, columns that SQLite computes are left out."""
     found = find_table(session, name)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from syncd.connectors.sqlite.catalog import find_table, read_table
+from syncd.connectors.sqlite.catalog import find_table, read_table, table_identity
 from syncd.connectors.sqlite.session import Session, quote, refuse_unwritable
 from syncd.connectors.sqlite.types import declaration, make_type
 from syncd.connectors.sqlite.writing import SqliteWriting
@@ -54,6 +54,11 @@ class SqliteDestination:
             return None
         with self._session.snapshot():
             return read_table(self._session, name, writable=True)
+
+    def identity(self, name: TableName) -> str:
+        """The table by its file and name."""
+        found = find_table(self._session, name) if self._is_there else None
+        return table_identity(self._session, found) if found else ""
 
     def design(self, table: Table, name: TableName) -> Table:
         """The table that would be created for rows like these."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from syncd.connectors.sqlite.catalog import describe, find_table, source_text
+from syncd.connectors.sqlite.catalog import describe, find_table, source_text, table_identity
 from syncd.connectors.sqlite.mark import Clause, find_mark, since
 from syncd.connectors.sqlite.moment import back, place
 from syncd.connectors.sqlite.observe import observe
@@ -56,6 +56,11 @@ class SqliteSource:
         """The columns and key of a table or query, as declared."""
         with self._session.snapshot():
             return describe(self._session, relation)
+
+    def identity(self, relation: Relation) -> str:
+        """The table by its file and name."""
+        found = find_table(self._session, relation.table) if relation.table is not None else None
+        return table_identity(self._session, found) if found else ""
 
     def unchanged(self, extracts: Sequence[Extract]) -> list[bool]:
         """For each: are the rows at and after its mark still those that were seen?"""

@@ -28,6 +28,9 @@ INSERT_CURSOR: Final = (
     " WHERE NOT EXISTS (SELECT 1 FROM syncd_cursors WHERE job = ?7 AND step = ?8)"
 )
 
+FORGET_OTHERS: Final = "DELETE FROM syncd_cursors WHERE relation = ? AND NOT (job = ? AND step = ?)"
+"""Whoever replaces all rows of a table makes the cursors of others who filled it worthless."""
+
 
 class SqliteWriting:
     """Collects rows in the table itself, or beside it when they have to be matched by key."""
@@ -93,6 +96,8 @@ class SqliteWriting:
             changed = self._session.execute(INSERT_CURSOR, values).rowcount
         if changed != 1:
             raise cursor_moved(target.key.step, target.key.job)
+        if target.mode is Mode.REPLACE:
+            self._session.execute(FORGET_OTHERS, (str(row[0]), target.key.job, target.key.step))
         self._session.patient("COMMIT", self._check)
         self._done = True
         return target.revision + 1
