@@ -263,14 +263,16 @@ class Service:
 
     def _ended(self, run: Run) -> None:
         self.latest[run.job] = run
-        if self._stopping:
-            return
         if run.status is Status.OK:
             for name in self._dependents.succeeded(run.job):
                 # A run of it that goes on may have looked before the new rows were there: this one waits for its end.
                 run_after = self._new(name, Trigger.DEPENDENCY)
                 self.runs.submit(run_after, self.configuration.jobs[name], Overlap.QUEUE)
-        self._plan_retry(run)
+                if self._stopping:
+                    # The next daemon resumes it.
+                    self.runs.cancel(run_after.id, STOPPED)
+        if not self._stopping:
+            self._plan_retry(run)
 
     def _plan_retry(self, run: Run) -> None:
         job = self.configuration.jobs.get(run.job)

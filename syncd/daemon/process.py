@@ -274,6 +274,10 @@ def _reloaded(generation: int, changes: Difference) -> View:
 
 
 def live_in_utc() -> None:
-    """Make this process's local time UTC, whatever the machine's is."""
+    """Make this process's local time UTC, whatever the machine's is.
+
+    Times without zone in SQLite files are the machine's, so its zone is kept where the connector finds it.
+    """
+    os.environ.setdefault("SYNCD_MACHINE_TZ", os.environ.get("TZ", ""))
     os.environ["TZ"] = "UTC"
     time.tzset()

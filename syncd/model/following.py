@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from syncd.errors import BusyError, FatalError
+from syncd.errors import BusyError, FatalError, TransientError
 from syncd.model.cursor import Cursor
 from syncd.model.table import Column, Table
 
@@ -39,7 +39,13 @@ def mode_of(cursor: Cursor | None, column: Column | None) -> str:
 
 
 def warnings_of(
-    column: Column | None, null_rows: int, future_rows: int, *, pending: bool, resumed: bool
+    column: Column | None,
+    null_rows: int,
+    future_rows: int,
+    *,
+    pending: bool,
+    resumed: bool,
+    standby: bool = False,
 ) -> tuple[str, ...]:
     """What a person should know about the rows of a reading; no row values."""
     said = []
@@ -49,6 +55,10 @@ def warnings_of(
         said.append(f"{_rows(future_rows, 'is', 'are')} dated in the future: such rows do not move the mark")
     if pending:
         said.append("the mark waits for transactions that are still open at the source")
+    if standby and column is not None:
+        said.append(
+            "the source is a standby, which shows no transaction before it writes: give lookback_seconds for longer ones"
+        )
     if resumed and column is None:
         said.append("rows that changed before the load was resumed arrive with the next run: no check column")
     return tuple(said)
@@ -61,11 +71,14 @@ def cursor_moved(step: str, job: str) -> BusyError:
     )
 
 
-def unbalanced(table: str, sent: int, kept: int) -> FatalError:
-    """What a destination raises when its own rules did not keep every row that was new or had changed."""
-    return FatalError(
+def unbalanced(table: str, sent: int, kept: int) -> TransientError:
+    """What a destination raises when it did not keep every row that was new or had changed.
+
+    A second try helps when somebody else wrote the same rows meanwhile, and says the same again when it is a rule.
+    """
+    return TransientError(
         f"{sent} rows are new to {table} or have changed, and it kept {kept} of them",
-        hint="nothing of this window was kept; a trigger or a conflict clause of that table takes rows away",
+        hint="nothing of this window was kept; a trigger or a conflict clause of that table may take rows away",
         code="counters_do_not_balance",
     )
 

@@ -32,6 +32,9 @@ LEAVE_SECONDS: Final = 1.0
 LOGS: Final = "runs"
 
 Hear = Callable[[Event], None]
+Told = queue.SimpleQueue[RunEvent | Outcome]
+"""What one order's run tells."""
+Tasks = queue.SimpleQueue[tuple[Order, Stop, Told] | None]
 
 
 class Foreground:
@@ -47,11 +50,14 @@ class Foreground:
         self._logs = logs
         self._clock = SystemClock()
         self._chance = random.SystemRandom().random
-        self._ports = KeptPorts(time.monotonic)
-        self._tasks: queue.SimpleQueue[tuple[Order, Stop] | None] = queue.SimpleQueue()
-        self._told: queue.SimpleQueue[RunEvent | Outcome] = queue.SimpleQueue()
         self._interrupted = threading.Event()
-        self._thread = threading.Thread(target=self._run_all, daemon=True)
+        self._begin()
+
+    def _begin(self) -> None:
+        """A thread with connections of its own; one that hangs in a driver is left behind with them."""
+        self._ports = KeptPorts(time.monotonic)
+        self._tasks: Tasks = queue.SimpleQueue()
+        self._thread = threading.Thread(target=_run_all, args=(self._ports, self._tasks), daemon=True)
         self._thread.start()
 
     @classmethod
@@ -142,10 +148,11 @@ class Foreground:
         limit = self._configuration.jobs[run.job].timeout_seconds
         reason: Failure = CANCELLED
         asked: float | None = None
-        self._tasks.put((self._order(run), stop))
+        told: Told = queue.SimpleQueue()
+        self._tasks.put((self._order(run), stop, told))
         while True:
             with contextlib.suppress(queue.Empty):
-                message = self._told.get(timeout=GLANCE_SECONDS)
+                message = told.get(timeout=GLANCE_SECONDS)
                 if isinstance(message, Outcome):
                     return _final(message, reason)
                 hear(replace(message, generation=run.generation))
@@ -158,6 +165,8 @@ class Foreground:
             if asked is not None and now > asked + COOPERATION_SECONDS:
                 self._ports.cancel()
             if asked is not None and now > asked + GIVE_UP_SECONDS:
+                # Whatever it says later is said to nobody.
+                self._begin()
                 return _final(Outcome(Status.CANCELLED, (), CANCELLED), reason)
 
     def _order(self, run: Run) -> Order:
@@ -171,13 +180,6 @@ class Foreground:
             queries=run.queries,
             full=run.full,
         )
-
-    def _run_all(self) -> None:
-        body = RunBody(self._ports)
-        while (task := self._tasks.get()) is not None:
-            order, stop = task
-            self._told.put(body.carry_out(order, self._told.put, stop))
-        self._ports.close()
 
     def _leave(self) -> None:
         """Close the connections; a thread that hangs in a driver ends with the process."""
@@ -203,3 +205,11 @@ def _final(outcome: Outcome, reason: Failure) -> Outcome:
         return outcome
     status = Status.FAILED if reason.code == "timeout" else Status.CANCELLED
     return Outcome(status, outcome.steps, reason)
+
+
+def _run_all(ports: KeptPorts, tasks: Tasks) -> None:
+    body = RunBody(ports)
+    while (task := tasks.get()) is not None:
+        order, stop, told = task
+        told.put(body.carry_out(order, told.put, stop))
+    ports.close()

@@ -85,6 +85,7 @@ class WorkerProcess:
             outcome = body.carry_out(order, self._emit, stop)
             self._stop = None
             self._send(outcome)
+            self._ports.evict()
 
     def _emit(self, event: RunEvent) -> None:
         self._send(told(event))

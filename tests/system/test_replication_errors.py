@@ -138,7 +138,7 @@ def test_check_column_that_is_missing(pair: Pair) -> None:
 
 
 def test_check_column_of_a_table_without_key(pair: Pair) -> None:
-    pair.source.execute("CREATE TABLE t (updated text)")
+    pair.source.execute("CREATE TABLE t (updated date)")
 
     check(run(pair, check="updated").failure, "key_missing", "no primary key")
 

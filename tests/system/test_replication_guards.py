@@ -88,7 +88,7 @@ def test_another_check_column_is_noticed_even_when_nothing_changed(pair: Pair) -
     pair.ok()
     pair.source.execute("UPDATE t SET name = 'z' WHERE id = 1")
 
-    outcome = pair.ok(check="name")
+    outcome = pair.ok(check="id")
 
     assert outcome.told(StateReset)
     assert content(pair.destination) == content(pair.source)

@@ -61,7 +61,7 @@ def test_update_that_a_sqlite_trigger_drops_is_no_unchanged_row(lite_pair: Pair)
 
 @pytest.mark.postgresql
 def test_update_that_a_postgresql_trigger_drops_is_no_unchanged_row(pg_pair: Pair) -> None:
-    pg_pair.source.execute(SOURCE)
+    pg_pair.source.execute(SOURCE.replace("updated TEXT", "updated DATE"))
     pg_pair.ok()
     pg_pair.destination.execute(
         "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
@@ -127,3 +127,18 @@ def test_stopped_step_counts_what_its_windows_committed(lite_pair: Pair) -> None
     last = events[-1]
     assert isinstance(last, StepEnded)
     assert (last.result.status, last.result.counters.inserted) == (Status.CANCELLED, 1)
+
+
+def test_keys_that_the_destination_takes_for_one_are_refused(lite_pair: Pair) -> None:
+    lite_pair.source.execute(
+        "CREATE TABLE t (id TEXT PRIMARY KEY, name TEXT, updated TEXT);"
+        "INSERT INTO t VALUES ('a', 'x', '2024-01-01'), ('A', 'y', '2024-01-02'), ('b', 'z', '2024-01-03')"
+    )
+    lite_pair.destination.execute(
+        "CREATE TABLE t (id TEXT PRIMARY KEY COLLATE NOCASE, name TEXT, updated TEXT)"
+    )
+
+    outcome = lite_pair.run()
+
+    assert outcome.failure.code == "duplicate_key"
+    assert lite_pair.destination.rows("SELECT * FROM t") == []

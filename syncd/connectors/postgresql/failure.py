@@ -10,7 +10,6 @@ from syncd.errors import (
     FatalError,
     NotFoundError,
     RowRejectedError,
-    RunCancelledError,
     SyncdError,
     TransientError,
 )
@@ -98,7 +97,12 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
     state = error.sqlstate or ""
     said = (diagnosis.message_primary or str(error).partition("\n")[0]).strip()
     if state == "57014":
-        return RunCancelledError("the run was stopped")
+        # A stop of ours is known before it comes to this.
+        return TransientError(
+            f"{place}: somebody cancelled the statement at the server", hint="it is tried again"
+        )
+    if state == "42P07":
+        return TransientError(f"{place}: {said}", hint="somebody else has just created it; it is tried again")
     if not state and isinstance(error, psycopg.DataError):
         return RowRejectedError(
             f"{place}: {said}", hint="mend the value, or leave the column out with a SELECT"
@@ -125,8 +129,6 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
 
 def _of_a_row(said: str, state: str, diagnosis: psycopg.errors.Diagnostic, place: str) -> SyncdError:
     """What is wrong with a row, without its values."""
-    if state == "42P07":
-        return TransientError(f"{place}: {said}", hint="somebody else has just created it; it is tried again")
     if state == "23505":
         return FatalError(
             f"{place}: {said}",

@@ -13,7 +13,9 @@ from syncd.model.table import Column, Kind, Table
 from syncd.ports import Extract
 
 TIMES: Final = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
-UNFIT: Final = frozenset({Kind.JSON, Kind.BOOLEAN, Kind.ARRAY, Kind.BYTES, Kind.INTERVAL, Kind.UUID})
+UNFIT: Final = frozenset(
+    {Kind.JSON, Kind.BOOLEAN, Kind.ARRAY, Kind.BYTES, Kind.INTERVAL, Kind.UUID, Kind.TIME, Kind.TEXT}
+)
 """Families whose values do not grow with changes."""
 SUM: Final = "count(*), coalesce(sum(hashtextextended((t.*)::text, 0)), 0)::text"
 """How many rows, and a checksum of them. `t.*` is the row, even where a column is called t."""
@@ -108,7 +110,7 @@ def _check_column(table: Table, candidates: tuple[str, ...]) -> Column | None:
     if column is not None and column.type.kind in UNFIT:
         raise FatalError(
             f"column {column.name} of {table.name} is {column.type}, which does not grow with changes",
-            hint="follow a time or a number that every change raises",
+            hint=f"follow a time or a number that every change raises, or SELECT {column.name}::timestamptz AS {column.name}",
             code="check_column_unfit",
         )
     return column

@@ -55,24 +55,26 @@ class Horizon:
     upper: str | None
     present: str | None
     open: tuple[str, ...]
+    standby: bool = False
 
 
 def look(session: Session, kind: Kind) -> Horizon:
     """Take the horizon; call it before the snapshot."""
-    now, followed = session.execute(NOW).fetchone() or (datetime.now(UTC), None)
+    now, followed = session.execute(NOW).fetchall()[0]
     starts: list[datetime] = [] if followed is None else [followed - LAG]
     hidden: list[str] = []
     for number, start in session.execute(OPEN, ()):
         if start is not None and kind in TIMES:
-            starts.append(start)
+            # Whoever stamps rows by a clock of its own may have done so a moment before it began.
+            starts.append(start - LAG)
         else:
             hidden.append(number)
+    standby = followed is not None
     if kind not in TIMES:
-        return Horizon(None, None, tuple(sorted(hidden)))
+        return Horizon(None, None, tuple(sorted(hidden)), standby)
     upper = min([now - LAG, *starts])
-    return Horizon(
-        _text(upper, kind, session.server_zone), _text(now, kind, session.server_zone), tuple(sorted(hidden))
-    )
+    zone = session.server_zone
+    return Horizon(_text(upper, kind, zone), _text(now, kind, zone), tuple(sorted(hidden)), standby)
 
 
 def ended(session: Session, numbers: tuple[str, ...]) -> bool:

@@ -27,6 +27,7 @@ SETTINGS: Final = {
     "extra_float_digits": "1",
     "bytea_output": "hex",
     "statement_timeout": "0",
+    "lock_timeout": "60s",
     "idle_in_transaction_session_timeout": "0",
     "client_min_messages": "error",
     "search_path": "",

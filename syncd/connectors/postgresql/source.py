@@ -189,13 +189,7 @@ class PostgresqlSource:
             final = replace(cursor, loading=False, position=None, seen=None)
         else:
             final = replace(final, identity=ground.identity, column=name, columns=ground.table.shape)
-        # On a first load the planner's estimate will do: counting a large table is worth a scan.
-        estimated = ground.found.rows if ground.found and not where else -1
-        rows, null_rows, future_rows = (
-            (estimated, 0, 0)
-            if estimated >= 0 and ground.column is None
-            else self._count(ground, horizon, where)
-        )
+        rows, null_rows, future_rows = self._count(ground, horizon, where)
         if not loading and (ground.column is not None or cursor is not None or rows <= SUMMED_ROWS):
             final = replace(final, seen=self._sum(ground, final.mark))
         position = cursor.position if cursor is not None and loading else None
@@ -215,13 +209,21 @@ class PostgresqlSource:
             mark_from=cursor.mark if cursor and not loading else None,
             rows_estimated=rows,
             warnings=warnings_of(
-                ground.column, null_rows, future_rows, pending=final.pending is not None, resumed=loading
+                ground.column,
+                null_rows,
+                future_rows,
+                pending=final.pending is not None,
+                resumed=loading,
+                standby=horizon.standby and not ground.lookback_seconds,
             ),
         )
 
     def _count(self, ground: Ground, horizon: Horizon, where: str) -> tuple[int, int, int]:
         tail = f" WHERE {where}" if where else ""
         if ground.column is None:
+            # On a first load the planner's estimate will do: counting a large table is worth a scan.
+            if ground.found is not None and not where and ground.found.rows >= 0:
+                return ground.found.rows, 0, 0
             return int(self._session.value(f"SELECT count(*) FROM {ground.text}{tail}")), 0, 0
         name, native = f"t.{quote(ground.column.name)}", ground.column.type.native
         future = f"{name} > {literal(horizon.present, native)}" if horizon.present else "false"

@@ -4,13 +4,20 @@ Used for one thing: where the present is on the scale of a check column, so that
 carry the mark away, and how to go back from a mark by some seconds.
 """
 
+import os
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import cache
+from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from syncd.model.cursor import Value
 from syncd.model.table import Kind
 
+MACHINE_ZONE: Final = "SYNCD_MACHINE_TZ"
+"""The environment variable that keeps the machine's zone where the process itself was put into UTC."""
+LOCAL_TIME: Final = Path("/etc/localtime")
 EPOCH_JULIAN: Final = 2440587.5
 DAY_SECONDS: Final = 86400.0
 TIMES: Final = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
@@ -86,9 +93,27 @@ def _as_text(like: str, moment: datetime) -> str | None:
 
 
 def _least(moment: datetime) -> datetime:
-    """The moment on a clock without zone: UTC or this machine's, whichever is behind."""
-    here = moment.astimezone()
-    return min(here.replace(tzinfo=UTC), moment.astimezone(UTC))
+    """The moment on a clock without zone: UTC or this machine's in its slowest season, whichever is behind."""
+    return moment.astimezone(UTC) + min(
+        timedelta(0), _least_offset(os.environ.get(MACHINE_ZONE), moment.year)
+    )
+
+
+@cache
+def _least_offset(name: str | None, year: int) -> timedelta:
+    zone = _machine_zone(os.environ.get("TZ", "") if name is None else name)
+    seasons = (datetime(year, month, 1, tzinfo=UTC).astimezone(zone) for month in (1, 7))
+    return min(season.utcoffset() or timedelta(0) for season in seasons)
+
+
+def _machine_zone(name: str) -> tzinfo:
+    try:
+        if name:
+            return ZoneInfo(name.removeprefix(":"))
+        with LOCAL_TIME.open("rb") as file:
+            return ZoneInfo.from_file(file)
+    except (OSError, ValueError, KeyError):
+        return UTC
 
 
 def _zone_of(text: str | None) -> timezone:

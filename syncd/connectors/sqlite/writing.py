@@ -134,14 +134,24 @@ class SqliteWriting:
     def _stage_columns(self) -> str:
         # The same declarations as the table's, so that a staged value has the same storage class.
         columns = []
+        collations = self._key_collations()
         for name in self._target.columns:
             column = self._target.table.column(name)
             declared = declaration(column) if column else ""
             # A key without a value would match nothing, and be inserted by every run.
-            rule = " NOT NULL" if name in self._target.table.key else ""
+            rule = f" NOT NULL{collations.get(name, '')}" if name in self._target.table.key else ""
             columns.append(f"{quote(name)} {declared}{rule}")
         key = ", ".join(quote(name) for name in self._target.table.key)
         return ", ".join(columns) + f", PRIMARY KEY ({key})"
+
+    def _key_collations(self) -> dict[str, str]:
+        """COLLATE clauses of the key's columns: two keys that the table takes for one are one in the stage too."""
+        found = self._session.execute(
+            "SELECT x.name, x.coll FROM pragma_index_list(?) i, pragma_index_xinfo(i.name) x"
+            " WHERE i.origin = 'pk' AND x.key AND x.name IS NOT NULL",
+            (self._target.table.name.name,),
+        )
+        return {name: f" COLLATE {quote(collation)}" for name, collation in found}
 
     def _named(self, error: SyncdError) -> SyncdError:
         """The error with the table's own name for the place beside it where rows are collected."""
