@@ -12,6 +12,8 @@ from syncd.registry import connector
 from syncd.worker.wire import Place
 
 IDLE_SECONDS: Final = 300.0
+MISSING: Final = (0, 0)
+"""What stands for a file that is not there."""
 
 
 class KeptPorts:
@@ -81,8 +83,8 @@ class KeptPorts:
 
     def _touch(self, place: Place) -> bytes:
         key = place.key
-        if key in self._files and self._files[key] != _file(place):
-            # The file was deleted or replaced: what is open has no name any more, and rows written there are lost.
+        if key in self._files and (self._files[key] != _file(place) or self._files[key] == MISSING):
+            # A file that was not there when it was opened may have come and gone since. Otherwise the file was deleted or replaced: what is open has no name any more, and rows written there are lost.
             self._close([key])
         self._used[key] = (place.name, self._monotonic())
         return key
@@ -99,12 +101,12 @@ class KeptPorts:
 
 
 def _file(place: Place) -> tuple[int, int] | None:
-    """Which file a place's `path` names at this moment; None when it has none or the file is not there."""
+    """Which file a place's `path` names at this moment, MISSING when it is not there; None for a place without path."""
     path = place.options.get("path")
     if not isinstance(path, str):
         return None
     try:
         found = os.stat(path)  # noqa: PTH116  # the option is text, and a connector may take more than a path there
     except (OSError, ValueError):
-        return None
+        return MISSING
     return found.st_dev, found.st_ino
