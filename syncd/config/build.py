@@ -64,7 +64,7 @@ def digest_of(configuration: Configuration) -> str:
 def _reveal(value: object) -> object:
     if isinstance(value, Secret):
         return ["secret", value.reveal()]
-    raise NotImplementedError(type(value).__name__)
+    raise TypeError(type(value).__name__)
 
 
 def _origin(root: Table, name: str, entry: str) -> Origin:
