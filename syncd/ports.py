@@ -5,17 +5,17 @@ The engine receives these as arguments and knows no driver. Every method may rai
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
 from syncd.model.batch import Batch, Format
 from syncd.model.definitions import OptionValue
 from syncd.model.event import RunEvent
 from syncd.model.plan import Relation
+from syncd.model.reading import Chunks, Extract, Sums, Tuning, Window
 from syncd.model.run import Counters
-from syncd.model.table import Table, TableName
+from syncd.model.table import Column, Table, TableName, Type
+from syncd.model.writing import Reject, Standing, StepKey, StoredCursor, Target
 
 Emit = Callable[[RunEvent], None]
 """Publishes one fact about a run."""
@@ -34,34 +34,6 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds that never go back, for durations and deadlines."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Extract:
-    """A question to a source: this relation, following a check column, from this cursor on.
-
-    The first of `check_columns` that exists is followed; when some are given and none exists, it is an error.
-    `cursor` is text that the same source made earlier, or None to read from the beginning.
-    """
-
-    relation: Relation
-    check_columns: tuple[str, ...] = ()
-    lookback_seconds: float = 0.0
-    cursor: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A part of a relation that is read, written and made durable in one go.
-
-    `number` counts from 1. `whole` is true when the window needs no merge as far as the source knows: its rows cannot
-    meet rows of earlier windows of the same reading. `selector` belongs to the source.
-    """
-
-    number: int
-    text: str
-    whole: bool
-    selector: object = None
 
 
 class Reading(Protocol):
@@ -88,6 +60,13 @@ class Reading(Protocol):
         """The rows of one window. Memory is bounded by the batch, never by the table.
 
         A window may be read again, also when the reader closed the generator before its end.
+        """
+        ...
+
+    def deleted(self, window: Window, check: Check) -> Iterator[Sequence[tuple[object, ...]]]:
+        """Blocks of keys of rows that are gone, which a source with captured changes knows; others give none.
+
+        Values are in the order of the table's key, as in ROWS batches. Asked after the window was read to its end.
         """
         ...
 
@@ -143,6 +122,14 @@ class Source(Protocol):
         """For `syncd plan`: keys sql, windows, rows_estimated, null_rows, future_rows, index."""
         ...
 
+    def tables(self) -> list[TableName]:
+        """All tables and views that may be read, without the store's own and syncd's; schemas are always named."""
+        ...
+
+    def tune(self, tuning: Tuning) -> None:
+        """Behave so until told otherwise; called before each run."""
+        ...
+
     def cancel(self) -> None:
         """Make whatever runs on this source end soon. Called from another thread; does not wait."""
         ...
@@ -152,59 +139,25 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StepKey:
-    """Under which name a destination keeps a step's cursor."""
+class Comparable(Source, Protocol):
+    """A source whose rows can be told from those of another store; each call takes a snapshot of its own."""
 
-    job: str
-    step: str
-    target: TableName
+    product: str
+    """Stores of one product make the same NATIVE checksums."""
 
+    def key_range(self, relation: Relation, column: str) -> tuple[int, int, int]:
+        """How many rows, and the lowest and highest value of a whole-number key column (0, 0, 0 without rows)."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a destination knows about a step before a run.
+    def sums(self, relation: Relation, chunks: Chunks, check: Check) -> Sums:
+        """Rows and checksum of each chunk: one scan that returns as many numbers as there are chunks."""
+        ...
 
-    `revision` is 0 when no cursor was ever stored. `mark` is the cursor's mark for people. `reset` says why the stored cursor must not be used (the table
-    is missing, was emptied or replaced), else empty. `exists` and `empty` are about the table.
-    """
-
-    revision: int
-    cursor: str | None
-    mark: str | None
-    digest: str
-    rows: int
-    exists: bool
-    empty: bool
-    reset: str = ""
-
-
-class Mode(StrEnum):
-    """How rows meet what a table holds already."""
-
-    INSERT = "insert"
-    MERGE = "merge"
-    REPLACE = "replace"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where one window's rows go and how.
-
-    `mode`: insert (the table holds none of these rows), merge (by key) or replace (all old rows go, in the same
-    transaction). `source` describes the rows as they come, and `columns` names the table's columns that take them,
-    in that order. `table` is the destination's table, created first when `create` is true.
-    """
-
-    key: StepKey
-    table: Table
-    source: Table
-    columns: tuple[str, ...]
-    mode: Mode
-    format: Format
-    create: bool
-    revision: int
-    digest: str
+    def rows_of(
+        self, relation: Relation, columns: tuple[str, ...], chunks: Chunks | None, check: Check
+    ) -> Generator[Batch]:
+        """These columns of all rows, or of the rows in `chunks.only`, in ROWS batches of bounded memory."""
+        ...
 
 
 class Writing(Protocol):
@@ -216,6 +169,32 @@ class Writing(Protocol):
 
     def finish(self) -> Counters:
         """Everything was written: merge it and say what became of the rows (`read` is what arrived here)."""
+        ...
+
+    def apply(self, batch: Batch) -> Counters:
+        """Write and merge these rows at once; only for a careful target, and instead of `write`.
+
+        `finish` sums up what was applied.
+
+        Raises:
+            RowRejectedError: the table refuses a row of the batch; everything is as before the call.
+        """
+        ...
+
+    def delete(self, keys: Sequence[tuple[object, ...]], mark: str = "") -> int:
+        """Take away the rows with these keys (values in the order of `match`, as in ROWS batches); how many went.
+
+        With `mark`, rows stay, and that column says since when they are gone; rows that are marked already do not
+        count. With a target in mode HISTORY, their active versions end. Called after `finish`.
+        """
+        ...
+
+    def set_aside(self, rejects: Sequence[Reject]) -> None:
+        """Keep these rows in the destination's table of refused rows, in place of older ones with their keys."""
+        ...
+
+    def let_go(self, keys: Sequence[str]) -> None:
+        """Forget the refused rows with these keys (`Reject.key`): newer ones have arrived."""
         ...
 
     def commit(self, cursor: str, mark: str | None, rows: int) -> int:
@@ -255,8 +234,48 @@ class Destination(Protocol):
         """The table that would be created for rows like these, with this store's own types."""
         ...
 
+    def type_of(self, declaration: str) -> Type:
+        """The type of a column that is declared so in this store.
+
+        Raises:
+            FatalError: the store knows no such type.
+        """
+        ...
+
     def creation(self, table: Table) -> list[str]:
         """The statements that create a designed table."""
+        ...
+
+    def alteration(self, table: Table, add: Sequence[Column], widen: Sequence[Column]) -> list[str]:
+        """The statements that add columns and give others a wider type, for people; SQLite rebuilds the table."""
+        ...
+
+    def alter(self, table: Table, add: Sequence[Column], widen: Sequence[Column], check: Check) -> None:
+        """Do it, all or nothing where the store can. Constraints, indexes and rights stay, and known cursors too."""
+        ...
+
+    def cursors(self, job: str) -> list[StoredCursor]:
+        """The cursors that this destination keeps for a job, by step."""
+        ...
+
+    def put_cursor(self, stored: StoredCursor, cursor: str | None, mark: str | None) -> None:
+        """Give a stored cursor another value, or forget it with None.
+
+        Raises:
+            BusyError: it was moved since `stored` was read.
+        """
+        ...
+
+    def rejects(self, key: StepKey) -> list[Reject]:
+        """The rows of this step that were set aside, oldest first; no write, also when there is no such table."""
+        ...
+
+    def execute(self, statement: str, check: Check) -> Sequence[tuple[object, ...]]:
+        """Run one SQL statement that a user wrote, in a transaction of its own; at most 1 000 rows of its result."""
+        ...
+
+    def tune(self, tuning: Tuning) -> None:
+        """Behave so until told otherwise; called before each run."""
         ...
 
     def takes(self, form: Format, source: Table, target: Table) -> bool:

@@ -13,9 +13,11 @@ from typing import Any
 from syncd.errors import BusyError, FatalError, NotFoundError, RunCancelledError
 from syncd.model.batch import Batch, Format
 from syncd.model.plan import Relation
+from syncd.model.reading import Extract, Window
 from syncd.model.run import Counters
 from syncd.model.table import Table, TableName
-from syncd.ports import Check, Extract, Mode, Standing, StepKey, Target, Window
+from syncd.model.writing import Mode, Standing, StepKey, Target
+from syncd.ports import Check
 
 Row = tuple[Any, ...]
 

@@ -7,7 +7,8 @@ from syncd.errors import RunCancelledError, SyncdError, TransientError
 from syncd.model.event import RunEvent, StepEnded, WindowCommitted
 from syncd.model.plan import Plan, Transfer
 from syncd.model.run import Counters, Failure, Status, StepResult
-from syncd.ports import Check, Clock, Destination, Emit, Source, Standing
+from syncd.model.writing import Standing
+from syncd.ports import Check, Clock, Destination, Emit, Source
 
 
 def execute(

@@ -10,7 +10,8 @@ from syncd.errors import SyncdError
 from syncd.model.plan import Plan, Transfer
 from syncd.model.run import Failure
 from syncd.model.table import Table
-from syncd.ports import Destination, Reading, Source, Standing
+from syncd.model.writing import Standing
+from syncd.ports import Destination, Reading, Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,22 +9,11 @@ from syncd.errors import FatalError, SyncdError
 from syncd.model.batch import Batch, Format
 from syncd.model.event import StateReset, StepProgressed, StepStarted, WindowCommitted
 from syncd.model.plan import Transfer
+from syncd.model.reading import Extract, Window
 from syncd.model.run import Counters, Status, StepResult
 from syncd.model.table import Table
-from syncd.ports import (
-    Check,
-    Clock,
-    Destination,
-    Emit,
-    Extract,
-    Mode,
-    Reading,
-    Source,
-    Standing,
-    StepKey,
-    Target,
-    Window,
-)
+from syncd.model.writing import Mode, Standing, StepKey, Target
+from syncd.ports import Check, Clock, Destination, Emit, Reading, Source
 
 PROGRESS_SECONDS = 0.5
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from syncd.model.options import Options
 from syncd.model.secret import Secret
 
 OptionValue = str | int | float | bool | None | Secret
@@ -75,36 +76,79 @@ class Retry:
 class Connection:
     """A store that jobs read from or write to; `options` belong to its connector `type`.
 
-    `max_runs` limits the runs that may use it at once, None for no limit.
+    `max_runs` limits the runs that may use it at once; `rows_per_second` and `bytes_per_second` limit what one run
+    moves through it. None is no limit.
     """
 
     name: str
     type: str
     options: Mapping[str, OptionValue]
     max_runs: int | None = None
+    rows_per_second: float | None = None
+    bytes_per_second: float | None = None
     origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """What is done before or after a run: exactly one of `command`, `sql` and `url` is set.
+
+    `command` is an argument list, never a shell line. `sql` runs on `connection` (empty: the destination). `url` is
+    called with `method`, `headers` and a JSON body of the run's variables.
+    """
+
+    command: tuple[str, ...] = ()
+    sql: str = ""
+    connection: str = ""
+    url: str = ""
+    method: str = "POST"
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    timeout_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The hooks of a job: `pre` before its first query, `post` after its last, however it ended."""
+
+    pre: Hook | None = None
+    post: Hook | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """Who is told by mail when a run has ended; `only_errors` leaves out runs that are ok."""
+
+    to: tuple[str, ...] = ()
+    subject: str = ""
+    only_errors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Replication:
     """A one-way job: every query copies rows of the source into a table of the destination.
 
-    `queries` are REPLICATE statements, run in order. `check_column` names the column whose growing values show
-    what changed. `lookback_seconds` re-reads that much before the mark. `after` names jobs whose success starts
-    this one. `timeout_seconds` is the longest a run may take, None for no limit.
+    `queries` are REPLICATE and CHECKCACHE statements, run in order. `options` hold for all of them. `exclude` are
+    patterns of tables that a wildcard leaves out. `continue_on_error` goes on after a query that failed. `verbosity`
+    is 1 (errors), 2 (info), 3 (statements) or 5 (everything). `parallel` is how many windows of a table may be read at once.
+    `after` names jobs whose success starts this one. `timeout_seconds` is the longest a run may take, None for no limit.
     """
 
     name: str
     source: str
     destination: str
     queries: tuple[str, ...]
-    check_column: str | None = None
-    lookback_seconds: float = 0.0
+    options: Options = field(default_factory=Options)
+    exclude: tuple[str, ...] = ()
+    continue_on_error: bool = False
+    verbosity: int = 2
+    parallel: int = 1
     schedule: Schedule | None = None
     after: tuple[str, ...] = ()
     enabled: bool = True
     timeout_seconds: float | None = None
     retry: Retry = field(default_factory=Retry)
+    events: Events = field(default_factory=Events)
+    email: Email = field(default_factory=Email)
     description: str = ""
     origin: Origin | None = None
 

@@ -6,12 +6,14 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a run or a step stands. The last five are final."""
+    """Where a run or a step stands. Those after `cancelling` are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
     CANCELLING = "cancelling"
     OK = "ok"
+    PARTIAL = "partial"
+    """It ended, and something was left undone: a query failed, a row was set aside, a post-event failed."""
     FAILED = "failed"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
@@ -38,13 +40,14 @@ class Trigger(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Rows as acknowledged by the destination. `read` are rows that the source gave."""
+    """Rows as acknowledged by the destination. `read` are rows that the source gave; `deleted` are not among them."""
 
     read: int = 0
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     rejected: int = 0
+    deleted: int = 0
 
     def __add__(self, other: "Counters") -> "Counters":
         return Counters(
@@ -53,6 +56,7 @@ class Counters:
             self.updated + other.updated,
             self.unchanged + other.unchanged,
             self.rejected + other.rejected,
+            self.deleted + other.deleted,
         )
 
     @property
@@ -73,11 +77,35 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a comparison of both tables found: rows that are missing at the destination, differ, or are too many.
+
+    `examples` are up to 100 keys as JSON lists; they are row values, shown only where the user asked for the comparison.
+    `method` is count or checksum. `repaired` counts rows that were mended. `at` is when it was done, aware UTC.
+    """
+
+    method: str
+    rows: int
+    missing: int = 0
+    different: int = 0
+    surplus: int = 0
+    repaired: int = 0
+    examples: tuple[str, ...] = ()
+    at: datetime | None = None
+
+    @property
+    def same(self) -> bool:
+        """Do both hold the same (after a repair, if there was one)?"""
+        return self.missing + self.different + self.surplus <= self.repaired
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """How one step of a run ended.
 
     `mark_from` and `mark_to` show the check column's mark before and after. `nothing_to_do` is true when both ends
-    were asked and nothing had to move. `warnings` are sentences for people, without row values.
+    were asked and nothing had to move. `warnings` are sentences for people, without row values. `truncated` counts the
+    texts that were cut, by column. `deletes` says how rows that are gone at the source are treated.
     """
 
     step: str
@@ -90,6 +118,9 @@ class StepResult:
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     failure: Failure | None = None
+    truncated: tuple[tuple[str, int], ...] = ()
+    verdict: Verdict | None = None
+    deletes: str = "off"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ import pytest
 from syncd.errors import RunCancelledError
 from syncd.model.batch import Batch, Format
 from syncd.model.plan import Relation
+from syncd.model.reading import Extract
 from syncd.model.table import Column, Kind, Table, TableName, Type
-from syncd.ports import Extract, Mode, StepKey, Target
+from syncd.model.writing import Mode, StepKey, Target
 from syncd.registry import connector
 
 WITHIN_SECONDS = 1.0

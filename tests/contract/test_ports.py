@@ -9,9 +9,10 @@ import pytest
 from syncd.errors import BusyError, FatalError, NotFoundError, SyncdError
 from syncd.model.batch import Batch, Format
 from syncd.model.plan import Relation
+from syncd.model.reading import Extract
 from syncd.model.run import Counters
 from syncd.model.table import Column, Kind, Table, TableName, Type
-from syncd.ports import Extract, Mode, StepKey, Target
+from syncd.model.writing import Mode, StepKey, Target
 from tests.contract.subject import ROWS, Subject
 
 KEY = StepKey("job", "t", TableName("t"))

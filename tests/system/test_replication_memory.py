@@ -12,7 +12,7 @@ import sys
 from syncd.model.batch import Format
 from syncd.model.plan import Relation
 from syncd.model.table import TableName
-from syncd.ports import Extract
+from syncd.model.reading import Extract
 from syncd.registry import connector
 
 kind, place, form = sys.argv[1:]

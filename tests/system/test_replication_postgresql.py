@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from syncd.model.batch import Format
-from syncd.ports import Target
+from syncd.model.writing import Target
 from syncd.registry import connector
 from tests.stores import Pair
 

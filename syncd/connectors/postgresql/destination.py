@@ -11,7 +11,8 @@ from syncd.connectors.postgresql.writing import PostgresqlWriting
 from syncd.errors import FatalError, NotFoundError, SyncdError
 from syncd.model.batch import Format
 from syncd.model.table import Column, Kind, Table, TableName, Type
-from syncd.ports import Check, Standing, StepKey, Target, Writing
+from syncd.model.writing import Standing, StepKey, Target
+from syncd.ports import Check, Writing
 
 CREATE_CURSORS: Final = """
 CREATE TABLE IF NOT EXISTS syncd_cursors (

@@ -9,8 +9,8 @@ from syncd.connectors.postgresql.session import Session, quote
 from syncd.errors import FatalError
 from syncd.model.cursor import Cursor, Value, cursor_from_text
 from syncd.model.following import find_check_column
+from syncd.model.reading import Extract
 from syncd.model.table import Column, Kind, Table
-from syncd.ports import Extract
 
 TIMES: Final = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 UNFIT: Final = frozenset(

@@ -11,8 +11,9 @@ from syncd.connectors.postgresql.rows import lines_to_rows
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.model.batch import Batch, Format
 from syncd.model.cursor import Cursor, Value, cursor_to_text
+from syncd.model.reading import Window
 from syncd.model.table import Table
-from syncd.ports import Check, Window
+from syncd.ports import Check
 
 WINDOW: Final = "syncd_window"
 OPTIONS: Final = {Format.PGCOPY: " (FORMAT binary)", Format.COPYTEXT: "", Format.ROWS: ""}

@@ -25,8 +25,9 @@ from syncd.model.batch import Format
 from syncd.model.cursor import Cursor, Seen, Value, cursor_from_text
 from syncd.model.following import mode_of, warnings_of
 from syncd.model.plan import Relation
+from syncd.model.reading import Extract, Window
 from syncd.model.table import Column, Kind, Table, TableName
-from syncd.ports import Check, Extract, Reading, Window
+from syncd.ports import Check, Reading
 
 SETTLE_SECONDS: Final = 5.0
 """How long a first load waits for transactions that were open before it, so that its mark can be trusted at once."""

@@ -9,7 +9,8 @@ from syncd.errors import FatalError, SyncdError
 from syncd.model.batch import Batch, Format
 from syncd.model.following import cursor_moved, unbalanced
 from syncd.model.run import Counters
-from syncd.ports import Check, Mode, Target
+from syncd.model.writing import Mode, Target
+from syncd.ports import Check
 
 STAGE: Final = "syncd_stage"
 

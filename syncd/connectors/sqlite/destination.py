@@ -11,7 +11,8 @@ from syncd.connectors.sqlite.writing import SqliteWriting
 from syncd.errors import FatalError, RunCancelledError
 from syncd.model.batch import Format
 from syncd.model.table import Column, Table, TableName
-from syncd.ports import Check, Standing, StepKey, Target, Writing
+from syncd.model.writing import Standing, StepKey, Target
+from syncd.ports import Check, Writing
 
 CURSORS: Final = "syncd_cursors"
 CREATE_CURSORS: Final = f"""CREATE TABLE IF NOT EXISTS {CURSORS} (

@@ -8,8 +8,9 @@ from syncd.connectors.sqlite.mark import Clause
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.model.batch import Batch, Format
 from syncd.model.cursor import Cursor, Value, cursor_to_text
+from syncd.model.reading import Window
 from syncd.model.table import Table
-from syncd.ports import Check, Window
+from syncd.ports import Check
 
 FIRST_ROWS: Final = 64
 BATCH_ROWS: Final = 1000

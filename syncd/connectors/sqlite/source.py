@@ -18,8 +18,9 @@ from syncd.model.batch import Format
 from syncd.model.cursor import Cursor, Seen, Value, cursor_from_text
 from syncd.model.following import find_check_column, mode_of, warnings_of
 from syncd.model.plan import Relation
+from syncd.model.reading import Extract, Window
 from syncd.model.table import Column, Table
-from syncd.ports import Check, Extract, Reading, Window
+from syncd.ports import Check, Reading
 
 SEEN_ROWS: Final = 20_000
 """Up to how many rows are summed to find out that nothing has changed."""

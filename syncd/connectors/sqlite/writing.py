@@ -10,7 +10,8 @@ from syncd.errors import FatalError, SyncdError
 from syncd.model.batch import Batch
 from syncd.model.following import cursor_moved, unbalanced
 from syncd.model.run import Counters
-from syncd.ports import Check, Mode, Target
+from syncd.model.writing import Mode, Target
+from syncd.ports import Check
 
 STAGE_NAME: Final = "syncd_stage"
 STAGE: Final = f"temp.{STAGE_NAME}"

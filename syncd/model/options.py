@@ -1,0 +1,83 @@
+"""How a query is carried out: every option of a job or of a query's WITH, typed, with the meaning of each."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Write(StrEnum):
+    """How rows meet those that a table holds already."""
+
+    MERGE = "merge"
+    """Matched by key: new rows are inserted, changed ones updated."""
+    APPEND = "append"
+    """Added as they come, whatever is there."""
+    HISTORY = "history"
+    """Every version of a row is kept, with the time from which and until which it was the present one."""
+
+
+class Deletes(StrEnum):
+    """What becomes of rows that are gone at the source."""
+
+    OFF = "off"
+    HARD = "hard"
+    """They are deleted."""
+    SOFT = "soft"
+    """They stay, and a column says since when they are gone."""
+
+
+class Verify(StrEnum):
+    """How a run proves that both tables hold the same."""
+
+    OFF = "off"
+    COUNT = "count"
+    CHECKSUM = "checksum"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A length of time by the calendar (`months`) or exact (`seconds`); exactly one of them is not 0."""
+
+    months: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a job says for all its queries and a query may say otherwise in WITH.
+
+    `check_columns` are candidates: the first that a table has is followed. `lookback_seconds` re-reads that much
+    before the mark. `start` is the lowest check value that is ever read, as ISO text or a whole number. `interval`
+    cuts a first load into windows of that length, `window_rows` into windows of about so many rows (0: the
+    connection's own). `batch_rows` and `batch_bytes` bound what is handed over at once (0: adaptive).
+
+    `truncate` replaces all rows each run, `drop` replaces the table; readers see the old rows until the new set is
+    complete. `truncate_strings` cuts texts that are too long and counts them. `alter_schema` adds missing columns
+    and widens narrow ones. `quarantine` sets rows aside that the destination refuses. `utc_times` says in which zone
+    times without zone are written: UTC or the server's own; None refuses such a pairing.
+
+    `max_delete_percent` is the most that one run may delete; `allow_empty` lets it empty a table whose source has no
+    rows. `destination_schema` and `table_prefix` name the target. `key` overrides the source's key.
+    """
+
+    check_columns: tuple[str, ...] = ()
+    lookback_seconds: float = 0.0
+    start: str | int | None = None
+    interval: Interval | None = None
+    window_rows: int = 0
+    batch_rows: int = 0
+    batch_bytes: int = 0
+    command_timeout_seconds: float = 0.0
+    write: Write = Write.MERGE
+    truncate: bool = False
+    drop: bool = False
+    truncate_strings: bool = False
+    alter_schema: bool = False
+    quarantine: bool = False
+    utc_times: bool | None = None
+    deletes: Deletes = Deletes.OFF
+    max_delete_percent: float = 20.0
+    allow_empty: bool = False
+    verify: Verify = Verify.OFF
+    destination_schema: str = ""
+    table_prefix: str = ""
+    key: tuple[str, ...] = ()
