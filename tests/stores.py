@@ -16,6 +16,7 @@ from syncd.engine.compile import compile_job
 from syncd.engine.execute import execute
 from syncd.model.definitions import Replication
 from syncd.model.event import RunEvent
+from syncd.model.options import Options
 from syncd.model.run import Counters, Status, StepResult
 from syncd.registry import connector
 from tests.servers import PostgresServer
@@ -180,9 +181,17 @@ class Pair:
     destination: Store
     window_rows: int = 2_000_000
 
-    def job(self, *queries: str, check: str | None = "updated", lookback: float = 0.0) -> Replication:
+    def job(
+        self,
+        *queries: str,
+        check: str | None = "updated",
+        lookback: float = 0.0,
+        name: str = "job",
+        **more: Any,
+    ) -> Replication:
         """A job between the two."""
-        return Replication("job", "source", "destination", queries, check, lookback)
+        options = Options(check_columns=(check,) if check else (), lookback_seconds=lookback, **more)
+        return Replication(name, "source", "destination", queries, options)
 
     @contextmanager
     def ports(self) -> Iterator[tuple[Any, Any]]:

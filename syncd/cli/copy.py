@@ -10,6 +10,7 @@ from syncd.cli.sync import exit_code
 from syncd.cli.table import closing_table
 from syncd.errors import NotFoundError
 from syncd.model.definitions import Configuration, Connection, OptionValue, Replication, State
+from syncd.model.options import Options
 from syncd.model.secret import Secret
 from syncd.model.table import TableName
 
@@ -33,7 +34,11 @@ def copy(source: str, destination: str, check_column: str | None, quiet: bool) -
     from_url, from_table = split_address(source)
     to_url, to_table = split_address(destination, _default_target(destination, from_table))
     job = Replication(
-        JOB, "source", "destination", (_query(from_table, to_table),), check_column=check_column
+        JOB,
+        "source",
+        "destination",
+        (_query(from_table, to_table),),
+        Options(check_columns=(check_column,) if check_column else ()),
     )
     with tempfile.TemporaryDirectory(prefix="syncd-copy-") as folder:
         configuration = Configuration(
@@ -89,8 +94,7 @@ def yaml_lines(configuration: Configuration) -> list[str]:
     job = configuration.jobs[JOB]
     lines += ["jobs:", f"  {JOB}:", "    source: source", "    destination: destination"]
     lines.append(f'    queries: ["{job.queries[0]}"]')
-    if job.check_column:
-        lines.append(f"    check_column: {_scalar(job.check_column)}")
+    lines += [f"    check_column: {_scalar(column)}" for column in job.options.check_columns]
     return [*lines, "    schedule: {every: 15 minutes}"]
 
 

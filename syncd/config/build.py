@@ -22,6 +22,7 @@ from syncd.model.definitions import (
     Schedule,
     State,
 )
+from syncd.model.options import Options
 from syncd.model.secret import Secret
 
 
@@ -76,7 +77,7 @@ def _origin(root: Table, name: str, entry: str) -> Origin:
 def _connection(name: str, value: Table, origin: Origin, connectors: Connectors) -> Connection:
     kind = str(value["type"])
     limit: Any = value.get("max_runs")
-    return Connection(name, kind, connectors.options(kind, value), limit, origin)
+    return Connection(name, kind, connectors.options(kind, value), limit, origin=origin)
 
 
 def _job(name: str, value: Table, origin: Origin) -> Replication:
@@ -85,6 +86,9 @@ def _job(name: str, value: Table, origin: Origin) -> Replication:
         if isinstance(data.get(key), str):
             data[key] = [data[key]]
     schedule = data.pop("schedule", None)
+    column = data.pop("check_column", None)
+    options = {key: data.pop(key) for key in Options.__slots__ if key in data}
+    data["options"] = {**options, "check_columns": [column] if column else []}
     job = msgspec.convert({**data, "name": name}, Replication)
     return replace(job, schedule=_schedule(schedule) if schedule else None, origin=origin)
 

@@ -1,6 +1,7 @@
 """Turns a declared job into a plan, without I/O."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 from syncd.engine.query import Query, digest_of, parse_query
@@ -45,15 +46,13 @@ def _transfer(job: Replication, text: str, query: Query, dialect: str) -> Transf
         from syncd.engine.select import compile_select
 
         relation = compile_select(query.select, dialect, query.select_offset)
-    checks = query.check_columns or ((job.check_column,) if job.check_column else ())
     return Transfer(
         name=str(query.destination),
         query=text,
         digest=digest_of(text),
         relation=relation,
         target=query.destination,
-        check_columns=checks,
-        lookback_seconds=job.lookback_seconds,
+        options=replace(job.options, check_columns=query.check_columns or job.options.check_columns),
     )
 
 

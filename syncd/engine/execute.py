@@ -33,11 +33,12 @@ def execute(
     """
     around = Surroundings(run, plan.job, source, destination, full, emit, check, clock)
     began = clock.monotonic()
-    standings = destination.survey([key_of(step, plan.job) for step in plan.steps])
-    quiet = _quiet_steps(plan.steps, standings, around)
+    steps = [step for step in plan.steps if isinstance(step, Transfer)]
+    standings = destination.survey([key_of(step, plan.job) for step in steps])
+    quiet = _quiet_steps(steps, standings, around)
     asked = clock.monotonic() - began
     results: list[StepResult] = []
-    for step, standing in zip(plan.steps, standings, strict=True):
+    for step, standing in zip(steps, standings, strict=True):
         check()
         if step.name in quiet:
             result = _nothing_to_do(step, standing, asked)
@@ -61,9 +62,7 @@ def failure_of(error: SyncdError) -> Failure:
     )
 
 
-def _quiet_steps(
-    steps: tuple[Transfer, ...], standings: list[Standing], around: Surroundings
-) -> frozenset[str]:
+def _quiet_steps(steps: list[Transfer], standings: list[Standing], around: Surroundings) -> frozenset[str]:
     """The steps of which both ends say that nothing has changed: one question to the source for all of them."""
     candidates = [
         (step, extract)

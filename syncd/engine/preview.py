@@ -63,10 +63,11 @@ def preview(plan: Plan, source: Source, destination: Destination) -> tuple[StepP
     Raises:
         SyncdError: an end cannot be asked at all.
     """
-    standings = destination.survey([key_of(step, plan.job) for step in plan.steps])
+    steps = [step for step in plan.steps if isinstance(step, Transfer)]
+    standings = destination.survey([key_of(step, plan.job) for step in steps])
     return tuple(
         _preview_step(step, standing, source, destination)
-        for step, standing in zip(plan.steps, standings, strict=True)
+        for step, standing in zip(steps, standings, strict=True)
     )
 
 

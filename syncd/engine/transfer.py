@@ -40,8 +40,9 @@ def key_of(step: Transfer, job: str) -> StepKey:
 def extract_of(step: Transfer, standing: Standing, full: bool) -> Extract:
     """What to ask the source, given what the destination has."""
     usable = not full and not standing.reset and standing.digest == step.digest
+    options = step.options
     return Extract(
-        step.relation, step.check_columns, step.lookback_seconds, standing.cursor if usable else None
+        step.relation, options.check_columns, options.lookback_seconds, standing.cursor if usable else None
     )
 
 

@@ -94,7 +94,7 @@ class Hook:
     """What is done before or after a run: exactly one of `command`, `sql` and `url` is set.
 
     `command` is an argument list, never a shell line. `sql` runs on `connection` (empty: the destination). `url` is
-    called with `method`, `headers` and a JSON body of the run's variables.
+    called with `method`, `headers` (each may be a secret) and a JSON body of the run's variables.
     """
 
     command: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ class Hook:
     connection: str = ""
     url: str = ""
     method: str = "POST"
-    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    headers: Mapping[str, Secret] = field(default_factory=dict)
     timeout_seconds: float = 300.0
 
 

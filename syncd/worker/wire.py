@@ -86,9 +86,11 @@ class Outcome(msgspec.Struct, frozen=True, tag=True):
 
 Answer = Ready | Told | Outcome
 
-_REQUESTS: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request)
+_REQUESTS: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(
+    Request, dec_hook=lambda kind, value: kind(value)
+)
 _ANSWERS: Final[msgspec.json.Decoder[Answer]] = msgspec.json.Decoder(Answer)
-_ENCODER: Final = msgspec.json.Encoder()
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=lambda value: value.reveal())
 
 
 def place(connection: Connection) -> Place:

@@ -116,7 +116,7 @@ def test_no_value_is_of_a_type_of_the_reader(tmp_path: Path) -> None:
         *configuration.jobs,
     ]
     assert {type(value) for value in values} <= PLAIN
-    assert type(configuration.jobs["i"].lookback_seconds) is float
+    assert type(configuration.jobs["i"].options.lookback_seconds) is float
 
 
 STATES = {

@@ -5,6 +5,7 @@ import pytest
 from syncd.engine.compile import compile_job
 from syncd.engine.preview import preview
 from syncd.model.definitions import Replication
+from syncd.model.options import Options
 from syncd.model.run import Status
 from tests.pairs import MakeStore
 from tests.stores import Pair
@@ -67,7 +68,8 @@ def test_two_jobs_that_replace_one_table_do_not_both_say_ok(
     pair.ok(check=None)
 
     def other_job(self: Pair, *queries: str, check: str | None = None, lookback: float = 0.0) -> Replication:
-        return Replication("other", "source", "destination", queries, check, lookback)
+        options = Options(check_columns=(check,) if check else (), lookback_seconds=lookback)
+        return Replication("other", "source", "destination", queries, options)
 
     with monkeypatch.context() as patch:
         patch.setattr(Pair, "job", other_job)

@@ -5,11 +5,12 @@ import pytest
 from syncd.engine.compile import compile_job
 from syncd.errors import NotFoundError, QueryError
 from syncd.model.definitions import Replication
+from syncd.model.options import Options
 from syncd.model.table import TableName
 
 
 def job(*queries: str) -> Replication:
-    return Replication("j", "a", "b", queries, check_column="updated", lookback_seconds=9)
+    return Replication("j", "a", "b", queries, Options(check_columns=("updated",), lookback_seconds=9))
 
 
 def test_queries_become_stages_in_their_order() -> None:
@@ -18,14 +19,14 @@ def test_queries_become_stages_in_their_order() -> None:
     assert [step.name for step in plan.steps] == ["b", "s.a", "c"]
     assert [len(stage.steps) for stage in plan.stages] == [1, 1, 1]
     assert plan.steps[1].target == TableName("a", "s")
-    assert {step.check_columns for step in plan.steps} == {("updated",)}
-    assert {step.lookback_seconds for step in plan.steps} == {9}
+    assert {step.options.check_columns for step in plan.steps} == {("updated",)}
+    assert {step.options.lookback_seconds for step in plan.steps} == {9}
 
 
 def test_check_columns_of_the_query_win() -> None:
     plan = compile_job(job("REPLICATE t WITH IncrementalCheckColumns='x,y'"), "postgres")
 
-    assert plan.steps[0].check_columns == ("x", "y")
+    assert plan.steps[0].options.check_columns == ("x", "y")
 
 
 @pytest.mark.parametrize(

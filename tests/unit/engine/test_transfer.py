@@ -10,6 +10,7 @@ from syncd.engine.execute import execute
 from syncd.errors import FatalError, RunCancelledError
 from syncd.model.definitions import Replication
 from syncd.model.event import StateReset, StepEnded, WindowCommitted
+from syncd.model.options import Options
 from syncd.model.run import Counters, Status, StepResult
 from syncd.model.table import Column, Kind, Table, TableName, Type
 from tests.conftest import StillClock
@@ -35,7 +36,7 @@ class World:
     def run(
         self, *queries: str, full: bool = False, check: Callable[[], None] = lambda: None, to: Any = None
     ) -> tuple[StepResult, ...]:
-        job = Replication("j", "a", "b", queries or ("REPLICATE t",), "updated")
+        job = Replication("j", "a", "b", queries or ("REPLICATE t",), Options(check_columns=("updated",)))
         return execute(
             compile_job(job, "sqlite"), MemorySource(self.source), to or MemoryDestination(self.destination),
             run="r", full=full, emit=self.events.append, check=check, clock=StillClock(),

@@ -6,6 +6,7 @@ import pytest
 
 from syncd.model.definitions import Connection, Origin, Replication, Retry, Schedule
 from syncd.model.event import StateReset, StepEnded, StepProgressed, StepStarted, WindowCommitted
+from syncd.model.options import Options
 from syncd.model.run import Counters, Failure, Status, StepResult
 from syncd.model.secret import Secret
 from syncd.worker.wire import (
@@ -28,7 +29,7 @@ JOB = Replication(
     source="a",
     destination="b",
     queries=("REPLICATE [t]",),
-    check_column="updated",
+    options=Options(check_columns=("updated",)),
     schedule=Schedule(cron="* * * * *", start=datetime(2026, 1, 1, tzinfo=UTC)),
     timeout_seconds=1.5,
     retry=Retry(attempts=2),
