@@ -6,7 +6,7 @@ The engine receives these as arguments and knows no driver. Every method may rai
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from syncd.model.batch import Batch, Format
 from syncd.model.definitions import OptionValue
@@ -139,6 +139,7 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
 class Comparable(Source, Protocol):
     """A source whose rows can be told from those of another store; each call takes a snapshot of its own."""
 

@@ -134,8 +134,8 @@ class Service:
             self._pruned = now
             self.backlog.write(lambda: self.journal.prune(now, self.configuration.state.history))
 
-    def start(self, job: str, queries: tuple[str, ...] = (), *, full: bool = False) -> Run:
-        """Begin a run by hand, whatever the schedule says.
+    def start(self, job: str, queries: tuple[str, ...] = (), *, full: bool = False, verify: str = "") -> Run:
+        """Begin a run by hand, whatever the schedule says; `verify` (check, repair) compares instead of copying.
 
         Raises:
             NotFoundError: there is no such job.
@@ -153,7 +153,7 @@ class Service:
             )
         self._forget_retry(job)
         run = self._new(job, Trigger.MANUAL)
-        run = replace(run, queries=queries, full=full)
+        run = replace(run, queries=queries, full=full, verify=verify)
         self.runs.submit(run, definition, Overlap.SKIP)
         return self.runs.live.get(run.id, self.latest.get(job, run))
 
@@ -294,7 +294,7 @@ class Service:
         if job is None or not job.enabled:
             return
         again = replace(self._new(run.job, trigger), attempt=attempt, retry_of=run.retry_of or run.id)
-        self._submit(replace(again, full=run.full, queries=run.queries, due=run.due))
+        self._submit(replace(again, full=run.full, verify=run.verify, queries=run.queries, due=run.due))
 
     def _submit(self, run: Run) -> None:
         """Start it unless the job runs anyway; what it would have done, that run does."""

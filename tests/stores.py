@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +13,12 @@ from weakref import WeakKeyDictionary
 import psycopg
 
 from syncd.engine.compile import compile_job
-from syncd.engine.execute import execute
 from syncd.model.definitions import Replication
 from syncd.model.event import RunEvent
 from syncd.model.options import Options
 from syncd.model.run import Counters, Status, StepResult
 from syncd.registry import connector
+from tests.running import execute
 from tests.servers import PostgresServer
 
 _SPARE: "WeakKeyDictionary[PostgresServer, list[str]]" = WeakKeyDictionary()
@@ -209,42 +209,51 @@ class Pair:
     def run(
         self,
         *queries: str,
-        check: str | None = "updated",
-        lookback: float = 0.0,
         full: bool = False,
         stop: Callable[[], None] = lambda: None,
+        go_on: bool = False,
+        **options: Any,
     ) -> Outcome:
-        """Run the job once on fresh connections."""
+        """Run the job once on fresh connections; further options are those of `job`."""
         with self.ports() as (source, destination):
-            return self.run_on(
-                source, destination, *queries, check=check, lookback=lookback, full=full, stop=stop
-            )
+            return self.run_on(source, destination, *queries, full=full, stop=stop, go_on=go_on, **options)
 
     def run_on(
         self,
         source: Any,
         destination: Any,
         *queries: str,
-        check: str | None = "updated",
-        lookback: float = 0.0,
         full: bool = False,
         stop: Callable[[], None] = lambda: None,
+        go_on: bool = False,
+        **options: Any,
     ) -> Outcome:
         """Run the job once on these ports."""
-        job = self.job(*(queries or ("REPLICATE [t]",)), check=check, lookback=lookback)
+        job = self.job(*(queries or ("REPLICATE [t]",)), **options)
         plan = compile_job(job, connector(self.source.type).dialect)
         events: list[RunEvent] = []
-        steps = execute(
-            plan,
-            source,
-            destination,
-            run="r",
-            full=full,
-            emit=events.append,
-            check=stop,
-            clock=WallClock(),
-        )
+        with ExitStack() as stack:
+            steps = execute(
+                plan,
+                source,
+                destination,
+                full=full,
+                emit=events.append,
+                check=stop,
+                clock=WallClock(),
+                mirror=lambda: stack.enter_context(self.mirror()),
+                go_on=go_on,
+            )
         return Outcome(steps, events)
+
+    @contextmanager
+    def mirror(self) -> Iterator[Any]:
+        """The destination, opened for reading."""
+        source = connector(self.destination.type).open_source(self.destination.options())
+        try:
+            yield source
+        finally:
+            source.close()
 
     def ok(self, *queries: str, **options: Any) -> Outcome:
         """Run the job and insist that it succeeds with balanced counters."""

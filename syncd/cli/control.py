@@ -51,12 +51,29 @@ def status(config: Path | None, state: Path | None, as_json: bool, wait: bool, j
         "\n".join(columns(("job", "status", "last run", "rows", "next due"), map(_job_row, answer["jobs"])))
     )
     if job is not None and answer["cursors"]:
-        rows = ((one["step"], one["mark"] or "-", _count(one["rows"])) for one in answer["cursors"])
-        click.echo("\n".join(columns(("step", "mark", "rows known"), rows)))
+        rows = (
+            (
+                one["step"],
+                one["mark"] or "-",
+                _count(one["rows"]),
+                "not tracked" if one["deletes"] == "off" else one["deletes"],
+                _verified(one["verdict"]),
+            )
+            for one in answer["cursors"]
+        )
+        click.echo("\n".join(columns(("step", "mark", "rows known", "deletes", "verified"), rows)))
 
 
 def _count(number: int | None) -> str:
     return "" if number is None else grouped(number)
+
+
+def _verified(verdict: dict[str, Any] | None) -> str:
+    if verdict is None:
+        return "never"
+    differ = verdict["missing"] + verdict["different"] + verdict["surplus"] - verdict["repaired"]
+    said = "equal" if not differ else f"differs in {grouped(differ)} keys"
+    return f"{short_moment(verdict['at'])}: {said}"
 
 
 def _job_row(job: dict[str, Any]) -> tuple[str, ...]:

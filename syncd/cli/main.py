@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "schema": ("syncd.cli.configuration", "Print the JSON Schema of the configuration."),
     "plan": ("syncd.cli.plan", "Connect and show what a run would do; change nothing."),
     "sync": ("syncd.cli.sync", "Run jobs now and wait for the outcome."),
+    "verify": ("syncd.cli.verify", "Compare both sides of a job, and mend the destination when asked to."),
     "copy": ("syncd.cli.copy", "Copy one table from URL to URL without a configuration."),
     "run": ("syncd.cli.daemon", "Be the daemon: keep everything in sync on time."),
     "reload": ("syncd.cli.daemon", "Let the daemon take the changed configuration."),
@@ -30,6 +31,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "resume": ("syncd.cli.control", "Let a paused job be scheduled again."),
     "runs": ("syncd.cli.control", "List past runs."),
     "logs": ("syncd.cli.control", "Show the log of a run."),
+    "state": ("syncd.cli.state", "Show and move the marks up to which jobs have read."),
+    "rejects": ("syncd.cli.rejects", "Show rows that a destination refused."),
     "next": ("syncd.cli.control", "Show when jobs will be due."),
     "why": ("syncd.cli.control", "Say why the last expected run did or did not happen."),
 }

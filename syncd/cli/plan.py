@@ -42,23 +42,11 @@ def preview_job(configuration: Configuration, name: str) -> Sequence[StepPreview
     Raises:
         SyncdError: a connection cannot be opened.
     """
-    from syncd.engine.compile import compile_job
+    from syncd.cli.ends import ends_of
     from syncd.engine.preview import preview
-    from syncd.registry import connector
 
-    job = configuration.jobs[name]
-    source_at = configuration.connections[job.source]
-    destination_at = configuration.connections[job.destination]
-    plan = compile_job(job, connector(source_at.type).dialect)
-    source = connector(source_at.type).open_source(source_at.options)
-    try:
-        destination = connector(destination_at.type).open_destination(destination_at.options)
-        try:
-            return preview(plan, source, destination)
-        finally:
-            destination.close()
-    finally:
-        source.close()
+    with ends_of(configuration, name) as ends:
+        return preview(ends.plan, ends.source, ends.destination)
 
 
 def job_lines(configuration: Configuration, name: str, steps: Sequence[StepPreview]) -> list[str]:
@@ -78,8 +66,15 @@ def _step_lines(step: StepPreview) -> list[str]:
     if step.mode:
         lines += _reading_lines(step)
     if step.write:
-        how = {"insert": "rows go straight into the empty table", "merge": "rows are matched by key"}
-        said = how.get(step.write, "all rows are replaced in one transaction, because there is no key")
+        how = {
+            "insert": "rows go straight into the empty table",
+            "merge": "rows are matched by key",
+            "append": "a new version of a row is added beside the others",
+            "history": "every version is kept, with the time from and until which it was the present one",
+            "drop": "a new table is filled beside this one and takes its place in the end",
+            "replace": "all rows are replaced in one transaction",
+        }
+        said = how[step.write] + ("" if step.key or step.write != "replace" else ", because there is no key")
         form = f", format {step.format}" if step.format else ""
         lines.append(f"write:        {step.write} into {step.target}: {said}{form}")
     if step.columns:
@@ -98,7 +93,7 @@ def _step_lines(step: StepPreview) -> list[str]:
             *(f"  {line}" for line in columns(("source", "type", "target", "type", "loses"), rows)),
         ]
     for statement in step.statements:
-        lines += ["creates:", *(f"  {line}" for line in statement.splitlines())]
+        lines += ["statement:", *(f"  {line}" for line in statement.splitlines())]
     lines += [f"warning:      {text}" for text in step.warnings]
     if step.failure:
         lines.append(f"would fail:   {step.failure.message}")

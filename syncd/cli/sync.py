@@ -42,7 +42,7 @@ def sync(
     refuse_unknown(configuration, jobs)
     progress = Progress(shown=not as_json)
     done: list[View] = []
-    with _runner(configuration, queries, full, progress) as run:
+    with running(configuration, queries, progress, full=full) as run:
         for job in jobs:
             done.append(run(job))
             progress.clear()
@@ -79,14 +79,21 @@ def refuse_unknown(configuration: Configuration, jobs: tuple[str, ...]) -> None:
 
 
 @contextlib.contextmanager
-def _runner(
-    configuration: Configuration, queries: tuple[str, ...], full: bool, progress: Progress
+def running(
+    configuration: Configuration,
+    queries: tuple[str, ...],
+    progress: Progress,
+    *,
+    full: bool = False,
+    verify: str = "",
 ) -> Iterator[Runner]:
+    """Something that runs a job to its end: the daemon that owns the state folder, or this process."""
     from syncd.control.client import daemon_socket
 
     state = Path(configuration.state.path)
     if daemon_socket(state) is not None:
-        yield lambda job: _through_daemon(state, job, queries, full, progress)
+        wanted = {"queries": queries, "full": full, "verify": verify, "wait": True}
+        yield lambda job: _through_daemon(state, job, wanted, progress)
         return
     import msgspec
 
@@ -95,13 +102,13 @@ def _runner(
 
     with Foreground.open(configuration) as foreground:
         hear = lambda event: progress.hear({"event": type(event).__name__, **msgspec.to_builtins(event)})  # noqa: E731
-        yield lambda job: run_view(foreground.run(job, queries, hear, full=full))
+        yield lambda job: run_view(foreground.run(job, queries, hear, full=full, verify=verify))
 
 
-def _through_daemon(state: Path, job: str, queries: tuple[str, ...], full: bool, progress: Progress) -> View:
+def _through_daemon(state: Path, job: str, wanted: View, progress: Progress) -> View:
     from syncd.control.client import call
 
-    arguments = {"job": job, "queries": queries, "full": full, "wait": True}
+    arguments = {"job": job, **wanted}
     begun: list[str] = []
 
     def hear(event: View) -> None:

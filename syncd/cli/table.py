@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-NUMBERS: Final = ("read", "inserted", "updated", "unchanged", "rejected")
+ACCOUNTED: Final = ("inserted", "updated", "unchanged", "rejected")
+NUMBERS: Final = ("read", *ACCOUNTED, "deleted")
 
 
 def columns(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -42,7 +43,9 @@ def closing_table(run: dict[str, Any]) -> list[str]:
     if moved:
         heads = ("step", *NUMBERS, "mark from", "to", "seconds", "rows/s")
         lines += columns(heads, map(_step_row, moved))
+    lines += [_verified(step) for step in run["steps"] if step.get("verdict")]
     lines += [f"warning: {step['step']}: {text}" for step in run["steps"] for text in step["warnings"]]
+    lines += [_failed(step) for step in run["steps"] if step["failure"] and len(run["steps"]) > 1]
     lines.append(_sentence(run))
     return lines
 
@@ -50,8 +53,7 @@ def closing_table(run: dict[str, Any]) -> list[str]:
 def balanced(run: dict[str, Any]) -> bool:
     """Is every row of every step accounted for?"""
     return all(
-        step["counters"]["read"] == sum(step["counters"][name] for name in NUMBERS[1:])
-        for step in run["steps"]
+        step["counters"]["read"] == sum(step["counters"][name] for name in ACCOUNTED) for step in run["steps"]
     )
 
 
@@ -83,6 +85,19 @@ def _step_row(step: dict[str, Any]) -> tuple[str, ...]:
         f"{seconds:.2f}",
         rate,
     )
+
+
+def _verified(step: dict[str, Any]) -> str:
+    verdict = step["verdict"]
+    differ = verdict["missing"] + verdict["different"] + verdict["surplus"] - verdict["repaired"]
+    said = "both sides are equal" if not differ else f"differs in {grouped(differ)} rows"
+    if verdict["repaired"]:
+        said += f", {grouped(verdict['repaired'])} repaired"
+    return f"verified: {step['step']}: {said} ({verdict['method']} of {grouped(verdict['rows'])} rows)"
+
+
+def _failed(step: dict[str, Any]) -> str:
+    return f"failed: {step['step']}: {step['failure']['message']}"
 
 
 def _sentence(run: dict[str, Any]) -> str:

@@ -35,6 +35,7 @@ class Starting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     job: str
     queries: tuple[str, ...] = ()
     full: bool = False
+    verify: str = ""
     wait: bool = False
 
 
@@ -106,14 +107,21 @@ class Calls:
         answer: View = {"daemon": self._around.about()}
         if wanted.job is None:
             return answer | {"jobs": jobs_view(self._service)}
-        cursors = msgspec.to_builtins(self._service.journal.cursors(wanted.job))
+        journal = self._service.journal
+        cursors = msgspec.to_builtins(journal.cursors(wanted.job))
+        verdicts = msgspec.to_builtins(journal.verdicts(wanted.job))
+        last = self._service.latest.get(wanted.job)
+        deletes = {step.step: step.deletes for step in last.steps} if last else {}
+        for one in cursors:
+            one["verdict"] = verdicts.get(one["step"])
+            one["deletes"] = deletes.get(one["step"], "off")
         return answer | {"jobs": jobs_view(self._service, [wanted.job]), "cursors": cursors}
 
     async def start(self, arguments: dict[str, object], tell: Tell) -> View:
         """Begin a run; with `wait`, tell its events until it has ended and is not tried again."""
         wanted = msgspec.convert(arguments, Starting)
         async with self._events() as events:
-            run = self._service.start(wanted.job, wanted.queries, full=wanted.full)
+            run = self._service.start(wanted.job, wanted.queries, full=wanted.full, verify=wanted.verify)
             if wanted.wait:
                 run = await self._to_the_end(run, events, tell)
         return run_view(run)

@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 from syncd.model.definitions import Configuration, Logs
 from syncd.model.event import Event
 from syncd.observe.logs import Log, configure
-from syncd.observe.runlog import RunLogs
+from syncd.observe.runlog import RunLogs, verbosity_of
 from syncd.observe.scrub import Scrubber
 from syncd.ports import Clock
 from syncd.worker.foreground import LOGS
@@ -29,6 +29,7 @@ class Logging:
         self._settings = configuration.logs
         self._log = self._configured(configuration.logs)
         self._runs = RunLogs(folder / LOGS, configuration.logs, self._scrubber, clock)
+        self._runs.change(configuration.logs, verbosity_of(configuration))
 
     def write(self, event: Event) -> None:
         """Write the event wherever it belongs."""
@@ -42,7 +43,7 @@ class Logging:
 
     def change(self, configuration: Configuration) -> None:
         """Follow a configuration that was put in force."""
-        self._runs.change(configuration.logs)
+        self._runs.change(configuration.logs, verbosity_of(configuration))
         if configuration.logs != self._settings:
             self._settings = configuration.logs
             self._log = self._configured(configuration.logs)

@@ -100,6 +100,7 @@ class Daemon:
             later=loop.call_later,
             publish=self.bus.publish,
             pid=os.getpid(),
+            previous=lambda job: self.service.latest.get(job),
         )
         clockwork = Clockwork(Scheduler(self._clock, random), Schedules(database), random)
         self.service = Service(configuration, around, clockwork)

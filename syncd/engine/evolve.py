@@ -123,8 +123,12 @@ def match_columns(source: Table, target: Table) -> tuple[str, ...]:
     return tuple(found)
 
 
-def refuse_losses(source: Table, target: Table, columns: tuple[str, ...]) -> None:
+def refuse_losses(
+    source: Table, target: Table, columns: tuple[str, ...], allowed: frozenset[str] = frozenset()
+) -> None:
     """Refuse a pairing of columns in which a value could change without anybody noticing.
+
+    `allowed` are columns of the source that are let pass.
 
     Raises:
         FatalError: names each column and what it would lose.
@@ -132,7 +136,8 @@ def refuse_losses(source: Table, target: Table, columns: tuple[str, ...]) -> Non
     problems = [
         f"{column.name} ({column.type}) into {name} ({place.type}) loses {said}"
         for column, name in zip(source.columns, columns, strict=True)
-        if (place := target.column(name)) is not None
+        if column.name not in allowed
+        and (place := target.column(name)) is not None
         and (said := loss(column.type, place.type))
         and not said.startswith(REFUSED_BY_STORE)
     ]
@@ -144,22 +149,19 @@ def refuse_losses(source: Table, target: Table, columns: tuple[str, ...]) -> Non
         )
 
 
-def key_in_target(source: Table, target: Table, columns: tuple[str, ...]) -> tuple[str, ...]:
-    """The target's key when it is made of the same columns as the source's, in the target's order.
+def key_in_target(table: Table, wanted: tuple[str, ...]) -> None:
+    """Refuse a table in which rows could not be matched.
 
     Raises:
-        FatalError: the target has another key or none, so rows could not be matched.
+        FatalError: its key is not made of the wanted columns.
     """
-    name_of = dict(zip(source.column_names, columns, strict=True))
-    wanted = {name_of[name] for name in source.key}
-    if source.key and wanted != set(target.key):
-        has = f"the key ({', '.join(target.key)})" if target.key else "no primary key"
+    if wanted and set(wanted) != set(table.key):
+        has = f"the key ({', '.join(table.key)})" if table.key else "no primary key"
         raise FatalError(
-            f"table {target.name} has {has}; rows are matched by ({', '.join(name_of[n] for n in source.key)})",
+            f"table {table.name} has {has}; rows are matched by ({', '.join(wanted)})",
             hint="give the destination table that primary key, or let syncd create the table",
             code="key_differs",
         )
-    return target.key
 
 
 def renamed(table: Table, name: TableName, types: dict[str, Type]) -> Table:

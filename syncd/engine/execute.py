@@ -1,52 +1,46 @@
 """Runs a plan on open ports: every stage in order, every step to its end."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from syncd.engine.transfer import Surroundings, extract_of, key_of, transfer
+from syncd.engine.quarantine import try_again
+from syncd.engine.reconcile import reconcile
+from syncd.engine.surroundings import Surroundings, extract_of, key_of
+from syncd.engine.transfer import transfer
+from syncd.engine.verify import check_step, difference_warnings, verdict_of
 from syncd.errors import RunCancelledError, SyncdError, TransientError
 from syncd.model.event import RunEvent, StepEnded, WindowCommitted
-from syncd.model.plan import Plan, Transfer
+from syncd.model.options import Deletes, Verify
+from syncd.model.plan import Comparison, Plan, Step, Transfer
 from syncd.model.run import Counters, Failure, Status, StepResult
 from syncd.model.writing import Standing
-from syncd.ports import Check, Clock, Destination, Emit, Source
 
 
-def execute(
-    plan: Plan,
-    source: Source,
-    destination: Destination,
-    *,
-    run: str,
-    full: bool,
-    emit: Emit,
-    check: Check,
-    clock: Clock,
-) -> tuple[StepResult, ...]:
+def execute(plan: Plan, around: Surroundings, *, go_on: bool = False) -> tuple[StepResult, ...]:
     """Do all steps of the plan and say how each ended; a failed step does not raise, and ends the run.
 
-    `full` reads everything again whatever the cursors say. The results are in step order; steps after a failed
-    or cancelled one are missing.
+    With `go_on`, steps after a failed one are done too. The results are in step order; steps after a failed (without
+    `go_on`) or cancelled one are missing.
 
     Raises:
         RunCancelledError: `check` raised it, or a port after its `cancel`.
         SyncdError: neither end could be asked where the steps stand.
     """
-    around = Surroundings(run, plan.job, source, destination, full, emit, check, clock)
-    began = clock.monotonic()
-    steps = [step for step in plan.steps if isinstance(step, Transfer)]
-    standings = destination.survey([key_of(step, plan.job) for step in steps])
+    began = around.clock.monotonic()
+    steps = _with_cursors(plan.steps)
+    standings = around.destination.survey([key_of(step, plan.job) for step in steps])
     quiet = _quiet_steps(steps, standings, around)
-    asked = clock.monotonic() - began
+    asked = around.clock.monotonic() - began
     results: list[StepResult] = []
     for step, standing in zip(steps, standings, strict=True):
-        check()
-        if step.name in quiet:
+        around.check()
+        if step.name in quiet and not _proves(step):
             result = _nothing_to_do(step, standing, asked)
-            emit(StepEnded(run, plan.job, result))
+            around.emit(StepEnded(around.run, plan.job, result))
         else:
-            result = _run_step(step, standing, around)
+            result = _run_step(step, standing, around, quiet=step.name in quiet)
         results.append(result)
-        if result.status is not Status.OK:
+        if result.status is Status.FAILED and not go_on:
             break
     return tuple(results)
 
@@ -62,20 +56,44 @@ def failure_of(error: SyncdError) -> Failure:
     )
 
 
-def _quiet_steps(steps: list[Transfer], standings: list[Standing], around: Surroundings) -> frozenset[str]:
+def _with_cursors(steps: Sequence[Step]) -> list[Step]:
+    """The steps, each comparison with the name of the step that fills its table."""
+    fills = {step.target: step.name for step in steps if isinstance(step, Transfer)}
+    return [
+        replace(step, cursor=fills.get(step.target, "")) if isinstance(step, Comparison) else step
+        for step in steps
+    ]
+
+
+def _proves(step: Step) -> bool:
+    """Does the step look at both tables even when nothing has changed?"""
+    return step.options.deletes is not Deletes.OFF or step.options.verify is not Verify.OFF
+
+
+def _quiet_steps(
+    steps: Sequence[Step], standings: Sequence[Standing], around: Surroundings
+) -> frozenset[str]:
     """The steps of which both ends say that nothing has changed: one question to the source for all of them."""
     candidates = [
         (step, extract)
         for step, standing in zip(steps, standings, strict=True)
-        if (extract := extract_of(step, standing, around.full)).cursor is not None and standing.exists
+        if isinstance(step, Transfer)
+        and (extract := extract_of(step, standing, around.full)).cursor is not None
+        and standing.exists
     ]
     if not candidates:
         return frozenset()
     unchanged = around.source.unchanged([extract for _, extract in candidates])
-    return frozenset(step.name for (step, _), same in zip(candidates, unchanged, strict=True) if same)
+    same = {step.name for (step, _), quiet in zip(candidates, unchanged, strict=True) if quiet}
+    aside = {
+        step.name
+        for step, _ in candidates
+        if step.options.quarantine and around.destination.rejects(key_of(step, around.job))
+    }
+    return frozenset(same - aside)
 
 
-def _nothing_to_do(step: Transfer, standing: Standing, seconds: float) -> StepResult:
+def _nothing_to_do(step: Step, standing: Standing, seconds: float) -> StepResult:
     return StepResult(
         step=step.name,
         status=Status.OK,
@@ -84,10 +102,11 @@ def _nothing_to_do(step: Transfer, standing: Standing, seconds: float) -> StepRe
         nothing_to_do=True,
         rows_known=standing.rows,
         seconds=seconds,
+        deletes=step.options.deletes.value,
     )
 
 
-def _run_step(step: Transfer, standing: Standing, around: Surroundings) -> StepResult:
+def _run_step(step: Step, standing: Standing, around: Surroundings, *, quiet: bool) -> StepResult:
     """The step's result; what its windows committed counts also when it fails or is stopped."""
     began = around.clock.monotonic()
     committed = Counters()
@@ -99,7 +118,7 @@ def _run_step(step: Transfer, standing: Standing, around: Surroundings) -> StepR
         around.emit(event)
 
     try:
-        result = transfer(step, standing, replace(around, emit=hear))
+        result = _done(step, standing, replace(around, emit=hear), quiet=quiet)
     except SyncdError as error:
         stopped = isinstance(error, RunCancelledError) or _stopped(around)
         result = StepResult(
@@ -108,12 +127,48 @@ def _run_step(step: Transfer, standing: Standing, around: Surroundings) -> StepR
             counters=committed,
             mark_from=standing.mark,
             failure=None if stopped else failure_of(error),
+            deletes=step.options.deletes.value,
         )
     result = replace(result, seconds=around.clock.monotonic() - began)
     around.emit(StepEnded(around.run, around.job, result))
     if result.status is Status.CANCELLED:
         raise RunCancelledError("the run was stopped")
     return result
+
+
+def _done(step: Step, standing: Standing, around: Surroundings, *, quiet: bool) -> StepResult:
+    """The step's work: its rows, then what is gone at the source, then the proof."""
+    if isinstance(step, Comparison):
+        return check_step(step, standing, around)
+    again, standing = try_again(step, standing, around)
+    moved = _nothing_to_do(step, standing, 0.0) if quiet else transfer(step, standing, around)
+    moved = replace(moved, counters=again + moved.counters)
+    if not _proves(step):
+        return moved
+    warnings = list(moved.warnings)
+    counters = moved.counters
+    if step.options.deletes is not Deletes.OFF and not (step.options.truncate or step.options.drop):
+        now = around.destination.survey([key_of(step, around.job)])[0]
+        gone, said = reconcile(step, now, around)
+        counters = counters + gone
+        warnings += said
+    verdict = None
+    status = moved.status
+    if step.options.verify is not Verify.OFF:
+        verdict = verdict_of(step, around)[0]
+        warnings += difference_warnings(verdict)
+        status = Status.PARTIAL if not verdict.same else status
+    idle = moved.nothing_to_do and counters == Counters()
+    known = moved.rows_known if moved.rows_known is None else max(0, moved.rows_known - counters.deleted)
+    return replace(
+        moved,
+        counters=counters,
+        warnings=tuple(warnings),
+        verdict=verdict,
+        status=status,
+        nothing_to_do=idle,
+        rows_known=known,
+    )
 
 
 def _stopped(around: Surroundings) -> bool:

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from syncd.engine.evolve import key_in_target, loss, match_columns, refuse_losses
+from syncd.engine.evolve import loss
 from syncd.engine.execute import failure_of
-from syncd.engine.transfer import extract_of, key_of, refuse_foreign_rows, refuse_own_source
+from syncd.engine.shape import Shape, shape_of
+from syncd.engine.surroundings import extract_of, key_of
 from syncd.errors import SyncdError
+from syncd.model.options import Write
 from syncd.model.plan import Plan, Transfer
 from syncd.model.run import Failure
 from syncd.model.table import Table
@@ -30,7 +32,7 @@ class StepPreview:
     """What one step would do. `failure` says why it would be refused; what is known until then is filled in.
 
     `mode` is how the source is read (first load, resume, incremental, full), `write` how rows meet the table
-    (insert, merge, replace). `statements` create the table when it does not exist. `null_rows` and `future_rows` are
+    (insert, merge, append, history, replace, drop). `statements` create or change the table. `null_rows` and `future_rows` are
     among the rows to be read.
     """
 
@@ -122,32 +124,38 @@ def _with_target(
     source: Source,
     destination: Destination,
 ) -> StepPreview:
-    table = destination.table(step.target)
-    statements: tuple[str, ...] = ()
-    if table is None:
-        table = destination.design(source_table, step.target)
-        statements = tuple(destination.creation(table))
-        columns = table.column_names
-    else:
-        columns = match_columns(source_table, table)
+    existing = destination.table(step.target)
+    if existing is not None:
+        # What can be said about the columns is said also when the step would be refused.
+        known = replace(known, columns=_pairs(source_table, existing), write=_write(known, standing, step))
+    shape = shape_of(step, source_table, known.check_column, standing, (source, destination), full=False)
     known = replace(
         known,
-        statements=statements,
-        columns=_columns(source_table, table, columns),
-        write=_write(known, standing),
+        statements=tuple(_statements(shape, existing, destination)),
+        columns=_columns(source_table, shape.table, shape.columns),
+        write="replace" if shape.replaced else _write(known, standing, step),
+        warnings=(*known.warnings, *shape.warnings),
     )
-    if not statements:
-        refuse_own_source(step, table, source, destination)
-        if not source_table.key:
-            refuse_foreign_rows(table, standing)
-        refuse_losses(source_table, table, columns)
-        key_in_target(source_table, table, columns)
     forms = [
         form
         for form in source.formats
-        if form in destination.formats and destination.takes(form, source_table, table)
+        if form in destination.formats and destination.takes(form, source_table, shape.table)
     ]
     return replace(known, format=forms[0].value if forms else "")
+
+
+def _statements(shape: Shape, existing: Table | None, destination: Destination) -> list[str]:
+    if shape.create:
+        return destination.creation(shape.table)
+    if existing is not None and (shape.add or shape.widen):
+        return destination.alteration(existing, shape.add, shape.widen)
+    return []
+
+
+def _pairs(source: Table, target: Table) -> tuple[ColumnPreview, ...]:
+    folded = {column.name.lower(): column.name for column in target.columns}
+    names = [folded.get(column.name.lower(), "") for column in source.columns]
+    return _columns(source, target, tuple(names))
 
 
 def _columns(source: Table, target: Table, names: tuple[str, ...]) -> tuple[ColumnPreview, ...]:
@@ -160,7 +168,11 @@ def _columns(source: Table, target: Table, names: tuple[str, ...]) -> tuple[Colu
     return tuple(found)
 
 
-def _write(known: StepPreview, standing: Standing) -> str:
-    if not known.key:
+def _write(known: StepPreview, standing: Standing, step: Transfer) -> str:
+    if step.options.drop:
+        return "drop"
+    if not known.key or step.options.truncate:
         return "replace"
+    if step.options.write is not Write.MERGE:
+        return step.options.write.value
     return "insert" if standing.empty and known.mode in {"first load", "full"} else "merge"

@@ -2,48 +2,25 @@
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from syncd.engine.evolve import key_in_target, match_columns, refuse_losses
-from syncd.errors import FatalError, SyncdError
+from syncd.engine.careful import Careful
+from syncd.engine.rowwise import Rowwise
+from syncd.engine.shape import Shape, shape_of
+from syncd.engine.surroundings import Surroundings, extract_of, key_of
+from syncd.errors import FatalError, RowRejectedError, SyncdError
 from syncd.model.batch import Batch, Format
 from syncd.model.event import StateReset, StepProgressed, StepStarted, WindowCommitted
+from syncd.model.following import find_check_column
+from syncd.model.options import Write
 from syncd.model.plan import Transfer
-from syncd.model.reading import Extract, Window
+from syncd.model.reading import Window
 from syncd.model.run import Counters, Status, StepResult
 from syncd.model.table import Table
-from syncd.model.writing import Mode, Standing, StepKey, Target
-from syncd.ports import Check, Clock, Destination, Emit, Reading, Source
+from syncd.model.writing import Mode, Reject, Standing, Target
+from syncd.ports import Reading, Writing
 
 PROGRESS_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every step of a run works with."""
-
-    run: str
-    job: str
-    source: Source
-    destination: Destination
-    full: bool
-    emit: Emit
-    check: Check
-    clock: Clock
-
-
-def key_of(step: Transfer, job: str) -> StepKey:
-    """Under which name the destination keeps this step's cursor."""
-    return StepKey(job, step.name, step.target)
-
-
-def extract_of(step: Transfer, standing: Standing, full: bool) -> Extract:
-    """What to ask the source, given what the destination has."""
-    usable = not full and not standing.reset and standing.digest == step.digest
-    options = step.options
-    return Extract(
-        step.relation, options.check_columns, options.lookback_seconds, standing.cursor if usable else None
-    )
 
 
 def transfer(step: Transfer, standing: Standing, around: Surroundings) -> StepResult:
@@ -53,42 +30,29 @@ def transfer(step: Transfer, standing: Standing, around: Surroundings) -> StepRe
         SyncdError: the step failed; windows that were committed before stay, and the next run goes on after them.
     """
     _tell_reset(step, standing, around)
+    rejects = around.destination.rejects(key_of(step, around.job)) if step.options.quarantine else []
     reading = around.source.open(
         extract_of(step, standing, around.full), around.destination.formats, around.check
     )
     try:
-        return _Step(step, standing, around, reading).run()
+        return Step(step, standing, around, reading, rejects).run()
     finally:
         reading.close()
 
 
-def refuse_own_source(step: Transfer, table: Table, source: Source, destination: Destination) -> None:
-    """A table that is copied onto itself could only lose or repeat rows.
+def choose_format(step: Transfer, around: Surroundings, source: Table, table: Table) -> Format:
+    """The cheapest format in which the rows can travel unharmed.
 
     Raises:
-        FatalError: both ends mean the same table.
+        FatalError: there is none.
     """
-    read = source.identity(step.relation)
-    if read and read == destination.identity(step.target):
-        raise FatalError(
-            f"source and destination of {step.name} are the same table, {table.name}",
-            hint="name another destination: REPLICATE [copy] SELECT ...",
-            code="same_table",
-        )
-
-
-def refuse_foreign_rows(table: Table, standing: Standing) -> None:
-    """Without a key all rows are replaced; those that this step did not write may be somebody's.
-
-    Raises:
-        FatalError: the table is not empty, and this step never filled it.
-    """
-    if standing.revision == 0 and not standing.empty:
-        raise FatalError(
-            f"table {table.name} holds rows that this job did not write, and without a key all would be replaced",
-            hint="empty it, name another destination, or run once with --full to let its rows go",
-            code="foreign_rows",
-        )
+    ends = around.source.formats, around.destination.formats
+    for form in ends[0]:
+        if form in ends[1] and around.destination.takes(form, source, table):
+            return form
+    raise FatalError(
+        f"the rows of {step.name} cannot travel between these two stores", code="no_common_format"
+    )
 
 
 def _tell_reset(step: Transfer, standing: Standing, around: Surroundings) -> None:
@@ -99,10 +63,17 @@ def _tell_reset(step: Transfer, standing: Standing, around: Surroundings) -> Non
         around.emit(StateReset(around.run, around.job, step.name, reason))
 
 
-class _Step:
+class Step:
     """The working state of one step: counters so far and the revision of its cursor."""
 
-    def __init__(self, step: Transfer, standing: Standing, around: Surroundings, reading: Reading) -> None:
+    def __init__(
+        self,
+        step: Transfer,
+        standing: Standing,
+        around: Surroundings,
+        reading: Reading,
+        rejects: list[Reject],
+    ) -> None:
         self.step = step
         self.standing = standing
         self.around = around
@@ -110,129 +81,218 @@ class _Step:
         self.counters = Counters()
         self.revision = standing.revision
         self.cursor = standing.cursor
+        self.rejects = {reject.key: reject for reject in rejects}
         # What a reading from the beginning finds counts anew; changes add to what was known.
-        self.rows_known = standing.rows if reading.mode in {"incremental", "resume"} else 0
+        self.rows_known = standing.rows if reading.mode in {"incremental", "resume", "keys"} else 0
         self.rows = 0
         self.bytes = 0
         self.told = 0.0
+        self.touched: set[str] = set()
+        self.shape: Shape | None = None
 
     def run(self) -> StepResult:
-        around, reading = self.around, self.reading
+        """Do all windows of the reading."""
+        around, reading, step = self.around, self.reading, self.step
         if reading.reset:
-            around.emit(StateReset(around.run, around.job, self.step.name, reading.reset))
-        table, columns, create = self.design()
-        form = self.agree(table)
-        empty = create or self.standing.empty
-        replace_all = not reading.table.key
-        mode = "replace" if replace_all else reading.mode
+            around.emit(StateReset(around.run, around.job, step.name, reading.reset))
+        shape = self.shape = self.prepare()
+        mode = "replace" if shape.replaced else reading.mode
         around.emit(
-            StepStarted(
-                around.run, around.job, self.step.name, mode, reading.rows_estimated, reading.mark_from
-            )
+            StepStarted(around.run, around.job, step.name, mode, reading.rows_estimated, reading.mark_from)
         )
+        empty = shape.create or self.standing.empty
+        create = shape.create
         for window in reading.windows():
             around.check()
-            direct = Mode.INSERT if empty and window.whole else Mode.MERGE
-            target = Target(
-                key=key_of(self.step, around.job),
-                table=table,
-                source=reading.table,
-                columns=columns,
-                mode=Mode.REPLACE if replace_all else direct,
-                format=form,
-                create=create,
-                revision=self.revision,
-                digest=self.step.digest,
-            )
+            target = self.target(shape, self.mode(shape, window, empty=empty), create=create)
             create = self.move(window, target) and create
+        return self.result(shape)
+
+    def prepare(self) -> Shape:
+        """Look at the destination's table and change it where the options allow."""
+        around = self.around
+        shape = shape_of(
+            self.step,
+            self.reading.table,
+            self.check_column(),
+            self.standing,
+            (around.source, around.destination),
+            full=around.full,
+        )
+        if shape.add or shape.widen:
+            before = around.destination.table(self.step.target) or shape.table
+            around.destination.alter(before, shape.add, shape.widen, around.check)
+            shape = replace(shape, table=around.destination.table(self.step.target) or shape.table)
+        self.rowwise = Rowwise(self.reading.table, shape.table, shape.columns, self.step.options)
+        careful = self.rowwise.needed or bool(self.rejects)
+        self.format = (
+            Format.ROWS if careful else choose_format(self.step, around, self.reading.table, shape.table)
+        )
+        return shape
+
+    def check_column(self) -> str | None:
+        """The check column; a reading of single rows follows none, but their table has it."""
+        candidates = self.step.options.check_columns
+        if self.reading.mode != "keys" or not candidates:
+            return self.reading.check_column
+        found = find_check_column(self.reading.table, candidates)
+        return found.name if found else None
+
+    def mode(self, shape: Shape, window: Window, *, empty: bool) -> Mode:
+        """How this window's rows meet what the table holds."""
+        options = self.step.options
+        if options.drop:
+            return Mode.RECREATE
+        if shape.replaced:
+            return Mode.REPLACE
+        if options.write is Write.HISTORY:
+            return Mode.HISTORY
+        return Mode.INSERT if empty and window.whole else Mode.MERGE
+
+    def target(self, shape: Shape, mode: Mode, *, create: bool) -> Target:
+        """Where a window's rows go."""
+        return Target(
+            key=key_of(self.step, self.around.job),
+            table=shape.table,
+            source=self.reading.table,
+            columns=shape.columns,
+            mode=mode,
+            format=self.format,
+            create=create,
+            revision=self.revision,
+            digest=self.step.digest,
+            match=shape.match,
+            revive=shape.revive,
+            careful=bool(self.rejects),
+        )
+
+    def result(self, shape: Shape) -> StepResult:
+        """How the step ended."""
+        reading = self.reading
+        warnings = [*reading.warnings, *shape.warnings]
+        warnings += [
+            f"{count} text{'s' if count > 1 else ''} of column {name} had to be cut"
+            for name, count in self.rowwise.truncated.items()
+        ]
+        aside = len(self.rejects)
+        if aside:
+            warnings.append(f"{aside} row{'s are' if aside > 1 else ' is'} set aside: syncd rejects list")
         return StepResult(
             step=self.step.name,
-            status=Status.OK,
+            status=Status.PARTIAL if aside else Status.OK,
             counters=self.counters,
             mark_from=reading.mark_from,
             mark_to=reading.mark_to,
             rows_known=self.rows_known,
-            warnings=reading.warnings,
-        )
-
-    def design(self) -> tuple[Table, tuple[str, ...], bool]:
-        """The destination's table, its columns in the source's order, and whether it has to be created."""
-        source = self.reading.table
-        if not source.key and self.reading.check_column is not None:
-            raise FatalError(
-                f"{self.step.relation.table or 'the query'} has no primary key, so changed rows cannot be matched",
-                hint="add a primary key at the source, or leave out the check column to replace all rows each run",
-                code="key_missing",
-            )
-        table = self.around.destination.table(self.step.target)
-        if table is None:
-            table = self.around.destination.design(source, self.step.target)
-            return table, table.column_names, True
-        refuse_own_source(self.step, table, self.around.source, self.around.destination)
-        if not source.key and not self.around.full:
-            refuse_foreign_rows(table, self.standing)
-        columns = match_columns(source, table)
-        refuse_losses(source, table, columns)
-        key_in_target(source, table, columns)
-        return table, columns, False
-
-    def agree(self, table: Table) -> Format:
-        """The cheapest format in which the rows can travel unharmed."""
-        source, destination = self.around.source, self.around.destination
-        for form in source.formats:
-            if form in destination.formats and destination.takes(form, self.reading.table, table):
-                return form
-        raise FatalError(
-            f"the rows of {self.step.name} cannot travel between these two stores", code="no_common_format"
+            warnings=tuple(warnings),
+            truncated=tuple(sorted(self.rowwise.truncated.items())),
+            deletes=self.step.options.deletes.value,
         )
 
     def move(self, window: Window, target: Target) -> bool:
         """Read, write and commit one window. True when nothing had to be written, not even a table."""
         try:
             return self.attempt(window, target)
-        except SyncdError as error:
-            if error.code != "key_exists" or target.mode is not Mode.INSERT:
+        except RowRejectedError:
+            if not self.step.options.quarantine or target.careful:
                 raise
-        # Somebody else wrote into the table meanwhile: match the rows by key instead.
-        return self.attempt(window, replace(target, mode=Mode.MERGE))
+            target = replace(target, careful=True, format=Format.ROWS)
+        except SyncdError as error:
+            if error.code != "key_exists" or target.mode is not Mode.INSERT or not target.match:
+                raise
+            # Somebody else wrote into the table meanwhile: match the rows by key instead.
+            target = replace(target, mode=Mode.MERGE)
+        return self.attempt(window, target)
 
     def attempt(self, window: Window, target: Target) -> bool:
+        """One try of a window; everything of it is undone when it fails."""
         around, reading = self.around, self.reading
         began = around.clock.monotonic()
-        before = self.rows
+        before, cut = self.rows, dict(self.rowwise.truncated)
+        careful = Careful(target, reading.table, dict(self.rejects), around.check) if target.careful else None
         writing = around.destination.begin(target, around.check)
         try:
             # Closed at once: a source in the middle of a window could not read it a second time.
             with closing(self.batches(window, target.format)) as batches:
                 for batch in batches:
-                    writing.write(batch)
+                    if careful is None:
+                        writing.write(batch)
+                    else:
+                        careful.write(writing, batch)
             counters = writing.finish()
+            if careful is not None:
+                counters = careful.finish(writing, counters)
+            counters = self.take_away(writing, window, counters, target)
             self.balance(self.rows - before, counters)
-            cursor = reading.cursor(window)
-            idle = not (target.create or counters.inserted or counters.updated or target.mode is Mode.REPLACE)
-            if idle and cursor == self.cursor:
+            if self.idle(window, target, counters, careful):
                 self.counters = self.counters + counters
                 return True
             rows = self.known_rows(counters)
-            self.revision = writing.commit(cursor, reading.mark_to, rows)
+            cursor = self.cursor_after(window)
+            self.revision = writing.commit(cursor, self.mark_after(), rows)
             self.rows_known = rows
             self.cursor = cursor
         except BaseException:
             self.rows = before
+            self.rowwise.truncated = cut
             raise
         finally:
             writing.abandon()
+        if careful is not None:
+            self.rejects = careful.open
+            self.touched |= careful.touched
         self.counters = self.counters + counters
         seconds = around.clock.monotonic() - began
         around.emit(WindowCommitted(around.run, around.job, self.step.name, window.number, counters, seconds))
         return False
 
+    def forget(self, keys: tuple[str, ...]) -> None:
+        """Forget rows that were set aside, with the cursor as it stands; after `run`."""
+        if not keys or self.shape is None:
+            return
+        target = replace(self.target(self.shape, Mode.MERGE, create=False), format=Format.ROWS)
+        writing = self.around.destination.begin(target, self.around.check)
+        try:
+            writing.finish()
+            writing.let_go(keys)
+            self.revision = writing.commit(self.standing.cursor or "", self.standing.mark, self.rows_known)
+        finally:
+            writing.abandon()
+
+    def idle(self, window: Window, target: Target, counters: Counters, careful: Careful | None) -> bool:
+        """Has nothing changed at all, so that nothing needs to be written?"""
+        moved = counters.inserted or counters.updated or counters.deleted
+        if target.create or moved or target.mode in {Mode.REPLACE, Mode.RECREATE}:
+            return False
+        return not (careful and careful.changed) and self.cursor_after(window) == self.cursor
+
+    def cursor_after(self, window: Window) -> str:
+        """What is stored with a window's rows; a reading of single rows leaves the cursor where it is."""
+        if self.reading.mode == "keys":
+            return self.standing.cursor or ""
+        return self.reading.cursor(window)
+
+    def mark_after(self) -> str | None:
+        """The mark for people that goes with it."""
+        return self.standing.mark if self.reading.mode == "keys" else self.reading.mark_to
+
+    def take_away(self, writing: Writing, window: Window, counters: Counters, target: Target) -> Counters:
+        """Delete what a source with captured changes says is gone."""
+        options = self.step.options
+        if options.deletes.value == "off" or not target.match:
+            return counters
+        gone = 0
+        for keys in self.reading.deleted(window, self.around.check):
+            gone += writing.delete(keys, target.revive)
+        return replace(counters, deleted=counters.deleted + gone) if gone else counters
+
     def known_rows(self, counters: Counters) -> int:
         """How many rows the destination holds at least, once this window is committed."""
-        if self.reading.mode in {"incremental", "resume"}:
+        gone = 0 if self.step.options.deletes.value == "soft" else counters.deleted
+        if self.reading.mode in {"incremental", "resume", "keys"}:
             # A row that moved to a later window while the load was interrupted must not count twice.
-            return self.rows_known + counters.inserted
-        return self.rows_known + counters.inserted + counters.updated + counters.unchanged
+            return max(0, self.rows_known + counters.inserted - gone)
+        return self.rows_known + counters.inserted + counters.updated + counters.unchanged - gone
 
     def batches(self, window: Window, form: Format) -> Generator[Batch]:
         """The window's batches, counted, with progress told twice a second."""
@@ -240,8 +300,10 @@ class _Step:
         with closing(self.reading.read(window, form, around.check)) as read:
             for batch in read:
                 self.rows += batch.rows
-                self.bytes += len(batch.data) if isinstance(batch.data, bytes) else 0
-                yield batch
+                size = len(batch.data) if isinstance(batch.data, bytes) else 0
+                self.bytes += size
+                around.pace.moved(batch.rows, size, around.check)
+                yield self.rowwise.apply(batch) if form is Format.ROWS else batch
                 around.check()
                 now = around.clock.monotonic()
                 if now - self.told >= PROGRESS_SECONDS:
@@ -253,7 +315,8 @@ class _Step:
         if counters.read != read or not counters.balanced:
             raise FatalError(
                 f"the counters of {self.step.name} do not balance: {read} read, {counters.read} arrived, "
-                f"{counters.inserted} inserted, {counters.updated} updated, {counters.unchanged} unchanged",
+                f"{counters.inserted} inserted, {counters.updated} updated, {counters.unchanged} unchanged,"
+                f" {counters.rejected} set aside",
                 hint="nothing of this window was kept; this is a defect of syncd or of a connector: report it",
                 code="counters_do_not_balance",
             )

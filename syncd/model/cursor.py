@@ -4,8 +4,11 @@ The engine and the destinations carry a cursor as opaque text. Sources that foll
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Final
+
+from syncd.errors import FatalError
 
 FORM: Final = 2
 
@@ -78,3 +81,63 @@ def cursor_from_text(text: str | None) -> Cursor | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def at_mark(text: str, mark: str) -> tuple[str, str]:
+    """A stored cursor with another mark, and the mark for people; it then reads from there on.
+
+    Raises:
+        FatalError: the cursor follows no check column, or the mark is no number where the column holds numbers.
+    """
+    cursor = _following(text)
+    value: Value = mark
+    if isinstance(cursor.mark, int | float):
+        try:
+            value = type(cursor.mark)(mark)
+        except ValueError as error:
+            raise FatalError(
+                f"'{mark}' is no number, and {cursor.column} holds numbers", code="bad_mark"
+            ) from error
+    moved = replace(cursor, mark=value, pending=None, seen=None, loading=False, position=None)
+    return cursor_to_text(moved), str(value)
+
+
+def rewound(text: str, by: float) -> tuple[str, str]:
+    """A stored cursor whose mark lies so many seconds earlier (or so much lower, for numbers), and the mark.
+
+    Raises:
+        FatalError: the cursor follows no check column, or its mark is no time and no number.
+    """
+    mark = _following(text).mark
+    if isinstance(mark, int | float):
+        return at_mark(text, str(type(mark)(mark - by)))
+    try:
+        lower = str(int(str(mark)) - int(by))
+    except ValueError:
+        lower = _earlier(str(mark), by)
+    return at_mark(text, lower)
+
+
+def _earlier(mark: str, seconds: float) -> str:
+    try:
+        if len(mark) == len("2024-01-31"):
+            return (date.fromisoformat(mark) - timedelta(seconds=seconds)).isoformat()
+        moment = datetime.fromisoformat(mark) - timedelta(seconds=seconds)
+    except (ValueError, OverflowError) as error:
+        raise FatalError(
+            f"the mark {mark} cannot be rewound: it is no time and no number",
+            hint="name the value to read from: syncd state set",
+            code="bad_mark",
+        ) from error
+    return moment.isoformat(sep="T" if "T" in mark else " ")
+
+
+def _following(text: str) -> Cursor:
+    cursor = cursor_from_text(text)
+    if cursor is None or cursor.column is None:
+        raise FatalError(
+            "this cursor follows no check column, so it has no mark",
+            hint="to read everything again: syncd state reset",
+            code="bad_mark",
+        )
+    return cursor

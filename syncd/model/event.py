@@ -72,6 +72,30 @@ class WindowCommitted:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementSent:
+    """A statement went to one end of a run, `end` being source or destination; told only when the job asks for it."""
+
+    run: str
+    job: str
+    end: str
+    statement: str
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HookEnded:
+    """A job's pre- or post-event is over; `when` is pre or post, `failure` None when it went well."""
+
+    run: str
+    job: str
+    when: str
+    seconds: float
+    veto: bool = False
+    failure: Failure | None = None
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StateReset:
     """A stored cursor was not used, and why: the destination was emptied or replaced, the query changed, ..."""
 
@@ -163,6 +187,8 @@ Event = (
     | StepStarted
     | StepProgressed
     | WindowCommitted
+    | StatementSent
+    | HookEnded
     | StateReset
     | StepEnded
     | RunEnded
@@ -174,5 +200,5 @@ Event = (
     | JobPaused
 )
 
-RunEvent = StepStarted | StepProgressed | WindowCommitted | StateReset | StepEnded
+RunEvent = StepStarted | StepProgressed | WindowCommitted | StatementSent | HookEnded | StateReset | StepEnded
 """What a worker tells while it executes a plan."""

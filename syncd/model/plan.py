@@ -12,12 +12,22 @@ NEXT_MARK: Final = "{syncd:next_mark}"
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """Rows whose `column` is at or above `start` and below `end` (ISO text or whole numbers; None: no limit)."""
+
+    column: str
+    start: str | int | None = None
+    end: str | int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Relation:
     """What one step reads: a whole table, or a SELECT written in the source's own dialect.
 
     `table` is set when `select` is not, and also when the SELECT reads rows of one table without joining or grouping
     them; then `outputs` pairs the table's columns with the names under which they come out, and `star` is true
     when all of them do. So the result inherits the table's key. `include` and `exclude` choose among a table's columns.
+    `only_null` leaves the rows in which that column is NULL, `within` those in a range; both are for comparing.
     """
 
     table: TableName | None = None
@@ -26,6 +36,8 @@ class Relation:
     star: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    only_null: str = ""
+    within: Within | None = None
 
     @property
     def bounded(self) -> bool:
@@ -63,7 +75,8 @@ class Comparison:
     """One step that compares a destination's table with what the source has, and mends it when `repair` is set.
 
     `skip_modified` compares keys alone, `skip_deleted` lets surplus rows stay. `start` and `end` (exclusive) limit
-    both sides by the check column. The statement is CHECKCACHE.
+    both sides by the check column. The statement is CHECKCACHE. `cursor` names the step that fills the table; empty
+    when none of the job does.
     """
 
     name: str
@@ -76,6 +89,7 @@ class Comparison:
     skip_deleted: bool = False
     start: str | int | None = None
     end: str | int | None = None
+    cursor: str = ""
 
 
 Step = Transfer | Comparison

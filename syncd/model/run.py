@@ -143,6 +143,8 @@ class Run:
     retry_of: str | None = None
     generation: int = 0
     full: bool = False
+    verify: str = ""
+    """check or repair: both sides are compared instead of rows being moved; empty for an ordinary run."""
     queries: tuple[str, ...] = ()
     steps: tuple[StepResult, ...] = ()
     failure: Failure | None = None

@@ -14,6 +14,7 @@ NANOSECONDS: Final = 1_000_000_000
 _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _LEVEL_OF_STATUS: Final = {
     Status.FAILED: "error",
+    Status.PARTIAL: "warning",
     Status.CANCELLED: "warning",
     Status.INTERRUPTED: "warning",
 }
@@ -70,6 +71,12 @@ def _facts(event: events.Event) -> tuple[str, dict[str, Value | None]]:
                 **_rows(event.counters),
                 "event.duration": _nanoseconds(event.seconds),
             }
+        case events.StatementSent():
+            return "debug", {"end": event.end, "statement": event.statement}
+        case events.HookEnded():
+            level = "warning" if event.failure else "info"
+            facts = {"when": event.when, "veto": event.veto or None, **_failure(event.failure)}
+            return level, {**facts, "event.duration": _nanoseconds(event.seconds)}
         case events.StateReset():
             return "warning", {"reason": event.reason}
         case events.StepEnded():

@@ -5,20 +5,21 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from syncd.errors import NotFoundError
-from syncd.model.definitions import Logs
-from syncd.model.event import Event, RunEnded, RunEvent, RunQueued, RunStarted, StepProgressed
+from syncd.model.definitions import Configuration, Logs
+from syncd.model.event import Event, RunEnded, RunEvent, RunQueued, RunStarted, StepEnded, StepProgressed
 from syncd.observe.record import record, stamp
 from syncd.observe.render import json_line
 from syncd.observe.scrub import Scrubber
 from syncd.ports import Clock
 
+DEFAULT_VERBOSITY: Final = 2
 LONGEST_NAME: Final = 120
 MEGABYTE: Final = 1_000_000
 BETWEEN_CLEANINGS: Final = timedelta(hours=1)
@@ -40,20 +41,22 @@ class RunLogs:
         self._settings = settings
         self._scrubber = scrubber
         self._clock = clock
+        self._verbosity: Mapping[str, int] = {}
         self._files: dict[str, Path] = {}
         self._warned: set[str] = set()
         self._cleaned: datetime | None = None
         self.dropped = 0
 
-    def change(self, settings: Logs) -> None:
-        """Follow a new configuration."""
+    def change(self, settings: Logs, verbosity: Mapping[str, int]) -> None:
+        """Follow a new configuration; `verbosity` is by job."""
         self._settings = settings
+        self._verbosity = verbosity
 
     def write(self, event: Event) -> None:
         """Write what belongs to a run into its file. Subscribe this to the bus."""
         if not isinstance(event, RunQueued | RunStarted | RunEnded | RunEvent):
             return
-        if isinstance(event, StepProgressed) and self._settings.level != "debug":
+        if not self._wanted(event):
             return
         now = self._clock.now()
         line = json_line({"@timestamp": stamp(now), **self._scrubber.record(record(event))})
@@ -65,6 +68,13 @@ class RunLogs:
             self._files.pop(event.run, None)
             self._warned.discard(event.run)
             self._clean_now_and_then(now)
+
+    def _wanted(self, event: RunQueued | RunStarted | RunEnded | RunEvent) -> bool:
+        """Does the job's verbosity ask for it: 1 errors and outcomes, 2 windows too, 3 statements, 5 progress?"""
+        verbosity = self._verbosity.get(event.job, DEFAULT_VERBOSITY)
+        if isinstance(event, StepProgressed):
+            return verbosity >= 5 or self._settings.level == "debug"
+        return verbosity > 1 or isinstance(event, StepEnded | RunEnded)
 
     def path(self, run: str) -> Path:
         """The file of a run.
@@ -143,6 +153,11 @@ class RunLogs:
         except OSError as error:
             facts = {"error.message": str(error)}
             _log.warning("old log files cannot be removed", extra={"facts": facts})
+
+
+def verbosity_of(configuration: Configuration) -> dict[str, int]:
+    """How much each job wants in the logs of its runs."""
+    return {job.name: job.verbosity for job in configuration.jobs.values()}
 
 
 def file_name(text: str) -> str:

@@ -14,7 +14,7 @@ from syncd.scheduling.queue import RunQueue, Verdict
 from syncd.state.backlog import Backlog
 from syncd.state.journal import Journal
 from syncd.worker.body import CANCELLED, timed_out
-from syncd.worker.wire import Order, Outcome, place
+from syncd.worker.wire import Order, Outcome, order_of
 
 REPLACED: Final = Failure("replaced", "a newer run took its place before it started")
 NO_LONGER: Final = Failure("no_longer", "the job was removed or disabled before the run started")
@@ -61,6 +61,8 @@ class Surroundings:
     later: Later
     publish: Callable[[Event], None]
     pid: int
+    previous: Callable[[str], Run | None] = lambda _job: None
+    """A job's last run that has ended."""
 
 
 class Dispatcher:
@@ -147,12 +149,12 @@ class Dispatcher:
         around.backlog.write(lambda: around.journal.start_run(started, around.pid))
         around.publish(RunStarted(run_id, started.job, started.generation, started.attempt))
         try:
-            job, order = self._order(started)
+            order = self._order(started)
         except SyncdError as error:
             self._end(run_id, Outcome(Status.FAILED, (), Failure(error.code, error.message, error.hint)))
             return
-        if job.timeout_seconds is not None:
-            seconds = job.timeout_seconds
+        if order.job.timeout_seconds is not None:
+            seconds = order.job.timeout_seconds
             self._deadlines[run_id] = around.later(seconds, lambda: self._time_out(run_id, seconds))
         generation = started.generation
         around.executor.launch(
@@ -161,23 +163,10 @@ class Dispatcher:
             lambda outcome: self._end(run_id, outcome),
         )
 
-    def _order(self, run: Run) -> tuple[Replication, Order]:
-        configuration = self._configuration
-        job = configuration.jobs.get(run.job) if configuration is not None else None
-        if configuration is None or job is None:
-            raise NotFoundError(f"there is no job '{run.job}' any more")
-        source, destination = (
-            configuration.connections[job.source],
-            configuration.connections[job.destination],
-        )
-        return job, Order(
-            run=run.id,
-            job=job,
-            source=place(source),
-            destination=place(destination),
-            queries=run.queries,
-            full=run.full,
-        )
+    def _order(self, run: Run) -> Order:
+        if self._configuration is None:
+            raise NotFoundError(f"there is no job '{run.job}'")
+        return order_of(run, self._configuration, self._around.previous(run.job))
 
     def _time_out(self, run_id: str, seconds: float) -> None:
         self.cancel(run_id, timed_out(seconds))

@@ -10,21 +10,21 @@ import msgspec
 
 from syncd.errors import BusyError
 from syncd.model.definitions import History
-from syncd.model.event import Event, StepProgressed
-from syncd.model.run import Counters, Failure, Run, Status, StepResult
+from syncd.model.event import Event, StatementSent, StepProgressed
+from syncd.model.run import Counters, Failure, Run, Status, StepResult, Verdict
 from syncd.state.database import Database, moment_of, text_of
 
-RUN_COLUMNS: Final = 'id, job, status, "trigger", created, started, ended, due, attempt, retry_of, generation, "full", queries, failure'
+RUN_COLUMNS: Final = 'id, job, status, "trigger", created, started, ended, due, attempt, retry_of, generation, "full", queries, failure, verify'
 STEP_COLUMNS: Final = (
     'run, position, step, status, "read", inserted, updated, unchanged, rejected, mark_from, mark_to,'
-    " nothing_to_do, rows_known, seconds, warnings, failure"
+    " nothing_to_do, rows_known, seconds, warnings, failure, deleted, truncated, verdict, deletes"
 )
 INTERRUPTED: Final = Failure(
     "interrupted", "the process that ran it died", hint="it goes on from the last committed window"
 )
 UNFINISHED: Final = "('queued', 'running', 'cancelling')"
-PUT_RUN: Final = f"INSERT OR REPLACE INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608  # constants
-PUT_STEP: Final = f"INSERT OR REPLACE INTO steps ({STEP_COLUMNS}) VALUES ({', '.join('?' * 16)})"  # noqa: S608  # constants
+PUT_RUN: Final = f"INSERT OR REPLACE INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 15)})"  # noqa: S608  # constants
+PUT_STEP: Final = f"INSERT OR REPLACE INTO steps ({STEP_COLUMNS}) VALUES ({', '.join('?' * 20)})"  # noqa: S608  # constants
 FORGET_OLD: Final = f"""
     DELETE FROM runs WHERE created < ? AND status NOT IN {UNFINISHED}
     AND rowid NOT IN (SELECT max(rowid) FROM runs GROUP BY job)
@@ -116,7 +116,7 @@ class Journal:
                 [
                     (run.job, step.step, step.mark_to, step.rows_known, text_of(run.ended))
                     for step in run.steps
-                    if step.status is Status.OK
+                    if step.status in {Status.OK, Status.PARTIAL}
                 ],
             )
 
@@ -157,14 +157,16 @@ class Journal:
 
     def record(self, event: Event, at: datetime) -> None:
         """Store one event. Progress is not history and is not stored."""
-        if isinstance(event, StepProgressed):
+        if isinstance(event, StepProgressed | StatementSent):
             return
         with self._database.transaction() as connection:
             connection.execute(PUT_EVENT, _event_row(event, at))
 
     def record_all(self, events: Sequence[Event], at: datetime) -> None:
         """Store what a run told, in one transaction."""
-        rows = [_event_row(event, at) for event in events if not isinstance(event, StepProgressed)]
+        rows = [
+            _event_row(event, at) for event in events if not isinstance(event, StepProgressed | StatementSent)
+        ]
         if rows:
             with self._database.transaction() as connection:
                 connection.executemany(PUT_EVENT, rows)
@@ -177,6 +179,15 @@ class Journal:
         """The newest event of that name, of one job or of the daemon."""
         found = self._events("name = ? AND job IS ? ORDER BY id DESC LIMIT 1", (name, job))
         return found[0] if found else None
+
+    def verdicts(self, job: str) -> dict[str, Verdict]:
+        """The newest verdict about each step of the job, by name."""
+        found = self._database.rows(
+            "SELECT s.step, s.verdict FROM steps s JOIN runs r ON r.id = s.run"
+            " WHERE r.job = ? AND s.verdict IS NOT NULL ORDER BY r.created, r.rowid",
+            (job,),
+        )
+        return {str(step): msgspec.json.decode(str(text), type=Verdict) for step, text in found}
 
     def cursors(self, job: str) -> list[CursorView]:
         """How far each step of the job has come, by name."""
@@ -244,6 +255,7 @@ def _run_row(run: Run) -> tuple[object, ...]:
         *(run.id, run.job, run.status.value, run.trigger.value),
         *(text_of(moment) for moment in moments),
         *(run.attempt, run.retry_of, run.generation, int(run.full), _json(run.queries), _json(run.failure)),
+        run.verify,
     )
 
 
@@ -252,7 +264,7 @@ def _run(row: tuple[object, ...]) -> Run:
     moments = (moment_of(created), moment_of(started), moment_of(ended), moment_of(due))
     queries = msgspec.json.decode(str(rest[4]))
     failure = None if rest[5] is None else msgspec.json.decode(str(rest[5]))
-    values = (*known, *moments, *rest[:3], bool(rest[3]), queries, (), failure)
+    values = (*known, *moments, *rest[:3], bool(rest[3]), rest[6], queries, (), failure)
     return msgspec.convert(dict(zip(Run.__slots__, values, strict=True)), Run)
 
 
@@ -263,6 +275,7 @@ def _step_row(run: str, position: int, step: StepResult) -> tuple[object, ...]:
         *(counters.read, counters.inserted, counters.updated, counters.unchanged, counters.rejected),
         *(step.mark_from, step.mark_to, int(step.nothing_to_do), step.rows_known, step.seconds),
         *(_json(step.warnings), _json(step.failure)),
+        *(counters.deleted, _json(step.truncated), _json(step.verdict), step.deletes),
     )
 
 
@@ -272,7 +285,7 @@ def _step(row: tuple[object, ...]) -> StepResult:
     return StepResult(
         step=str(name),
         status=Status(str(status)),
-        counters=Counters(*(int(str(number)) for number in numbers)),
+        counters=Counters(*(int(str(number)) for number in (*numbers, rest[7]))),
         mark_from=None if rest[0] is None else str(rest[0]),
         mark_to=None if rest[1] is None else str(rest[1]),
         nothing_to_do=bool(rest[2]),
@@ -280,4 +293,7 @@ def _step(row: tuple[object, ...]) -> StepResult:
         seconds=float(str(rest[4])),
         warnings=msgspec.json.decode(str(rest[5]), type=tuple[str, ...]),
         failure=failure,
+        truncated=msgspec.json.decode(str(rest[8]), type=tuple[tuple[str, int], ...]),
+        verdict=None if rest[9] is None else msgspec.json.decode(str(rest[9]), type=Verdict),
+        deletes=str(rest[10]),
     )

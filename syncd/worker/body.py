@@ -3,23 +3,25 @@
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
-
 from syncd.errors import RunCancelledError, SyncdError
-from syncd.model.event import RunEvent, StepEnded, StepProgressed, WindowCommitted
-from syncd.model.plan import Plan
+from syncd.model.event import RunEvent, StatementSent, StepEnded, StepProgressed, WindowCommitted
+from syncd.model.reading import Tuning
 from syncd.model.run import Failure, Status, StepResult
 from syncd.ports import Emit
+from syncd.worker.hooked import Hooked
 from syncd.worker.kept import KeptPorts
-from syncd.worker.mask import SecretMask
+from syncd.worker.mask import SecretMask, secrets_of_events
+from syncd.worker.plans import Plans
 from syncd.worker.wire import Order, Outcome
 
 CANCELLED: Final = Failure("cancelled", "the run was cancelled")
-MAX_PLANS: Final = 256
+STATEMENTS: Final = 3
+"""From this verbosity on, statements are told."""
 
 
 class SystemClock:
@@ -88,27 +90,40 @@ class RunBody:
 
     def __init__(self, ports: KeptPorts) -> None:
         self.ports = ports
-        self._plans: dict[bytes, Plan] = {}
+        self._plans = Plans()
 
     def carry_out(self, order: Order, emit: Emit, stop: Stop) -> Outcome:
         """Do the run to its end; never raises. A kept connection that turns out dead is replaced once."""
-        mask = SecretMask((order.source, order.destination))
-        ear = _Ear(emit, mask, holding=self.ports.holds(order.source, order.destination))
-        outcome = self._attempt(order, ear, stop)
-        if ear.holding and not stop.asked and outcome.failure is not None and outcome.failure.transient:
-            self._drop(order)
-            ear = _Ear(emit, mask, holding=False)
-            outcome = self._attempt(order, ear, stop)
-        ear.release()
+        mask = SecretMask((order.source, order.destination, *order.others), secrets_of_events(order.job))
+        masked = lambda event: emit(mask.event(event))  # noqa: E731  # shorter than a function
+        job = Hooked(order, self.ports, masked, stop.check)
+        outcome = job.before()
+        if outcome is None:
+            outcome = self._tried(order, masked, stop, mask, job.variables)
+        outcome = job.after(outcome)
         self.ports.settle()
         # A driver that was told to stop may notice late, and would then break the next run.
         if outcome.status is not Status.OK or stop.asked:
             self._drop(order)
         return mask.outcome(outcome)
 
-    def _attempt(self, order: Order, ear: _Ear, stop: Stop) -> Outcome:
+    def _tried(
+        self, order: Order, emit: Emit, stop: Stop, mask: SecretMask, variables: Mapping[str, str]
+    ) -> Outcome:
+        """The run's outcome, after a second try on fresh connections if kept ones were dead."""
+        ear = _Ear(emit, mask, holding=self.ports.holds(order.source, order.destination))
+        outcome = self._attempt(order, ear, stop, variables)
+        if ear.holding and not stop.asked and outcome.failure is not None and outcome.failure.transient:
+            self._drop(order)
+            ear = _Ear(emit, mask, holding=False)
+            outcome = self._attempt(order, ear, stop, variables)
+        ear.release()
+        return outcome
+
+    def _attempt(self, order: Order, ear: _Ear, stop: Stop, variables: Mapping[str, str]) -> Outcome:
         try:
-            outcome = _judged(self._execute(order, ear.hear, stop))
+            steps = self._execute(order, ear.hear, stop, variables)
+            outcome = judged(steps, go_on=order.job.continue_on_error)
         except RunCancelledError:
             return Outcome(Status.CANCELLED, tuple(ear.steps), CANCELLED)
         except SyncdError as error:
@@ -121,40 +136,56 @@ class RunBody:
             return Outcome(Status.CANCELLED, outcome.steps, CANCELLED)
         return outcome
 
-    def _execute(self, order: Order, emit: Emit, stop: Stop) -> tuple[StepResult, ...]:
+    def _execute(
+        self, order: Order, emit: Emit, stop: Stop, variables: Mapping[str, str]
+    ) -> tuple[StepResult, ...]:
         from syncd.engine.execute import execute
+        from syncd.engine.pace import Pace
+        from syncd.engine.surroundings import Surroundings
 
-        plan = self._plan(order)
         stop.check()
         source = self.ports.source(order.source)
         stop.check()
         destination = self.ports.destination(order.destination)
         stop.check()
-        return execute(
-            plan,
-            source,
-            destination,
+        source.tune(_tuning(order, emit, "source"))
+        destination.tune(_tuning(order, emit, "destination"))
+        plan = self._plans.of(order, source, variables)
+        clock = SystemClock()
+        around = Surroundings(
             run=order.run,
+            job=order.job.name,
+            source=source,
+            destination=destination,
             full=order.full,
             emit=emit,
             check=stop.check,
-            clock=SystemClock(),
+            clock=clock,
+            pace=Pace(
+                clock,
+                _least(order.source.rows_per_second, order.destination.rows_per_second),
+                _least(order.source.bytes_per_second, order.destination.bytes_per_second),
+            ),
+            mirror=lambda: self.ports.source(order.destination),
         )
-
-    def _plan(self, order: Order) -> Plan:
-        from syncd.engine.compile import compile_job
-        from syncd.registry import connector
-
-        dialect = connector(order.source.type).dialect
-        key = msgspec.json.encode((order.job, dialect, order.queries))
-        if key not in self._plans:
-            if len(self._plans) >= MAX_PLANS:
-                self._plans.clear()
-            self._plans[key] = compile_job(order.job, dialect, order.queries)
-        return self._plans[key]
+        return execute(plan, around, go_on=order.job.continue_on_error)
 
     def _drop(self, order: Order) -> None:
         self.ports.forget({order.source.name, order.destination.name})
+
+
+def _tuning(order: Order, emit: Emit, end: str) -> Tuning:
+    def trace(statement: str) -> None:
+        emit(StatementSent(order.run, order.job.name, end, statement))
+
+    seconds = order.job.options.command_timeout_seconds
+    return Tuning(
+        seconds if end == "destination" else 0.0, trace if order.job.verbosity >= STATEMENTS else None
+    )
+
+
+def _least(one: float | None, other: float | None) -> float | None:
+    return min((rate for rate in (one, other) if rate is not None), default=None)
 
 
 def timed_out(seconds: float) -> Failure:
@@ -166,13 +197,18 @@ def timed_out(seconds: float) -> Failure:
     )
 
 
-def _judged(steps: tuple[StepResult, ...]) -> Outcome:
-    """A run is ok only when every step is, and when every row that was read is accounted for."""
+def judged(steps: tuple[StepResult, ...], *, go_on: bool = False) -> Outcome:
+    """A run is ok only when every step is, and when every row that was read is accounted for.
+
+    It is partial when something was left undone while the rest went well; with `go_on` also when a query failed.
+    """
+    failed = [step for step in steps if step.status is Status.FAILED]
+    if failed:
+        first = failed[0]
+        failure = first.failure or Failure("failed", f"step '{first.step}' failed")
+        partial = go_on and len(failed) < len(steps)
+        return Outcome(Status.PARTIAL if partial else Status.FAILED, steps, failure)
     for step in steps:
-        if step.status is not Status.OK:
-            return Outcome(
-                Status.FAILED, steps, step.failure or Failure("failed", f"step '{step.step}' failed")
-            )
         if not step.counters.balanced:
             lost = Failure(
                 "unbalanced",
@@ -180,6 +216,10 @@ def _judged(steps: tuple[StepResult, ...]) -> Outcome:
                 hint="run it again with --full, and report this",
             )
             return Outcome(Status.FAILED, steps, lost)
+    partial_steps = [step for step in steps if step.status is Status.PARTIAL]
+    if partial_steps:
+        said = partial_steps[0].warnings[-1] if partial_steps[0].warnings else "something was left undone"
+        return Outcome(Status.PARTIAL, steps, Failure("partial", f"{partial_steps[0].step}: {said}"))
     return Outcome(Status.OK, steps)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from syncd.model.definitions import Configuration
 from syncd.model.event import Event, RunEnded, RunEvent, RunStarted
 from syncd.model.run import Failure, Run, Status, Trigger
-from syncd.observe.runlog import RunLogs
+from syncd.observe.runlog import RunLogs, verbosity_of
 from syncd.observe.scrub import Scrubber
 from syncd.state.database import Database
 from syncd.state.journal import Journal, new_run_id
@@ -23,7 +23,7 @@ from syncd.worker.body import CANCELLED, RunBody, Stop, SystemClock, timed_out
 from syncd.worker.kept import KeptPorts
 from syncd.worker.mask import secrets_of
 from syncd.worker.retry import retry_delay_seconds
-from syncd.worker.wire import Order, Outcome, place
+from syncd.worker.wire import Order, Outcome, order_of
 
 COOPERATION_SECONDS: Final = 0.1
 GIVE_UP_SECONDS: Final = 0.8
@@ -51,6 +51,7 @@ class Foreground:
         self._clock = SystemClock()
         self._chance = random.SystemRandom().random
         self._interrupted = threading.Event()
+        self._previous: Run | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -78,22 +79,26 @@ class Foreground:
             journal = Journal(database)
             journal.interrupt_unfinished(clock.now())
             logs = RunLogs(folder / LOGS, configuration.logs, Scrubber(secrets_of(configuration)), clock)
+            logs.change(configuration.logs, verbosity_of(configuration))
             foreground = cls(configuration, journal, logs)
             with foreground._signals():
                 yield foreground
             foreground._leave()
             journal.prune(clock.now(), configuration.state.history)
 
-    def run(self, job: str, queries: Sequence[str], hear: Hear, *, full: bool = False) -> Run:
-        """Run the job to its end, retries included; `hear` is told every event."""
+    def run(
+        self, job: str, queries: Sequence[str], hear: Hear, *, full: bool = False, verify: str = ""
+    ) -> Run:
+        """Run the job to its end, retries included; `hear` is told every event. `verify`: see `Run.verify`."""
         retry = self._configuration.jobs[job].retry
-        run = self._once(self._new(job, tuple(queries), full), hear)
+        self._previous = self._journal.latest().get(job)
+        run = self._once(replace(self._new(job, tuple(queries), full), verify=verify), hear)
         while (delay := retry_delay_seconds(run, retry, self._chance())) is not None:
             if self._interrupted.wait(delay):
                 return replace(run, status=Status.CANCELLED, failure=CANCELLED)
             first = run.retry_of or run.id
             again = replace(self._new(job, run.queries, full), trigger=Trigger.RETRY, retry_of=first)
-            run = self._once(replace(again, attempt=run.attempt + 1), hear)
+            run = self._once(replace(again, attempt=run.attempt + 1, verify=verify), hear)
         return run
 
     def _new(self, job: str, queries: tuple[str, ...], full: bool) -> Run:
@@ -149,7 +154,7 @@ class Foreground:
         reason: Failure = CANCELLED
         asked: float | None = None
         told: Told = queue.SimpleQueue()
-        self._tasks.put((self._order(run), stop, told))
+        self._tasks.put((order_of(run, self._configuration, self._previous), stop, told))
         while True:
             with contextlib.suppress(queue.Empty):
                 message = told.get(timeout=GLANCE_SECONDS)
@@ -168,18 +173,6 @@ class Foreground:
                 # Whatever it says later is said to nobody.
                 self._begin()
                 return _final(Outcome(Status.CANCELLED, (), CANCELLED), reason)
-
-    def _order(self, run: Run) -> Order:
-        job = self._configuration.jobs[run.job]
-        connections = self._configuration.connections
-        return Order(
-            run=run.id,
-            job=job,
-            source=place(connections[job.source]),
-            destination=place(connections[job.destination]),
-            queries=run.queries,
-            full=run.full,
-        )
 
     def _leave(self) -> None:
         """Close the connections; a thread that hangs in a driver ends with the process."""

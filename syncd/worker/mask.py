@@ -3,27 +3,35 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from syncd.model.definitions import Configuration
+from syncd.model.definitions import Configuration, Replication
+from syncd.model.event import HookEnded, RunEvent, StatementSent
 from syncd.model.run import Failure, StepResult
 from syncd.model.secret import MASK, Secret
 from syncd.worker.wire import Outcome, Place
 
 
 def secrets_of(configuration: Configuration) -> set[str]:
-    """Every secret of every connection, in plain text."""
-    return {
+    """Every secret of every connection and event, in plain text."""
+    found = {
         value.reveal()
         for connection in configuration.connections.values()
         for value in connection.options.values()
         if isinstance(value, Secret)
     }
+    return found.union(*(secrets_of_events(job) for job in configuration.jobs.values()))
+
+
+def secrets_of_events(job: Replication) -> set[str]:
+    """What the headers of a job's events hold, in plain text."""
+    hooks = [hook for hook in (job.events.pre, job.events.post) if hook is not None]
+    return {value.reveal() for hook in hooks for value in hook.headers.values()}
 
 
 class SecretMask:
     """Knows the secrets of a run's places and puts the mask over every one that a text quotes."""
 
-    def __init__(self, places: Iterable[Place]) -> None:
-        texts = {str(place.options[name]) for place in places for name in place.secret}
+    def __init__(self, places: Iterable[Place], more: Iterable[str] = ()) -> None:
+        texts = {str(place.options[name]) for place in places for name in place.secret} | set(more)
         # The longest first: one secret may be a part of another.
         self._secrets = sorted((text for text in texts if text), key=len, reverse=True)
 
@@ -43,6 +51,16 @@ class SecretMask:
             hint=self.text(failure.hint),
             where=self.text(failure.where),
         )
+
+    def event(self, event: RunEvent) -> RunEvent:
+        """The event, masked where other people's words stand in it."""
+        if not self._secrets:
+            return event
+        if isinstance(event, StatementSent):
+            return replace(event, statement=self.text(event.statement))
+        if isinstance(event, HookEnded):
+            return replace(event, failure=self.failure(event.failure))
+        return event
 
     def step(self, step: StepResult) -> StepResult:
         """The step's result, masked."""

@@ -8,14 +8,33 @@ from typing import Final
 
 import msgspec
 
-from syncd.model.definitions import Connection, OptionValue, Replication
-from syncd.model.event import RunEvent, StateReset, StepEnded, StepProgressed, StepStarted, WindowCommitted
-from syncd.model.run import Failure, Status, StepResult
+from syncd.errors import NotFoundError
+from syncd.model.definitions import Configuration, Connection, OptionValue, Replication
+from syncd.model.event import (
+    HookEnded,
+    RunEvent,
+    StatementSent,
+    StateReset,
+    StepEnded,
+    StepProgressed,
+    StepStarted,
+    WindowCommitted,
+)
+from syncd.model.run import Failure, Run, Status, StepResult
 from syncd.model.secret import Secret
 
 MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 RUN_EVENTS: Final[Mapping[str, type[RunEvent]]] = {
-    kind.__name__: kind for kind in (StepStarted, StepProgressed, WindowCommitted, StateReset, StepEnded)
+    kind.__name__: kind
+    for kind in (
+        StepStarted,
+        StepProgressed,
+        WindowCommitted,
+        StatementSent,
+        HookEnded,
+        StateReset,
+        StepEnded,
+    )
 }
 
 Plain = str | int | float | bool | None
@@ -28,11 +47,13 @@ class Place(msgspec.Struct, frozen=True):
     type: str
     options: dict[str, Plain]
     secret: tuple[str, ...] = ()
+    rows_per_second: float | None = None
+    bytes_per_second: float | None = None
 
     @property
     def key(self) -> bytes:
         """Equal for two places that mean the same store, reached in the same way."""
-        return msgspec.json.encode(self, order="deterministic")
+        return msgspec.json.encode((self.name, self.type, self.options, self.secret), order="deterministic")
 
     def wrapped(self) -> dict[str, OptionValue]:
         """The options as a connector takes them, secrets wrapped again."""
@@ -50,6 +71,12 @@ class Order(msgspec.Struct, frozen=True, tag=True):
     destination: Place
     queries: tuple[str, ...] = ()
     full: bool = False
+    verify: str = ""
+    """check or repair: compare both sides of the job's queries instead of moving rows."""
+    others: tuple[Place, ...] = ()
+    """Connections of the job's events."""
+    previous: str = ""
+    """How the job's last run ended."""
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
@@ -103,7 +130,38 @@ def place(connection: Connection) -> Place:
             options[name] = value.reveal()
         else:
             options[name] = value
-    return Place(connection.name, connection.type, options, tuple(secret))
+    return Place(
+        connection.name,
+        connection.type,
+        options,
+        tuple(secret),
+        connection.rows_per_second,
+        connection.bytes_per_second,
+    )
+
+
+def order_of(run: Run, configuration: Configuration, previous: Run | None) -> Order:
+    """The order to carry out a run of a declared job.
+
+    Raises:
+        NotFoundError: the job is not declared any more.
+    """
+    job = configuration.jobs.get(run.job)
+    if job is None:
+        raise NotFoundError(f"there is no job '{run.job}' any more")
+    at = configuration.connections
+    hooks = [hook for hook in (job.events.pre, job.events.post) if hook is not None]
+    return Order(
+        run=run.id,
+        job=job,
+        source=place(at[job.source]),
+        destination=place(at[job.destination]),
+        queries=run.queries,
+        full=run.full,
+        verify=run.verify,
+        others=tuple(place(at[hook.connection]) for hook in hooks if hook.connection),
+        previous=previous.status.value if previous else "never run",
+    )
 
 
 def line(message: Request | Answer) -> bytes:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from syncd.engine.compile import compile_job
-from syncd.engine.execute import execute
 from syncd.errors import RunCancelledError
 from syncd.model.event import StateReset, StepStarted, WindowCommitted
 from syncd.registry import connector
 from tests.rowset import OLD, content, create, create_target, put
+from tests.running import execute
 from tests.stores import Pair, SqliteStore, WallClock
 
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from syncd.connectors.postgresql import source as source_module
 from syncd.engine.compile import compile_job
-from syncd.engine.execute import execute
 from syncd.errors import SyncdError
 from syncd.registry import connector
+from tests.running import execute
 from tests.stores import PAIRS, Pair, PostgresStore, Store, WallClock
 
 EXAMPLES = {"dev": 15, "ci": 100}

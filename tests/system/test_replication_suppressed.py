@@ -3,10 +3,10 @@
 import pytest
 
 from syncd.engine.compile import compile_job
-from syncd.engine.execute import execute
 from syncd.errors import RunCancelledError
 from syncd.model.event import StepEnded, WindowCommitted
 from syncd.model.run import Status
+from tests.running import execute
 from tests.stores import Pair, WallClock
 
 SOURCE = """

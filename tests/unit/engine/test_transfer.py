@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from syncd.engine.compile import compile_job
-from syncd.engine.execute import execute
 from syncd.errors import FatalError, RunCancelledError
 from syncd.model.definitions import Replication
 from syncd.model.event import StateReset, StepEnded, WindowCommitted
@@ -15,6 +14,7 @@ from syncd.model.run import Counters, Status, StepResult
 from syncd.model.table import Column, Kind, Table, TableName, Type
 from tests.conftest import StillClock
 from tests.memory import MemoryDestination, MemorySource, MemoryStore, MemoryTable, MemoryWriting
+from tests.running import execute
 
 ANY = Type(Kind.ANY)
 

@@ -1,0 +1,65 @@
+"""`syncd rejects` shows the rows that a destination refused and that were set aside."""
+
+from pathlib import Path
+
+import click
+
+from syncd.cli.address import config_option, json_option, load
+from syncd.cli.ends import ends_of
+from syncd.cli.sync import refuse_unknown
+from syncd.cli.table import columns, short_moment
+
+
+@click.group()
+def rejects() -> None:
+    """Rows that a destination refused; every run tries them again, as the source has them then."""
+
+
+@rejects.command("list")
+@click.argument("job")
+@click.option("--values", is_flag=True, help="Show the rows themselves, not only their keys.")
+@config_option
+@json_option
+def listed(job: str, values: bool, config: Path | None, as_json: bool) -> None:
+    """Show what a job has set aside, and why."""
+    from syncd.model.writing import StepKey
+
+    configuration = load(config)
+    refuse_unknown(configuration, (job,))
+    with ends_of(configuration, job) as ends:
+        found = [
+            (step.name, reject)
+            for step in ends.plan.steps
+            for reject in ends.destination.rejects(StepKey(job, step.name, step.target))
+        ]
+    if as_json:
+        from syncd.cli.control import print_json
+
+        print_json(
+            [
+                {
+                    "step": step,
+                    "key": reject.key,
+                    "reason": reject.reason,
+                    "attempts": reject.attempts,
+                    "at": reject.at,
+                    **({"names": reject.names, "row": reject.values} if values else {}),
+                }
+                for step, reject in found
+            ]
+        )
+        return
+    if not found:
+        click.echo(f"{job}: no row is set aside")
+        return
+    rows = (
+        (
+            step,
+            reject.values if values else reject.key,
+            str(reject.attempts),
+            short_moment(reject.at),
+            reject.reason,
+        )
+        for step, reject in found
+    )
+    click.echo("\n".join(columns(("step", "row" if values else "key", "tried", "since", "why"), rows)))

@@ -1,0 +1,48 @@
+"""`syncd verify` compares what a job has copied with its source, and mends it when asked to."""
+
+from pathlib import Path
+
+import click
+
+from syncd.cli.address import config_option, json_option, load
+from syncd.cli.progress import Progress
+from syncd.cli.sync import exit_code, refuse_unknown, running
+from syncd.cli.table import closing_table
+
+
+@click.command()
+@click.argument("jobs", nargs=-1, required=True)
+@click.option(
+    "--query", "queries", multiple=True, help="Only this query of the job, as written or by its table."
+)
+@click.option(
+    "--repair", is_flag=True, help="Insert what is missing, update what differs, delete what is too much."
+)
+@config_option
+@json_option
+def verify(
+    jobs: tuple[str, ...], queries: tuple[str, ...], repair: bool, config: Path | None, as_json: bool
+) -> int:
+    """Compare both sides of a job, row by row where checksums differ. Only the destination is ever changed.
+
+    Exits with 0 when both sides hold the same (after --repair: now), with 1 when they differ.
+    """
+    configuration = load(config)
+    refuse_unknown(configuration, jobs)
+    progress = Progress(shown=not as_json)
+    how = "repair" if repair else "check"
+    done = []
+    with running(configuration, queries, progress, verify=how) as run:
+        for job in jobs:
+            done.append(run(job))
+            progress.clear()
+            if not as_json:
+                click.echo("\n".join(closing_table(done[-1])))
+                for step in done[-1]["steps"]:
+                    for key in (step.get("verdict") or {}).get("examples", ())[:10]:
+                        click.echo(f"  differs: {step['step']} {key}")
+    if as_json:
+        from syncd.cli.control import print_json
+
+        print_json(done)
+    return exit_code(done)

@@ -1,0 +1,234 @@
+"""Finds the rows in which two tables differ, without moving the rows that are equal.
+
+Checksums of chunks are compared first, so that equal tables cost two scans. Where both stores can make the same
+checksum they do it themselves; otherwise the rows are read and summed here.
+"""
+
+import hashlib
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from syncd.engine.canonical import Canonical, canonicals
+from syncd.model.plan import Relation
+from syncd.model.reading import Chunks, Scheme, Sums
+from syncd.model.table import Kind, Table
+from syncd.ports import Check, Comparable
+
+SMALLEST_WIDTH: Final = 128
+MOST_CHUNKS: Final = 65_536
+ROWS_AT_ONCE: Final = 200_000
+"""How many rows of differing chunks are held in memory at a time."""
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two tables: who reads it, what is read, and its columns in the order of the other side's."""
+
+    port: Comparable
+    relation: Relation
+    table: Table
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Findings:
+    """Keys (as in ROWS batches) that only the source has, that differ, and that only the destination has.
+
+    `source_rows` and `target_rows` count the tables. Keys of `surplus` are spelt as the destination spells them.
+    """
+
+    source_rows: int = 0
+    target_rows: int = 0
+    missing: list[Key] = field(default_factory=list)
+    different: list[Key] = field(default_factory=list)
+    surplus: list[Key] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many rows differ in all."""
+        return len(self.missing) + len(self.different) + len(self.surplus)
+
+
+def compare(source: Side, target: Side, *, keys_only: bool, check: Check) -> Findings:
+    """Compare two tables by key; with `keys_only` what stands in the rows does not matter.
+
+    Cost: two scans when they are equal; else also the rows of the chunks that differ, in bounded memory.
+    """
+    plan = _chunks(source, target, keys_only=keys_only)
+    if plan is None:
+        return _compare_here(source, target, keys_only=keys_only, check=check)
+    mine, theirs = (
+        side.port.sums(side.relation, replace(plan, key=side.key, of=side.columns if plan.of else ()), check)
+        for side in (source, target)
+    )
+    found = Findings(_total(mine), _total(theirs))
+    bad = sorted(chunk for chunk in mine.keys() | theirs.keys() if mine.get(chunk) != theirs.get(chunk))
+    for group in _groups(bad, mine, theirs):
+        _look_into(replace(plan, only=group), source, target, keys_only, check, found)
+    return found
+
+
+def _chunks(source: Side, target: Side, *, keys_only: bool) -> Chunks | None:
+    """How both stores can sum by themselves; None when they cannot do it alike."""
+    native = source.port.product == target.port.product and _same_types(source, target, keys_only=keys_only)
+    whole = _whole_number_key(source) and _whole_number_key(target)
+    if not native and not (whole and keys_only):
+        return None
+    scheme = Scheme.INTEGER if whole and keys_only else Scheme.NATIVE
+    of = () if keys_only else source.columns
+    if not whole:
+        return Chunks(scheme, source.key, of, count=MOST_CHUNKS // 8)
+    ranges = [side.port.key_range(side.relation, side.key[0]) for side in (source, target)]
+    filled = [(low, high) for rows, low, high in ranges if rows]
+    low = min((one for one, _ in filled), default=0)
+    span = max((one for _, one in filled), default=0) - low + 1
+    return Chunks(scheme, source.key, of, low=low, width=max(SMALLEST_WIDTH, -(-span // MOST_CHUNKS)))
+
+
+def _whole_number_key(side: Side) -> bool:
+    column = side.table.column(side.key[0]) if len(side.key) == 1 else None
+    return column is not None and column.type.kind is Kind.INTEGER
+
+
+def _same_types(source: Side, target: Side, *, keys_only: bool) -> bool:
+    pairs = (
+        zip(source.key, target.key, strict=True)
+        if keys_only
+        else zip(source.columns, target.columns, strict=True)
+    )
+    for name, other in pairs:
+        mine, theirs = source.table.column(name), target.table.column(other)
+        if mine is None or theirs is None or mine.type.native != theirs.type.native:
+            return False
+    return True
+
+
+def _total(sums: Sums) -> int:
+    return sum(rows for rows, _ in sums.values())
+
+
+def _groups(bad: Sequence[int], mine: Sums, theirs: Sums) -> Generator[tuple[int, ...]]:
+    """The differing chunks in groups of bounded size."""
+    group: list[int] = []
+    rows = 0
+    for chunk in bad:
+        size = max(mine.get(chunk, (0, ""))[0], theirs.get(chunk, (0, ""))[0])
+        if group and rows + size > ROWS_AT_ONCE:
+            yield tuple(group)
+            group, rows = [], 0
+        group.append(chunk)
+        rows += size
+    if group:
+        yield tuple(group)
+
+
+def _look_into(
+    chunks: Chunks, source: Side, target: Side, keys_only: bool, check: Check, found: Findings
+) -> None:
+    """Read the rows of some chunks on both sides and compare them one by one."""
+    hashes = _Hashes(source, target, keys_only=keys_only)
+    mine = dict(_rows(source, replace(chunks, key=source.key), hashes, check))
+    theirs = dict(_rows(target, replace(chunks, key=target.key), hashes, check))
+    _settle(mine, theirs, found)
+
+
+Identity = tuple[str, ...]
+Hashed = tuple[Identity, tuple[Key, bytes]]
+
+
+class _Hashes:
+    """Makes of a row its canonical key and the hash of its values, alike for both sides."""
+
+    def __init__(self, source: Side, target: Side, *, keys_only: bool) -> None:
+        names = source.key if keys_only else source.columns
+        others = target.key if keys_only else target.columns
+        self.names = {id(source): names, id(target): others}
+        self._functions = canonicals(_part(source, names), target.table, others)
+        self._key = tuple(names.index(name) for name in source.key)
+        self._keys_only = keys_only
+
+    def of(self, row: Sequence[Any]) -> Hashed:
+        """The canonical key, the key as it is, and the hash (empty when only keys count)."""
+        functions = self._functions
+        identity = tuple("" if row[at] is None else functions[at](row[at]) for at in self._key)
+        key = tuple(row[at] for at in self._key)
+        return identity, (key, b"" if self._keys_only else _row_hash(functions, row))
+
+
+def _part(side: Side, names: Sequence[str]) -> Table:
+    columns = tuple(column for name in names if (column := side.table.column(name)) is not None)
+    return replace(side.table, columns=columns)
+
+
+def _row_hash(functions: Sequence[Canonical], values: Sequence[Any]) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for function, value in zip(functions, values, strict=True):
+        if value is None:
+            digest.update(b"\x00N")
+        else:
+            text = function(value).encode("utf-8", "surrogatepass")
+            digest.update(b"%d:" % len(text))
+            digest.update(text)
+    return digest.digest()
+
+
+def _rows(side: Side, chunks: Chunks | None, hashes: _Hashes, check: Check) -> Generator[Hashed]:
+    names = hashes.names[id(side)]
+    with closing(side.port.rows_of(side.relation, names, chunks, check)) as batches:
+        for batch in batches:
+            check()
+            for row in batch.data:
+                yield hashes.of(row)  # type: ignore[arg-type] # ROWS batches hold tuples
+
+
+def _settle(
+    mine: dict[Identity, tuple[Key, bytes]], theirs: dict[Identity, tuple[Key, bytes]], found: Findings
+) -> None:
+    for identity, (key, digest) in mine.items():
+        other = theirs.pop(identity, None)
+        if other is None:
+            found.missing.append(key)
+        elif other[1] != digest:
+            found.different.append(key)
+    found.surplus += [key for key, _ in theirs.values()]
+
+
+def _compare_here(source: Side, target: Side, *, keys_only: bool, check: Check) -> Findings:
+    """Read both sides and sum them here: first all rows by chunk, then those of differing chunks again."""
+    hashes = _Hashes(source, target, keys_only=keys_only)
+    mine, theirs = (_sums_here(side, hashes, check) for side in (source, target))
+    found = Findings(_total(mine), _total(theirs))
+    bad = sorted(chunk for chunk in mine.keys() | theirs.keys() if mine.get(chunk) != theirs.get(chunk))
+    for group in _groups(bad, mine, theirs):
+        wanted = frozenset(group)
+        pair = [
+            {
+                identity: rest
+                for identity, rest in _rows(side, None, hashes, check)
+                if _chunk_of(identity) in wanted
+            }
+            for side in (source, target)
+        ]
+        _settle(pair[0], pair[1], found)
+    return found
+
+
+def _chunk_of(identity: Identity) -> int:
+    text = "\x1f".join(identity).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=2).digest(), "big")
+
+
+def _sums_here(side: Side, hashes: _Hashes, check: Check) -> Sums:
+    totals: dict[int, list[int]] = {}
+    for identity, (_, digest) in _rows(side, None, hashes, check):
+        text = "\x1f".join(identity).encode("utf-8", "surrogatepass")
+        place = hashlib.blake2b(text + digest, digest_size=8).digest()
+        total = totals.setdefault(_chunk_of(identity), [0, 0])
+        total[0] += 1
+        total[1] += int.from_bytes(place, "big")
+    return {chunk: (rows, str(total)) for chunk, (rows, total) in totals.items()}

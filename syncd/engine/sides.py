@@ -1,0 +1,101 @@
+"""The two tables of a step as they are compared: who reads them, and which column stands for which."""
+
+from dataclasses import dataclass, replace
+
+from syncd.engine.compare import Side
+from syncd.engine.evolve import match_columns
+from syncd.engine.surroundings import Surroundings, comparable
+from syncd.errors import FatalError, NotFoundError
+from syncd.model.choice import override_key
+from syncd.model.options import Deletes, Options, Write
+from syncd.model.plan import Comparison, Relation, Transfer, Within
+from syncd.model.table import Table
+from syncd.model.writing import DELETED_AT, UNTIL
+from syncd.ports import Comparable
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both sides of a comparison; `table` is the destination's table as a destination sees it."""
+
+    source: Side
+    target: Side
+    table: Table
+    revive: str
+
+
+def sides_of(step: Transfer | Comparison, around: Surroundings, within: Within | None = None) -> Sides:
+    """Look up both tables and pair their columns.
+
+    Raises:
+        NotFoundError: the destination has no such table.
+        FatalError: the rows have no key, or an end cannot be compared.
+    """
+    source = comparable(around.source, "source")
+    mirror = comparable(around.mirror() if around.mirror else None, "destination")
+    options = step.options
+    if options.write is Write.APPEND:
+        raise FatalError(
+            f"{step.name} keeps every version of a row beside the others, so it cannot be compared with the source",
+            hint="leave out `verify` and `deletes` where write is append",
+            code="not_comparable",
+        )
+    table = around.destination.table(step.target)
+    if table is None:
+        raise NotFoundError(
+            f"the destination has no table {step.target} to compare",
+            hint="run the job first",
+            where=step.name,
+        )
+    mine = override_key(source.describe(step.relation), options.key)
+    if not mine.key:
+        raise FatalError(
+            f"{step.relation.table or 'the query'} has no primary key, so rows cannot be told apart",
+            hint="add a primary key at the source, or name one with `key`",
+            code="key_missing",
+        )
+    columns = match_columns(mine, table)
+    name_of = dict(zip(mine.column_names, columns, strict=True))
+    keys = tuple(name_of[name] for name in mine.key)
+    where = _within(within, mine, name_of)
+    return Sides(
+        _side(source, replace(step.relation, within=where[0]), mine, mine.key, mine.column_names),
+        _mirror(mirror, table, options, keys, columns, where[1]),
+        table,
+        _revive(options),
+    )
+
+
+def _mirror(
+    mirror: Comparable,
+    table: Table,
+    options: Options,
+    keys: tuple[str, ...],
+    columns: tuple[str, ...],
+    within: Within | None,
+) -> Side:
+    present = UNTIL if options.write is Write.HISTORY else _revive(options)
+    if present and table.column(present) is None:
+        present = ""
+    relation = Relation(table=table.name, only_null=present, within=within)
+    return _side(mirror, relation, mirror.describe(Relation(table=table.name)), keys, columns)
+
+
+def _side(
+    port: Comparable, relation: Relation, table: Table, key: tuple[str, ...], columns: tuple[str, ...]
+) -> Side:
+    return Side(port, relation, table, key, columns)
+
+
+def _revive(options: Options) -> str:
+    return DELETED_AT if options.deletes is Deletes.SOFT and options.write is not Write.HISTORY else ""
+
+
+def _within(
+    within: Within | None, table: Table, name_of: dict[str, str]
+) -> tuple[Within | None, Within | None]:
+    """The range with the column's name on each side."""
+    if within is None:
+        return None, None
+    column = override_key(table, (within.column,)).key[0]
+    return replace(within, column=column), replace(within, column=name_of[column])

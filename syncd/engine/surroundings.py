@@ -1,0 +1,72 @@
+"""What every step of a run works with, and the two questions that each asks about itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from syncd.engine.pace import Pace
+from syncd.errors import FatalError
+from syncd.model.plan import Comparison, Transfer
+from syncd.model.reading import Extract
+from syncd.model.writing import Standing, StepKey
+from syncd.ports import Check, Clock, Comparable, Destination, Emit, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The ends of a run and the ways to tell, to stop, to wait.
+
+    `full` reads everything again whatever the cursors say. `mirror` opens the destination for reading, for steps that
+    compare; None when it cannot be read.
+    """
+
+    run: str
+    job: str
+    source: Source
+    destination: Destination
+    full: bool
+    emit: Emit
+    check: Check
+    clock: Clock
+    pace: Pace
+    mirror: Callable[[], Source] | None = None
+
+
+def key_of(step: Transfer | Comparison, job: str) -> StepKey:
+    """Under which name the destination keeps this step's cursor."""
+    name = step.cursor or step.name if isinstance(step, Comparison) else step.name
+    return StepKey(job, name, step.target)
+
+
+def extract_of(step: Transfer, standing: Standing, full: bool) -> Extract:
+    """What to ask the source, given what the destination has."""
+    options = step.options
+    replaced = options.truncate or options.drop
+    usable = not full and not replaced and not standing.reset and standing.digest == step.digest
+    return Extract(
+        step.relation,
+        options.check_columns,
+        options.lookback_seconds,
+        standing.cursor if usable else None,
+        key=options.key,
+        start=options.start,
+        interval=options.interval,
+        window_rows=options.window_rows,
+        single=replaced,
+        batch_rows=options.batch_rows,
+        batch_bytes=options.batch_bytes,
+    )
+
+
+def comparable(port: Source | None, what: str) -> Comparable:
+    """The port as one that can be compared.
+
+    Raises:
+        FatalError: it cannot.
+    """
+    if isinstance(port, Comparable):
+        return port
+    raise FatalError(
+        f"the {what} cannot be compared: its connector reads no checksums",
+        hint="leave out `deletes` and `verify` for this job",
+        code="not_comparable",
+    )

@@ -1,0 +1,154 @@
+"""Proves that both tables hold the same, or says how many rows do not; mends them when asked to."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from syncd.engine.careful import key_text
+from syncd.engine.compare import Findings, compare
+from syncd.engine.mend import copy_rows, delete_rows, refuse_too_many
+from syncd.engine.sides import Sides, sides_of
+from syncd.engine.surroundings import Surroundings, key_of
+from syncd.errors import FatalError
+from syncd.model.options import Options, Verify
+from syncd.model.plan import Comparison, Transfer, Within
+from syncd.model.reading import Chunks, Scheme
+from syncd.model.run import Counters, Status, StepResult, Verdict
+from syncd.model.writing import Standing
+
+EXAMPLES: Final = 100
+
+
+def verdict_of(step: Transfer | Comparison, around: Surroundings) -> tuple[Verdict, Findings | None, Sides]:
+    """Compare both sides of a step as its options say; with counts alone there are no findings.
+
+    Raises:
+        NotFoundError: the destination has no such table.
+        FatalError: the rows have no key, or an end cannot be compared.
+    """
+    within = _within(step)
+    sides = sides_of(step, around, within)
+    if isinstance(step, Transfer) and step.options.verify is Verify.COUNT:
+        return _counts(sides, around), None, sides
+    keys_only = isinstance(step, Comparison) and step.skip_modified
+    found = compare(sides.source, sides.target, keys_only=keys_only, check=around.check)
+    if isinstance(step, Comparison) and step.skip_deleted:
+        found.surplus = []
+    aside = {reject.key for reject in around.destination.rejects(key_of(step, around.job))}
+    if aside:
+        found.missing = [key for key in found.missing if key_text(key) not in aside]
+    return _verdict(found, around), found, sides
+
+
+def check_step(step: Comparison, standing: Standing, around: Surroundings) -> StepResult:
+    """Carry out a CHECKCACHE: compare, and mend the destination when it says WITH REPAIR.
+
+    The step is partial when differences are left.
+
+    Raises:
+        FatalError: more rows would be deleted than the options allow; nothing was changed.
+    """
+    verdict, found, sides = verdict_of(step, around)
+    counters = Counters()
+    if step.repair and found is not None and found.count:
+        counters = repair(_transfer(step, standing), standing, sides, found, around)
+        verdict = replace(verdict, repaired=found.count)
+    return StepResult(
+        step=step.name,
+        status=Status.OK if verdict.same else Status.PARTIAL,
+        counters=counters,
+        mark_from=standing.mark,
+        mark_to=standing.mark,
+        rows_known=found.target_rows if found else None,
+        warnings=difference_warnings(verdict),
+        verdict=verdict,
+    )
+
+
+def repair(
+    step: Transfer, standing: Standing, sides: Sides, found: Findings, around: Surroundings
+) -> Counters:
+    """Insert what is missing, update what differs, delete what is too much; at the destination only.
+
+    Raises:
+        FatalError: a guard stopped it; nothing was changed.
+    """
+    refuse_too_many(step.name, found, step.options)
+    counters = Counters()
+    if found.surplus:
+        gone, standing = delete_rows(step, standing, sides, found.surplus, around)
+        counters = counters + gone
+    keys: Sequence[tuple[Any, ...]] = [*found.missing, *found.different]
+    if keys:
+        result, _ = copy_rows(step, standing, keys, around)
+        counters = counters + result.counters
+    return counters
+
+
+def difference_warnings(verdict: Verdict) -> tuple[str, ...]:
+    """What a person should know of a verdict."""
+    if verdict.same and not verdict.repaired:
+        return ()
+    parts = [
+        f"{count} {word}"
+        for count, word in (
+            (verdict.missing, "missing"),
+            (verdict.different, "different"),
+            (verdict.surplus, "too many"),
+        )
+        if count
+    ]
+    done = ": repaired" if verdict.repaired else ": syncd verify JOB --repair mends them"
+    return (f"the destination differs from the source: {', '.join(parts)}{done}",)
+
+
+def _within(step: Transfer | Comparison) -> Within | None:
+    if isinstance(step, Transfer):
+        start = step.options.start
+        if start is None or not step.options.check_columns:
+            return None
+        return Within(step.options.check_columns[0], start)
+    if step.start is None and step.end is None:
+        return None
+    if not step.options.check_columns:
+        raise FatalError(
+            f"{step.name} has START or END, but no check column that they could mean",
+            hint="give the job a check_column",
+            code="check_column_missing",
+        )
+    return Within(step.options.check_columns[0], step.start, step.end)
+
+
+def _counts(sides: Sides, around: Surroundings) -> Verdict:
+    chunks = Chunks(Scheme.NATIVE, ())
+    totals = []
+    for side in (sides.source, sides.target):
+        sums = side.port.sums(side.relation, replace(chunks, key=side.key), around.check)
+        totals.append(sum(rows for rows, _ in sums.values()))
+    mine, theirs = totals
+    return Verdict(
+        "count",
+        mine,
+        missing=max(0, mine - theirs),
+        surplus=max(0, theirs - mine),
+        at=around.clock.now(),
+    )
+
+
+def _verdict(found: Findings, around: Surroundings) -> Verdict:
+    keys = [*found.missing, *found.different, *found.surplus][:EXAMPLES]
+    return Verdict(
+        "checksum",
+        found.source_rows,
+        missing=len(found.missing),
+        different=len(found.different),
+        surplus=len(found.surplus),
+        examples=tuple(key_text(key) for key in keys),
+        at=around.clock.now(),
+    )
+
+
+def _transfer(step: Comparison, standing: Standing) -> Transfer:
+    """The step by which rows are copied to mend what was found."""
+    options: Options = step.options
+    return Transfer(step.name, step.query, standing.digest, step.relation, step.target, options)

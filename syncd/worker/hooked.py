@@ -1,0 +1,111 @@
+"""The events around a run: what is done before its first query and after its last."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from syncd.errors import FatalError, RunCancelledError, SyncdError
+from syncd.model.definitions import Hook
+from syncd.model.event import HookEnded
+from syncd.model.run import Counters, Failure, Status
+from syncd.ports import Check, Destination, Emit
+from syncd.worker.hook import Reply, run_hook
+from syncd.worker.kept import KeptPorts
+from syncd.worker.wire import Order, Outcome
+
+
+class Hooked:
+    """One order's events. `variables` are what the pre-event gave."""
+
+    def __init__(self, order: Order, ports: KeptPorts, emit: Emit, check: Check) -> None:
+        self.variables: Mapping[str, str] = {}
+        self._order = order
+        self._ports = ports
+        self._emit = emit
+        self._check = check
+        self._started = datetime.now(UTC)
+
+    def before(self) -> Outcome | None:
+        """Carry out the pre-event; an outcome when the run ends here: it failed, or it said that nothing shall run."""
+        hook = self._order.job.events.pre
+        if hook is None or self._order.verify:
+            return None
+        reply, failure = self._do("pre", hook, self._facts(self._order.previous))
+        if failure is not None:
+            status = Status.CANCELLED if failure.code == "cancelled" else Status.FAILED
+            return Outcome(status, (), failure)
+        if reply.veto:
+            return Outcome(
+                Status.SKIPPED, (), Failure("vetoed", "the pre-event said that the job shall not run")
+            )
+        self.variables = reply.variables
+        return None
+
+    def after(self, outcome: Outcome) -> Outcome:
+        """Carry out the post-event, however the run ended; a failing one makes a good run partial."""
+        hook = self._order.job.events.post
+        if hook is None or self._order.verify:
+            return outcome
+        total = Counters()
+        for step in outcome.steps:
+            total = total + step.counters
+        facts = self._facts(outcome.status.value) | {
+            "Runtime": round((datetime.now(UTC) - self._started).total_seconds(), 3),
+            "RecordsAffected": total.inserted + total.updated + total.deleted,
+            "Detail": outcome.failure.message if outcome.failure else "",
+            "QueryResults": [
+                {"query": step.step, "status": step.status.value, **msgspec.to_builtins(step.counters)}
+                for step in outcome.steps
+            ],
+        }
+        # A run that was stopped tells so too, and what tells it is not stopped again by the same wish.
+        _, failure = self._do("post", hook, facts, check=lambda: None)
+        if failure is not None and outcome.status is Status.OK:
+            return Outcome(Status.PARTIAL, outcome.steps, failure)
+        return outcome
+
+    def _facts(self, status: str) -> dict[str, Any]:
+        order = self._order
+        return {
+            "JobName": order.job.name,
+            "Source": order.job.source,
+            "Destination": order.job.destination,
+            "JobStatus": status,
+            "RunId": order.run,
+            "RunStartDate": self._started.isoformat(timespec="seconds"),
+        }
+
+    def _do(
+        self, when: str, hook: Hook, facts: Mapping[str, Any], check: Check | None = None
+    ) -> tuple[Reply, Failure | None]:
+        began = time.monotonic()
+        reply, failure = Reply(), None
+        try:
+            reply = run_hook(hook, facts, self._destination, check or self._check)
+        except RunCancelledError:
+            failure = Failure("cancelled", "the run was cancelled")
+        except SyncdError as error:
+            message = f"the {when}-event failed: {error.message}"
+            failure = Failure("event_failed", message, error.hint, error.where)
+        self._emit(
+            HookEnded(
+                self._order.run,
+                self._order.job.name,
+                when,
+                time.monotonic() - began,
+                veto=reply.veto,
+                failure=failure,
+            )
+        )
+        return reply, failure
+
+    def _destination(self, name: str) -> Destination:
+        if not name:
+            return self._ports.destination(self._order.destination)
+        for place in (*self._order.others, self._order.destination, self._order.source):
+            if place.name == name:
+                return self._ports.destination(place)
+        raise FatalError(f"there is no connection '{name}'", code="event_failed")
