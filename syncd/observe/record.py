@@ -74,9 +74,7 @@ def _facts(event: events.Event) -> tuple[str, dict[str, Value | None]]:
         case events.StatementSent():
             return "debug", {"end": event.end, "statement": event.statement}
         case events.HookEnded():
-            level = "warning" if event.failure else "info"
-            facts = {"when": event.when, "veto": event.veto or None, **_failure(event.failure)}
-            return level, {**facts, "event.duration": _nanoseconds(event.seconds)}
+            return _hook(event)
         case events.StateReset():
             return "warning", {"reason": event.reason}
         case events.StepEnded():
@@ -93,6 +91,12 @@ def _facts(event: events.Event) -> tuple[str, dict[str, Value | None]]:
             return "info" if wanted else "warning", {"due": stamp(event.due), "reason": event.reason}
         case _:
             return _daemon_facts(event)
+
+
+def _hook(event: events.HookEnded) -> tuple[str, dict[str, Value | None]]:
+    facts: dict[str, Value | None] = {"when": event.when, "veto": event.veto or None}
+    duration = {"event.duration": _nanoseconds(event.seconds)}
+    return "warning" if event.failure else "info", facts | _failure(event.failure) | duration
 
 
 def _daemon_facts(

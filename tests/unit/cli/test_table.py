@@ -5,7 +5,7 @@ import pytest
 from syncd.cli.sync import exit_code
 from syncd.cli.table import closing_table, columns, grouped, short_moment
 
-NOTHING = dict.fromkeys(("read", "inserted", "updated", "unchanged", "rejected"), 0)
+NOTHING = dict.fromkeys(("read", "inserted", "updated", "unchanged", "rejected", "deleted"), 0)
 
 
 def step(name: str = "accounts", **more) -> dict:
@@ -60,13 +60,14 @@ def test_rows_that_moved_stand_in_columns():
         "updated",
         "unchanged",
         "rejected",
+        "deleted",
         "mark",
         "from",
         "to",
         "seconds",
         "rows/s",
     ]
-    assert line.split() == ["accounts", "3", "2", "1", "0", "0", "1", "9", "0.50", "6"]
+    assert line.split() == ["accounts", "3", "2", "1", "0", "0", "0", "1", "9", "0.50", "6"]
     assert sentence == "accounts: ok in 0.50 s, 3 read, 2 inserted, 1 updated"
 
 

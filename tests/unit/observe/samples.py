@@ -16,6 +16,8 @@ EVENTS = [
     events.StepStarted("r1", "a", "Accounts", "incremental", 100, "1"),
     events.StepProgressed("r1", "a", "Accounts", 5, 4096),
     events.WindowCommitted("r1", "a", "Accounts", 1, COUNTERS, 0.25),
+    events.StatementSent("r1", "a", "source", "SELECT 1"),
+    events.HookEnded("r1", "a", "pre", 0.5, True, FAILURE),
     events.StateReset("r1", "a", "Accounts", "the destination was emptied"),
     events.StepEnded("r1", "a", RESULT),
     events.RunEnded("r1", "a", Status.FAILED, COUNTERS, 2.0, FAILURE),

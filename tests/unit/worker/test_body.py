@@ -22,6 +22,9 @@ class Port:
     def __init__(self) -> None:
         self.closed = self.cancelled = 0
 
+    def tune(self, tuning) -> None:
+        self.tuning = tuning
+
     def cancel(self) -> None:
         self.cancelled += 1
 
@@ -45,9 +48,9 @@ class Store:
 
     open_destination = open_source
 
-    def execute(self, plan, source, destination, *, run, full, emit, check, clock):
+    def execute(self, plan, around, *, go_on):
         act = self.script.pop(0)
-        return act(emit, check)
+        return act(around.emit, around.check)
 
 
 @pytest.fixture

@@ -5,7 +5,15 @@ from datetime import UTC, datetime
 import pytest
 
 from syncd.model.definitions import Connection, Origin, Replication, Retry, Schedule
-from syncd.model.event import StateReset, StepEnded, StepProgressed, StepStarted, WindowCommitted
+from syncd.model.event import (
+    HookEnded,
+    StatementSent,
+    StateReset,
+    StepEnded,
+    StepProgressed,
+    StepStarted,
+    WindowCommitted,
+)
 from syncd.model.options import Options
 from syncd.model.run import Counters, Failure, Status, StepResult
 from syncd.model.secret import Secret
@@ -42,6 +50,8 @@ EVENTS = [
     StepStarted("r", "j", "t", "incremental", 10, "5"),
     StepProgressed("r", "j", "t", 7, 70),
     WindowCommitted("r", "j", "t", 1, Counters(5, 5), 0.5),
+    StatementSent("r", "j", "source", "SELECT 1"),
+    HookEnded("r", "j", "pre", 0.5, failure=Failure("c", "m")),
     StateReset("r", "j", "t", "the destination was emptied"),
     StepEnded("r", "j", RESULT),
 ]
