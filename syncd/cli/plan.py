@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -10,6 +11,15 @@ from syncd.cli.sync import refuse_unknown
 from syncd.cli.table import columns, grouped
 from syncd.engine.preview import StepPreview
 from syncd.model.definitions import Configuration
+
+HOW: Final = {
+    "insert": "rows go straight into the empty table",
+    "merge": "rows are matched by key",
+    "append": "a new version of a row is added beside the others",
+    "history": "every version is kept, with the time from and until which it was the present one",
+    "drop": "a new table is filled beside this one and takes its place in the end",
+    "replace": "all rows are replaced in one transaction",
+}
 
 
 @click.command()
@@ -66,15 +76,7 @@ def _step_lines(step: StepPreview) -> list[str]:
     if step.mode:
         lines += _reading_lines(step)
     if step.write:
-        how = {
-            "insert": "rows go straight into the empty table",
-            "merge": "rows are matched by key",
-            "append": "a new version of a row is added beside the others",
-            "history": "every version is kept, with the time from and until which it was the present one",
-            "drop": "a new table is filled beside this one and takes its place in the end",
-            "replace": "all rows are replaced in one transaction",
-        }
-        said = how[step.write] + ("" if step.key or step.write != "replace" else ", because there is no key")
+        said = HOW[step.write] + ("" if step.key or step.write != "replace" else ", because there is no key")
         form = f", format {step.format}" if step.format else ""
         lines.append(f"write:        {step.write} into {step.target}: {said}{form}")
     if step.columns:

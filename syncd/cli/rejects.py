@@ -8,6 +8,7 @@ from syncd.cli.address import config_option, json_option, load
 from syncd.cli.ends import ends_of
 from syncd.cli.sync import refuse_unknown
 from syncd.cli.table import columns, short_moment
+from syncd.model.writing import Reject, StepKey
 
 
 @click.group()
@@ -22,8 +23,6 @@ def rejects() -> None:
 @json_option
 def listed(job: str, values: bool, config: Path | None, as_json: bool) -> None:
     """Show what a job has set aside, and why."""
-    from syncd.model.writing import StepKey
-
     configuration = load(config)
     refuse_unknown(configuration, (job,))
     with ends_of(configuration, job) as ends:
@@ -35,19 +34,7 @@ def listed(job: str, values: bool, config: Path | None, as_json: bool) -> None:
     if as_json:
         from syncd.cli.control import print_json
 
-        print_json(
-            [
-                {
-                    "step": step,
-                    "key": reject.key,
-                    "reason": reject.reason,
-                    "attempts": reject.attempts,
-                    "at": reject.at,
-                    **({"names": reject.names, "row": reject.values} if values else {}),
-                }
-                for step, reject in found
-            ]
-        )
+        print_json([_plain(step, reject, values=values) for step, reject in found])
         return
     if not found:
         click.echo(f"{job}: no row is set aside")
@@ -63,3 +50,9 @@ def listed(job: str, values: bool, config: Path | None, as_json: bool) -> None:
         for step, reject in found
     )
     click.echo("\n".join(columns(("step", "row" if values else "key", "tried", "since", "why"), rows)))
+
+
+def _plain(step: str, reject: Reject, *, values: bool) -> dict[str, object]:
+    facts: dict[str, object] = {"step": step, "key": reject.key, "reason": reject.reason}
+    facts |= {"attempts": reject.attempts, "at": reject.at}
+    return facts | ({"names": reject.names, "row": reject.values} if values else {})

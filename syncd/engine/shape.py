@@ -146,23 +146,10 @@ def _existing(
     replaced: bool,
 ) -> Shape:
     options = step.options
-    own = [column.name for column in _own_columns(step)]
     designed = destination.design(
         replace(source, key=(), columns=(*source.columns, *_own_columns(step))), step.target
     )
-    add = [
-        replace(column, nullable=True)
-        for column in designed.columns
-        if table.column(column.name) is None
-        and (column.name == DELETED_AT or (options.alter_schema and not _has(table, column.name)))
-        and not (column.name in own and column.name != DELETED_AT)
-    ]
-    if options.write is Write.HISTORY and any(table.column(name) is None for name in (SINCE, UNTIL, ACTIVE)):
-        raise FatalError(
-            f"table {table.name} is no history: it has no column {SINCE}",
-            hint="name a table that does not exist yet: REPLICATE [history] SELECT ...",
-            code="no_history",
-        )
+    add = _added(step, table, designed)
     after = replace(table, columns=(*table.columns, *add))
     columns = match_columns(source, after)
     widen = _widened(source, after, columns, designed) if options.alter_schema else []
@@ -172,14 +159,7 @@ def _existing(
     name_of = dict(zip(source.column_names, columns, strict=True))
     keys = tuple(name_of[name] for name in match)
     if not replaced:
-        wanted = (*keys, SINCE) if options.write is Write.HISTORY else keys
-        key_in_target(after, wanted)
-    spare = [c.name for c in table.columns if c.name not in {*columns, DELETED_AT, SINCE, UNTIL, ACTIVE}]
-    warnings = (
-        (f"{', '.join(spare)} of {table.name} is not in the source: new rows have no value there",)
-        if spare and options.alter_schema
-        else ()
-    )
+        key_in_target(after, (*keys, SINCE) if options.write is Write.HISTORY else keys)
     return Shape(
         after,
         columns,
@@ -189,8 +169,34 @@ def _existing(
         revive=_revive(step),
         add=tuple(add),
         widen=tuple(widen),
-        warnings=warnings,
+        warnings=_spare(table, columns) if options.alter_schema else (),
     )
+
+
+def _added(step: Transfer, table: Table, designed: Table) -> list[Column]:
+    """The columns that the table has to get; they may be NULL, because its old rows have no value there.
+
+    Raises:
+        FatalError: the table cannot become a history, because its old rows have no times.
+    """
+    missing = [column for column in designed.columns if not _has(table, column.name)]
+    if any(column.name == SINCE for column in missing):
+        raise FatalError(
+            f"table {table.name} is no history: it has no column {SINCE}",
+            hint="name a table that does not exist yet: REPLICATE [history] SELECT ...",
+            code="no_history",
+        )
+    return [
+        replace(column, nullable=True)
+        for column in missing
+        if column.name == DELETED_AT or step.options.alter_schema
+    ]
+
+
+def _spare(table: Table, columns: Sequence[str]) -> tuple[str, ...]:
+    own = {*columns, DELETED_AT, SINCE, UNTIL, ACTIVE}
+    names = ", ".join(name for name in table.column_names if name not in own)
+    return (f"{names} of {table.name} is not in the source: new rows have no value there",) if names else ()
 
 
 def _own_columns(step: Transfer) -> tuple[Column, ...]:

@@ -57,28 +57,16 @@ def _facts(event: events.Event) -> tuple[str, dict[str, Value | None]]:
             return "debug", {"trigger": event.trigger.value, "due": due}
         case events.RunStarted():
             return "info", {"attempt": event.attempt}
-        case events.StepStarted():
-            return "debug", {
-                "mode": event.mode,
-                "rows.estimated": event.rows_estimated,
-                "mark.from": event.mark_from,
-            }
-        case events.StepProgressed():
-            return "debug", {"rows.read": event.rows, "bytes": event.bytes}
-        case events.WindowCommitted():
-            return "debug", {
-                "window": event.window,
-                **_rows(event.counters),
-                "event.duration": _nanoseconds(event.seconds),
-            }
-        case events.StatementSent():
-            return "debug", {"end": event.end, "statement": event.statement}
-        case events.HookEnded():
-            return _hook(event)
-        case events.StateReset():
-            return "warning", {"reason": event.reason}
-        case events.StepEnded():
-            return _step(event.result)
+        case (
+            events.StepStarted()
+            | events.StepProgressed()
+            | events.WindowCommitted()
+            | events.StatementSent()
+            | events.HookEnded()
+            | events.StateReset()
+            | events.StepEnded()
+        ):
+            return _run_facts(event)
         case events.RunEnded():
             return _LEVEL_OF_STATUS.get(event.status, "info"), {
                 **_status(event.status),
@@ -91,6 +79,28 @@ def _facts(event: events.Event) -> tuple[str, dict[str, Value | None]]:
             return "info" if wanted else "warning", {"due": stamp(event.due), "reason": event.reason}
         case _:
             return _daemon_facts(event)
+
+
+def _run_facts(event: events.RunEvent) -> tuple[str, dict[str, Value | None]]:
+    match event:
+        case events.StepStarted():
+            facts: dict[str, Value | None] = {"mode": event.mode, "rows.estimated": event.rows_estimated}
+            return "debug", facts | {"mark.from": event.mark_from}
+        case events.StepProgressed():
+            return "debug", {"rows.read": event.rows, "bytes": event.bytes}
+        case events.WindowCommitted():
+            duration = {"event.duration": _nanoseconds(event.seconds)}
+            return "debug", {"window": event.window, **_rows(event.counters), **duration}
+        case events.StatementSent():
+            return "debug", {"end": event.end, "statement": event.statement}
+        case events.HookEnded():
+            return _hook(event)
+        case events.StateReset():
+            return "warning", {"reason": event.reason}
+        case events.StepEnded():
+            return _step(event.result)
+        case _:
+            assert_never(event)
 
 
 def _hook(event: events.HookEnded) -> tuple[str, dict[str, Value | None]]:

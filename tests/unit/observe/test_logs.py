@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from syncd.model.definitions import Logs
+from syncd.model.event import RunEnded
 from syncd.observe.logs import configure
 from syncd.observe.scrub import Scrubber
 from tests.unit.observe.samples import EVENTS
@@ -51,7 +52,7 @@ def records(stream):
 def test_event_becomes_a_line_with_time_service_and_facts(clock):
     log, stream = started(clock)
 
-    log.write(EVENTS[7])
+    log.write(next(event for event in EVENTS if isinstance(event, RunEnded)))
 
     (found,) = records(stream)
     assert (found["@timestamp"], found["service.name"], found["run"], found["log.level"]) == (
@@ -60,7 +61,7 @@ def test_event_becomes_a_line_with_time_service_and_facts(clock):
     assert found["service.version"]
 
 
-@pytest.mark.parametrize(("level", "count"), [("debug", 14), ("info", 10), ("warning", 5), ("error", 2)])
+@pytest.mark.parametrize(("level", "count"), [("debug", 16), ("info", 11), ("warning", 6), ("error", 2)])
 def test_level_decides_which_events_are_written(clock, level, count):
     log, stream = started(clock, level)
 
@@ -159,7 +160,7 @@ def test_chatty_library_is_heard_from_warning_on(clock):
 def test_form_is_json_unless_a_person_looks(clock, form, terminal, is_json):
     log, stream = started(clock, form=form, stream=Terminal() if terminal else io.BytesIO())
 
-    log.write(EVENTS[7])
+    log.write(next(event for event in EVENTS if isinstance(event, RunEnded)))
 
     assert stream.getvalue().startswith(b"{") is is_json
     assert (b"\x1b[" in stream.getvalue()) is (terminal and not is_json)
@@ -181,7 +182,7 @@ def test_configuring_again_changes_the_level_and_doubles_nothing(clock):
 
     logging.getLogger("driver").info("hello")
     structlog.get_logger().info("hello")
-    log.write(EVENTS[7])
+    log.write(next(event for event in EVENTS if isinstance(event, RunEnded)))
 
     assert first.getvalue() == b""
     assert len(records(second)) == 3
