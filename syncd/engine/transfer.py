@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
+from typing import Final
 
 from syncd.engine.careful import Careful
 from syncd.engine.rowwise import Rowwise
@@ -20,7 +21,10 @@ from syncd.model.table import Table
 from syncd.model.writing import Mode, Reject, Standing, Target
 from syncd.ports import Reading, Writing
 
-PROGRESS_SECONDS = 0.5
+PROGRESS_SECONDS: Final = 0.5
+ODD_ROWS: Final = 1000
+ODD_SHARE: Final = 0.01
+"""More rows, and a greater share of those known, than a run may read again for nothing without a word."""
 
 
 def transfer(step: Transfer, standing: Standing, around: Surroundings) -> StepResult:
@@ -174,6 +178,7 @@ class Step:
             f"{count} text{'s' if count > 1 else ''} of column {name} had to be cut"
             for name, count in self.rowwise.truncated.items()
         ]
+        warnings += self.oddities(shape)
         aside = len(self.rejects)
         if aside:
             warnings.append(f"{aside} row{'s are' if aside > 1 else ' is'} set aside: syncd rejects list")
@@ -188,6 +193,21 @@ class Step:
             truncated=tuple(sorted(self.rowwise.truncated.items())),
             deletes=self.step.options.deletes.value,
         )
+
+    def oddities(self, shape: Shape) -> list[str]:
+        """What is no error and still should make a person look."""
+        counters, known = self.counters, self.standing.rows
+        found = []
+        idle = not counters.inserted and not counters.updated
+        odd = counters.unchanged > max(ODD_ROWS, known * ODD_SHARE)
+        if self.reading.mode == "incremental" and idle and odd:
+            found.append(
+                f"{counters.unchanged} rows were read again and none had changed: does {self.reading.check_column}"
+                " change without need?"
+            )
+        if shape.replaced and not counters.read and known:
+            found.append(f"0 rows: the source had none this time, and {known} rows went")
+        return found
 
     def move(self, window: Window, target: Target) -> bool:
         """Read, write and commit one window. True when nothing had to be written, not even a table."""

@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[2]
 EXIT = re.compile(r"#\s*exit (\d+)\s*$")
 
 
-def tour_commands() -> list[tuple[str, int]]:
-    """The commands of all console blocks with the exit code that the README announces (else 0)."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def commands_of(page: Path) -> list[tuple[str, int]]:
+    """The commands of all console blocks with the exit code that the page announces (else 0)."""
+    text = page.read_text(encoding="utf-8")
     found = []
     for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         for line in block.splitlines():
@@ -40,8 +40,26 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
+def run_commands(commands: list[tuple[str, int]], folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run them in one shell, in that folder, with the installed program first on the path."""
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+    }
+    return subprocess.run(
+        ["bash", "-c", shell_script(commands)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
 def test_the_tour_has_all_its_commands() -> None:
-    commands = [command for command, _ in tour_commands()]
+    commands = [command for command, _ in commands_of(ROOT / "README.md")]
 
     assert len(commands) >= 25
     for word in (
@@ -62,22 +80,7 @@ def test_the_tour_has_all_its_commands() -> None:
 
 
 def test_every_command_of_the_tour_works(tmp_path: Path) -> None:
-    bin_folder = Path(sys.executable).parent
-    environment = {
-        "PATH": f"{bin_folder}:{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "LANG": "C.UTF-8",
-    }
-
-    done = subprocess.run(
-        ["bash", "-c", shell_script(tour_commands())],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    done = run_commands(commands_of(ROOT / "README.md"), tmp_path)
 
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stdout + done.stderr
