@@ -16,8 +16,13 @@ def create(store: Store, name: str = "t", stamp_type: str = "") -> None:
 
 def create_target(pair: Pair, name: str = "t") -> None:
     """A table that takes the rows of the pair's source."""
+    create(pair.destination, name, target_stamp(pair))
+
+
+def target_stamp(pair: Pair) -> str:
+    """The type at the destination that takes the source's stamps."""
     kinds = {("sqlite", "postgresql"): "timestamp", ("postgresql", "sqlite"): "TIMESTAMPTZ"}
-    create(pair.destination, name, kinds.get((pair.source.type, pair.destination.type), ""))
+    return kinds.get((pair.source.type, pair.destination.type), pair.destination.stamp)
 
 
 def put(store: Store, *rows: tuple[int, str, str | None], name: str = "t") -> None:

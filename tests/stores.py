@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 
-from syncd.engine.compile import compile_job
+from syncd.engine.compile import compile_job, has_wildcards
+from syncd.engine.pace import Pace
 from syncd.model.definitions import Replication
 from syncd.model.event import RunEvent
 from syncd.model.options import Options
@@ -190,8 +191,9 @@ class Pair:
         **more: Any,
     ) -> Replication:
         """A job between the two."""
+        exclude = more.pop("exclude", ())
         options = Options(check_columns=(check,) if check else (), lookback_seconds=lookback, **more)
-        return Replication(name, "source", "destination", queries, options)
+        return Replication(name, "source", "destination", queries, options, exclude)
 
     @contextmanager
     def ports(self) -> Iterator[tuple[Any, Any]]:
@@ -226,11 +228,14 @@ class Pair:
         full: bool = False,
         stop: Callable[[], None] = lambda: None,
         go_on: bool = False,
+        pace: Pace | None = None,
+        variables: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Outcome:
         """Run the job once on these ports."""
         job = self.job(*(queries or ("REPLICATE [t]",)), **options)
-        plan = compile_job(job, connector(self.source.type).dialect)
+        tables = tuple(source.tables()) if has_wildcards(job) else ()
+        plan = compile_job(job, connector(self.source.type).dialect, (), variables or {}, tables)
         events: list[RunEvent] = []
         with ExitStack() as stack:
             steps = execute(
@@ -243,6 +248,7 @@ class Pair:
                 clock=WallClock(),
                 mirror=lambda: stack.enter_context(self.mirror()),
                 go_on=go_on,
+                pace=pace,
             )
         return Outcome(steps, events)
 

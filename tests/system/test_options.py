@@ -1,0 +1,380 @@
+"""Each option of a job has the effect that it names, on every pair of stores."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from syncd.engine.pace import Pace
+from syncd.errors import RunCancelledError
+from syncd.model.event import WindowCommitted
+from syncd.model.options import Interval, Write
+from syncd.model.run import Status
+from tests.rowset import target_stamp
+from tests.stores import Pair
+from tests.system.test_deletes import fill
+
+
+def ids(pair: Pair, table: str = "t", where: str = "") -> list[int]:
+    return [row[0] for row in pair.destination.rows(f"SELECT id FROM {table} {where} ORDER BY id")]
+
+
+def stop_in(phase: str) -> Callable[[], None]:
+    """A check that stops the run once rows are being written."""
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 3:
+            raise RunCancelledError(f"stopped while {phase}")
+
+    return check
+
+
+@pytest.mark.parametrize("option", ["truncate", "drop"])
+def test_all_rows_are_replaced_at_each_run(pair: Pair, option: str) -> None:
+    fill(pair)
+    pair.ok(**{option: True})
+    pair.source.execute("DELETE FROM t WHERE id > 4")
+
+    outcome = pair.ok(**{option: True})
+
+    assert outcome.counters.inserted == 4
+    assert ids(pair) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("option", ["truncate", "drop"])
+def test_a_replacement_that_fails_leaves_the_old_rows(pair: Pair, option: str) -> None:
+    fill(pair, 3000)
+    pair.ok(**{option: True})
+    pair.source.execute("UPDATE t SET name = 'new'")
+
+    with pytest.raises(RunCancelledError):
+        pair.run(stop=stop_in("writing"), batch_rows=100, **{option: True})
+
+    assert pair.destination.rows("SELECT count(*) FROM t WHERE name = 'new'") == [(0,)]
+    assert len(ids(pair)) == 3000
+    assert pair.ok(**{option: True}).counters.inserted == 3000
+
+
+def test_drop_takes_over_the_sources_present_columns(pair: Pair) -> None:
+    fill(pair)
+    pair.ok(drop=True)
+    pair.source.execute(f"ALTER TABLE t ADD COLUMN extra {pair.source.text}")
+    pair.source.execute("UPDATE t SET extra = 'x'")
+
+    pair.ok(drop=True)
+
+    assert pair.destination.rows("SELECT DISTINCT extra FROM t") == [("x",)]
+
+
+def test_truncate_keeps_the_table_with_columns_of_its_own(pair: Pair) -> None:
+    fill(pair)
+    pair.ok(truncate=True)
+    pair.destination.execute(f"ALTER TABLE t ADD COLUMN note {pair.destination.text}")
+
+    pair.ok(truncate=True)
+
+    assert pair.destination.rows("SELECT DISTINCT note FROM t") == [(None,)]
+
+
+def test_append_keeps_each_version_once(pair: Pair) -> None:
+    fill(pair)
+    pair.ok(write=Write.APPEND)
+    pair.source.execute("UPDATE t SET name = 'again', updated = '2024-02-01 00:00:00' WHERE id = 3")
+    pair.ok(write=Write.APPEND)
+
+    quiet = pair.ok(write=Write.APPEND)
+
+    assert pair.destination.rows("SELECT count(*) FROM t WHERE id = 3") == [(2,)]
+    assert len(ids(pair)) == 11
+    assert quiet.counters.inserted == 0
+
+
+def test_append_without_check_column_is_refused(pair: Pair) -> None:
+    fill(pair)
+
+    assert pair.run(check=None, write=Write.APPEND).failure.code == "check_column_missing"
+
+
+def test_history_keeps_each_version_with_its_time(pair: Pair) -> None:
+    fill(pair)
+    pair.ok(write=Write.HISTORY)
+    pair.source.execute("UPDATE t SET name = 'again', updated = '2024-02-01 00:00:00' WHERE id = 3")
+
+    outcome = pair.ok(write=Write.HISTORY)
+
+    assert (outcome.counters.inserted, outcome.counters.updated) == (0, 1)
+    old, new = pair.destination.rows(
+        "SELECT name, _syncd_start, _syncd_end FROM t WHERE id = 3 ORDER BY _syncd_start"
+    )
+    assert (old[0], new[0], new[2]) == ("name 3", "again", None)
+    assert old[2] == new[1] > old[1]
+    assert len(ids(pair, where="WHERE _syncd_end IS NULL")) == 10
+
+
+def test_history_needs_a_table_of_its_own(pair: Pair) -> None:
+    fill(pair)
+    pair.ok()
+
+    assert pair.run(write=Write.HISTORY).failure.code == "no_history"
+
+
+def test_texts_that_are_too_long_are_cut_and_counted(pair: Pair) -> None:
+    fill(pair)
+    pair.destination.execute(
+        f"CREATE TABLE t (id {pair.destination.integer} NOT NULL PRIMARY KEY, name varchar(6), updated {target_stamp(pair)})"
+    )
+    pair.source.execute("UPDATE t SET name = 'åßç𝄞éfgh' WHERE id = 2")
+
+    outcome = pair.ok(truncate_strings=True)
+
+    assert outcome.steps[0].truncated == (("name", 2),)
+    assert pair.destination.rows("SELECT name FROM t WHERE id IN (2, 10) ORDER BY id") == [
+        ("åßç𝄞éf",),
+        ("name 1",),
+    ]
+    assert any("2 texts of column name" in text for text in outcome.steps[0].warnings)
+
+
+def test_a_failed_query_ends_the_run_unless_it_may_go_on(pair: Pair) -> None:
+    fill(pair)
+    queries = ("REPLICATE [nothing]", "REPLICATE [t]")
+
+    stopped = pair.run(*queries)
+    went_on = pair.run(*queries, go_on=True)
+
+    assert [step.status for step in stopped.steps] == [Status.FAILED]
+    assert [step.status for step in went_on.steps] == [Status.FAILED, Status.OK]
+    assert len(ids(pair)) == 10
+
+
+def test_a_new_column_is_refused_by_name_or_added(pair: Pair) -> None:
+    fill(pair)
+    pair.ok()
+    pair.source.execute(f"ALTER TABLE t ADD COLUMN extra {pair.source.text}")
+    pair.source.execute("UPDATE t SET extra = 'x' WHERE id < 3")
+
+    refused = pair.run()
+    pair.ok(alter_schema=True)
+
+    assert refused.failure.code == "column_missing"
+    assert "extra" in refused.failure.message
+    assert ids(pair, where="WHERE extra = 'x'") == [1, 2]
+
+
+def test_a_column_that_went_away_gives_no_value_and_a_warning(pair: Pair) -> None:
+    fill(pair)
+    pair.ok()
+    query = "REPLICATE [t] SELECT id, updated FROM t"
+    pair.source.execute("INSERT INTO t VALUES (11, 'eleven', '2024-02-01 00:00:00')")
+
+    outcome = pair.ok(query, alter_schema=True)
+
+    assert pair.destination.rows("SELECT name FROM t WHERE id IN (10, 11) ORDER BY id") == [
+        ("name 10",),
+        (None,),
+    ]
+    assert any("name of" in text and "not in the source" in text for text in outcome.steps[0].warnings)
+
+
+def test_interval_cuts_the_first_load_into_windows_of_time(pair: Pair) -> None:
+    fill(pair, 59)
+
+    outcome = pair.ok(interval=Interval(seconds=10))
+
+    windows = outcome.told(WindowCommitted)
+    assert len(windows) == 6
+    assert [window.counters.inserted for window in windows] == [10, 10, 10, 10, 10, 9]
+    assert len(ids(pair)) == 59
+
+
+def test_interval_of_months_follows_the_calendar(pair: Pair) -> None:
+    fill(pair, 1)
+    for month in range(2, 6):
+        pair.source.execute(f"INSERT INTO t VALUES ({month}, 'm', '2024-0{month}-15 00:00:00')")
+
+    outcome = pair.ok(interval=Interval(months=1))
+
+    assert [window.counters.inserted for window in outcome.told(WindowCommitted)] == [1, 1, 1, 1, 1]
+
+
+def test_start_never_reads_what_lies_before(pair: Pair) -> None:
+    fill(pair)
+    pair.source.execute("INSERT INTO t VALUES (11, 'no stamp', NULL)")
+
+    first = pair.ok(start="2024-01-01 00:00:05")
+    again = pair.ok(start="2024-01-01 00:00:05")
+
+    assert ids(pair) == [5, 6, 7, 8, 9, 10, 11]
+    assert first.counters.inserted == 7
+    assert again.counters.inserted == 0
+
+
+def test_another_start_reads_again(pair: Pair) -> None:
+    fill(pair)
+    pair.ok(start="2024-01-01 00:00:05")
+
+    pair.ok(start="2024-01-01 00:00:02")
+
+    assert ids(pair) == list(range(2, 11))
+
+
+def test_a_start_that_does_not_fit_the_column_is_refused(pair: Pair) -> None:
+    fill(pair)
+
+    assert pair.run(start="soon").failure.code == "bad_start"
+
+
+def test_batches_are_as_small_as_was_asked_for(pair: Pair) -> None:
+    fill(pair, 200)
+    sizes: list[int] = []
+
+    with pair.ports() as (source, destination):
+        begin = destination.begin
+
+        def watched(*arguments: Any) -> Any:
+            writing = begin(*arguments)
+            write = writing.write
+
+            def counted(batch: Any) -> None:
+                sizes.append(batch.rows)
+                write(batch)
+
+            writing.write = counted
+            return writing
+
+        destination.begin = watched
+        outcome = pair.run_on(source, destination, batch_rows=30)
+
+    assert outcome.status is Status.OK
+    assert max(sizes) <= 31
+    assert sum(sizes) == 200
+
+
+def test_a_rate_slows_the_run_down(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(pair, 500)
+    slept: list[float] = []
+    moment = 0.0
+
+    class Watch:
+        def monotonic(self) -> float:
+            return moment
+
+        def now(self) -> Any:
+            raise AssertionError("not needed")
+
+    def sleep(seconds: float) -> None:
+        nonlocal moment
+        moment += seconds
+        slept.append(seconds)
+
+    pace = Pace(Watch(), rows_per_second=100, sleep=sleep)
+    with pair.ports() as (source, destination):
+        pair.run_on(source, destination, batch_rows=50, pace=pace)
+
+    assert sum(slept) == pytest.approx(4.0, abs=0.6)
+    assert len(ids(pair)) == 500
+
+
+def test_prefix_names_the_table(pair: Pair) -> None:
+    fill(pair)
+
+    pair.ok(table_prefix="crm_")
+
+    assert len(ids(pair, "crm_t")) == 10
+
+
+def test_column_definitions_and_key_of_the_query_make_the_table(pair: Pair) -> None:
+    pair.source.execute(
+        f"CREATE TABLE t (id {pair.source.integer}, name {pair.source.text}, updated {pair.source.stamp})"
+    )
+    pair.source.execute("INSERT INTO t VALUES (1, 'a', '2024-01-01 00:00:00')")
+    query = "REPLICATE [t] (name varchar(33), PRIMARY KEY (id))"
+
+    pair.ok(query)
+
+    with pair.ports() as (_, destination):
+        from syncd.model.table import TableName
+
+        table = destination.table(TableName("t"))
+    assert table.key == ("id",)
+    assert "33" in str(table.column("name").type)
+
+
+def test_include_and_exclude_choose_columns(pair: Pair) -> None:
+    fill(pair)
+    queries = ("REPLICATE [a] INCLUDE (id, updated) FROM [t]", "REPLICATE [b] EXCLUDE (name) FROM [t]")
+
+    pair.ok(*queries)
+
+    for table in ("a", "b"):
+        assert len(pair.destination.rows(f"SELECT id, updated FROM {table}")) == 10
+        with pair.ports() as (_, destination):
+            from syncd.model.table import TableName
+
+            assert destination.table(TableName(table)).column_names == ("id", "updated")
+
+
+def test_a_wildcard_takes_every_table_but_the_excluded(pair: Pair) -> None:
+    for name in ("inv_a", "inv_b", "inv_tmp", "other"):
+        pair.source.execute(f"CREATE TABLE {name} (id {pair.source.integer} NOT NULL PRIMARY KEY)")
+        pair.source.execute(f"INSERT INTO {name} VALUES (1)")
+
+    outcome = pair.ok("REPLICATE [inv_*]", check=None, exclude=("inv_t*",))
+
+    assert [step.step for step in outcome.steps] == ["inv_a", "inv_b"]
+    assert ids(pair, "inv_b") == [1]
+
+
+def test_a_select_may_say_itself_what_is_new(pair: Pair) -> None:
+    fill(pair)
+    query = (
+        "REPLICATE [t] SELECT id, name, updated FROM t"
+        " WHERE updated >= REPLICATE_LASTMODTIME() AND updated <= REPLICATE_NEXTINTERVAL()"
+    )
+    pair.ok(query)
+    pair.source.execute("INSERT INTO t VALUES (11, 'new', '2024-02-01 00:00:00')")
+    pair.source.execute("INSERT INTO t VALUES (12, 'old', '2023-02-01 00:00:00')")
+
+    outcome = pair.ok(query)
+
+    assert outcome.counters.inserted == 1
+    assert ids(pair) == list(range(1, 12))
+
+
+@pytest.mark.parametrize("utc", [True, False])
+def test_times_without_zone_are_written_in_the_zone_that_was_asked_for(
+    pair: Pair, utc: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        naive, aware = naive_stamp(pair), aware_stamp(pair)
+        pair.source.execute(f"CREATE TABLE t (id {pair.source.integer} NOT NULL PRIMARY KEY, at {aware})")
+        pair.source.execute("INSERT INTO t VALUES (1, '2024-01-01 00:00:00+00')")
+        pair.destination.execute(
+            f"CREATE TABLE t (id {pair.destination.integer} NOT NULL PRIMARY KEY, at {naive})"
+        )
+
+        refused = pair.run(check=None)
+        pair.ok(check=None, utc_times=utc)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert refused.failure.code == "type_loss"
+    assert str(pair.destination.rows("SELECT at FROM t")[0][0]).startswith(
+        "2024-01-01 00:00:00" if utc else "2024-01-01 09:00:00"
+    )
+
+
+def naive_stamp(pair: Pair) -> str:
+    return {"sqlite": "DATETIME", "postgresql": "timestamp", "mysql": "datetime(6)"}[pair.destination.type]
+
+
+def aware_stamp(pair: Pair) -> str:
+    return {"sqlite": "TIMESTAMPTZ", "postgresql": "timestamptz", "mysql": "timestamp(6)"}[pair.source.type]

@@ -1,0 +1,167 @@
+"""Differences between the two tables are found, counted, named and mended, whatever the stores are."""
+
+import json
+import random
+
+import pytest
+
+from syncd.model.options import Deletes, Verify
+from syncd.model.run import Status
+from tests.stores import Pair
+from tests.system.test_deletes import KEYS, fill
+
+CHECK = {"verify": Verify.CHECKSUM}
+
+
+def rows(pair: Pair) -> list[tuple[object, ...]]:
+    return pair.destination.rows("SELECT id, name FROM t ORDER BY id")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_equal_tables_are_said_to_be_equal(pair: Pair, key: str) -> None:
+    fill(pair, 500, key)
+    pair.ok()
+
+    verdict = pair.ok(**CHECK).steps[0].verdict
+
+    assert (verdict.same, verdict.rows, verdict.method) == (True, 500, "checksum")
+    assert verdict.at is not None
+
+
+def test_each_kind_of_difference_is_counted_and_its_key_named(pair: Pair) -> None:
+    fill(pair)
+    pair.ok()
+    pair.destination.execute("DELETE FROM t WHERE id = 1")
+    pair.destination.execute("UPDATE t SET name = 'other' WHERE id = 2")
+    pair.destination.execute("INSERT INTO t VALUES (99, 'extra', NULL)")
+
+    outcome = pair.run("CHECKCACHE [t]")
+
+    verdict = outcome.steps[0].verdict
+    assert (verdict.missing, verdict.different, verdict.surplus, verdict.repaired) == (1, 1, 1, 0)
+    assert [json.loads(key)[0] for key in verdict.examples] == [1, 2, 99]
+    assert outcome.status is Status.PARTIAL
+    assert "1 missing, 1 different, 1 too many" in outcome.steps[0].warnings[0]
+
+
+def test_repair_makes_both_equal_and_touches_the_destination_only(pair: Pair) -> None:
+    fill(pair)
+    pair.ok()
+    before = pair.source.rows("SELECT id, name FROM t ORDER BY id")
+    pair.destination.execute("DELETE FROM t WHERE id = 1")
+    pair.destination.execute("UPDATE t SET name = 'other' WHERE id = 2")
+    pair.destination.execute("INSERT INTO t VALUES (99, 'extra', NULL)")
+
+    outcome = pair.ok("CHECKCACHE [t] WITH REPAIR")
+
+    counters = outcome.counters
+    assert (counters.inserted, counters.updated, counters.deleted) == (1, 1, 1)
+    assert rows(pair) == before == pair.source.rows("SELECT id, name FROM t ORDER BY id")
+    assert pair.ok("CHECKCACHE [t]").steps[0].verdict.same
+
+
+def test_skip_modified_looks_at_keys_alone(pair: Pair) -> None:
+    fill(pair)
+    pair.ok()
+    pair.destination.execute("UPDATE t SET name = 'other' WHERE id = 2")
+
+    assert pair.ok("CHECKCACHE [t] SKIP MODIFIED").steps[0].verdict.same
+
+
+def test_skip_deleted_lets_surplus_rows_stay(pair: Pair) -> None:
+    fill(pair)
+    pair.ok()
+    pair.destination.execute("INSERT INTO t VALUES (99, 'extra', NULL)")
+
+    pair.ok("CHECKCACHE [t] WITH REPAIR SKIP DELETED")
+
+    assert (99, "extra") in rows(pair)
+
+
+def test_start_and_end_limit_both_sides(pair: Pair) -> None:
+    fill(pair)
+    pair.ok()
+    pair.destination.execute("UPDATE t SET name = 'other' WHERE id IN (2, 8)")
+    query = "CHECKCACHE [t] WITH REPAIR START '2024-01-01 00:00:05' END '2024-01-01 00:00:09'"
+
+    outcome = pair.ok(query)
+
+    assert outcome.counters.updated == 1
+    assert [name for _, name in rows(pair) if name == "other"] == ["other"]
+
+
+def test_against_a_select_compares_its_columns_alone(pair: Pair) -> None:
+    fill(pair)
+    pair.ok()
+    pair.destination.execute("UPDATE t SET updated = NULL WHERE id = 2")
+
+    same = pair.ok("CHECKCACHE [t] AGAINST (SELECT id, name FROM t)")
+
+    assert same.steps[0].verdict.same
+
+
+def test_a_repair_does_not_delete_more_than_allowed(pair: Pair) -> None:
+    fill(pair)
+    pair.ok()
+    pair.source.execute("DELETE FROM t WHERE id > 2")
+
+    outcome = pair.run("CHECKCACHE [t] WITH REPAIR")
+
+    assert outcome.failure.code == "too_many_deletes"
+    assert len(rows(pair)) == 10
+
+
+def test_counting_alone_finds_a_missing_row(pair: Pair) -> None:
+    fill(pair)
+    pair.ok()
+    pair.destination.execute("UPDATE t SET name = 'other' WHERE id = 2")
+    unseen = pair.ok(verify=Verify.COUNT).steps[0].verdict
+    pair.source.execute("INSERT INTO t VALUES (50, 'below the mark', '2023-01-01 00:00:00')")
+
+    seen = pair.run(verify=Verify.COUNT).steps[0].verdict
+
+    assert (unseen.same, unseen.method) == (True, "count")
+    assert (seen.same, seen.missing) == (False, 1)
+
+
+def test_a_run_that_finds_differences_is_partial(pair: Pair) -> None:
+    fill(pair)
+    pair.ok()
+    pair.destination.execute("UPDATE t SET name = 'other' WHERE id = 2")
+
+    outcome = pair.run(**CHECK)
+
+    assert outcome.status is Status.PARTIAL
+
+
+def test_rows_marked_as_deleted_are_not_too_many(pair: Pair) -> None:
+    soft = {"deletes": Deletes.SOFT, "max_delete_percent": 50.0}
+    fill(pair)
+    pair.ok(**soft)
+    pair.source.execute("DELETE FROM t WHERE id = 2")
+    pair.ok(**soft)
+
+    assert pair.ok(**soft, **CHECK).steps[0].verdict.same
+
+
+def test_random_damage_is_found_to_the_row(pair: Pair) -> None:
+    fill(pair, 5_000)
+    pair.ok()
+    chance = random.Random(7)
+    hurt = sorted(chance.sample(range(1, 5001), 40))
+    gone, changed = hurt[:20], hurt[20:]
+    pair.destination.execute(f"DELETE FROM t WHERE id IN ({', '.join(map(str, gone))})")
+    pair.destination.execute(f"UPDATE t SET name = name || '!' WHERE id IN ({', '.join(map(str, changed))})")
+
+    verdict = pair.run("CHECKCACHE [t]").steps[0].verdict
+
+    found = sorted(json.loads(key)[0] for key in verdict.examples)
+    assert (verdict.missing, verdict.different, found) == (20, 20, hurt)
+
+
+def test_a_table_that_was_never_filled_is_named(pair: Pair) -> None:
+    fill(pair)
+
+    outcome = pair.run("CHECKCACHE [t]")
+
+    assert (outcome.status, outcome.failure.code) == (Status.FAILED, "not_found")
