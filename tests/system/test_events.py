@@ -1,0 +1,168 @@
+"""What is done before and after a run, with the real program."""
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from tests.system.site import Site
+
+
+def job(events: str, queries: str = '["REPLICATE [one]"]', more: str = "") -> str:
+    return (
+        f"  one:\n    source: src\n    destination: dst\n    queries: {queries}\n    check_column: updated\n"
+        f"{more}    events:\n{events}"
+    )
+
+
+def facts(site: Site) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((site.folder / "facts.json").read_text())
+    return found
+
+
+@pytest.fixture
+def one(site: Site) -> Site:
+    site.table("one", 10)
+    return site
+
+
+def test_a_post_event_hears_how_the_run_ended(one: Site) -> None:
+    one.jobs(job("      post: {command: [sh, -c, 'cat > facts.json; echo $SYNCD_JOBSTATUS > status']}\n"))
+
+    done = one.syncd("sync", "one")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (one.folder / "status").read_text() == "ok\n"
+    told = facts(one)
+    assert (told["JobName"], told["Source"], told["Destination"]) == ("one", "src", "dst")
+    assert told["RecordsAffected"] == 10
+    assert told["QueryResults"][0]["inserted"] == 10
+    assert told["Runtime"] >= 0
+
+
+def test_a_post_event_runs_after_a_failed_run_too(one: Site) -> None:
+    one.jobs(job("      post: {command: [sh, -c, 'cat > facts.json']}\n", '["REPLICATE [nothing]"]'))
+
+    assert one.syncd("sync", "one").returncode == 1
+    assert facts(one)["JobStatus"] == "failed"
+    assert "nothing" in facts(one)["Detail"]
+
+
+def test_a_post_event_that_fails_makes_a_good_run_partial(one: Site) -> None:
+    one.jobs(job("      post: {command: ['false']}\n"))
+
+    done = one.syncd("sync", "one")
+
+    assert done.returncode == 1
+    assert "partial" in done.stdout
+    assert "the post-event failed" in done.stdout
+    assert len(one.rows("one")) == 10
+
+
+def test_a_pre_event_that_fails_fails_the_run_before_it_reads(one: Site) -> None:
+    one.jobs(job("      pre: {command: [sh, -c, 'echo no tape >&2; exit 4']}\n"))
+
+    done = one.syncd("sync", "one")
+
+    assert done.returncode == 1
+    assert "no tape" in done.stdout
+    assert one.rows("one") == []
+
+
+def test_a_pre_event_may_veto(one: Site) -> None:
+    one.jobs(job("      pre: {command: [echo, CancelJob=true]}\n"))
+
+    done = one.syncd("sync", "one")
+
+    assert "skipped" in done.stdout
+    assert one.rows("one") == []
+
+
+def test_variables_are_values_and_never_sql(one: Site) -> None:
+    attack = "7' OR '1'='1"
+    query = "REPLICATE [one] SELECT * FROM one WHERE name = {env:who}"
+    one.jobs(job(f"""      pre: {{command: [echo, "env:who={attack}"]}}\n""", f'["{query}"]'))
+
+    done = one.syncd("sync", "one")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert one.rows("one") == []
+
+
+def test_a_variable_chooses_rows(one: Site) -> None:
+    query = "REPLICATE [one] SELECT * FROM one WHERE name = {env:who}"
+    one.jobs(job("""      pre: {command: [echo, "env:who=name 7"]}\n""", f'["{query}"]'))
+
+    assert one.syncd("sync", "one").returncode == 0
+    assert [row[0] for row in one.rows("one")] == [7]
+
+
+def test_a_variable_that_nobody_gave_fails_the_query(one: Site) -> None:
+    query = "REPLICATE [one] SELECT * FROM one WHERE name = {env:who}"
+    one.jobs(job("      pre: {command: [echo, hello]}\n", f'["{query}"]'))
+
+    done = one.syncd("sync", "one")
+
+    assert done.returncode == 1
+    assert "who" in done.stdout
+    assert one.rows("one") == []
+
+
+def test_statements_run_on_a_connection(one: Site) -> None:
+    one.jobs(
+        job(
+            '      pre: {sql: "CREATE TABLE IF NOT EXISTS began (at TEXT)"}\n'
+            "      post: {sql: \"INSERT INTO began VALUES ('now')\", connection: dst}\n"
+        )
+    )
+
+    done = one.syncd("sync", "one")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    with closing(sqlite3.connect(one.folder / "dst.db")) as connection:
+        assert connection.execute("SELECT at FROM began").fetchall() == [("now",)]
+
+
+def test_events_are_in_the_log_of_the_run(one: Site) -> None:
+    one.jobs(job("      pre: {command: [echo, hello]}\n"))
+    one.syncd("sync", "one")
+
+    log = one.syncd("logs", "one", "--json").stdout
+
+    assert '"event.action":"hook-ended"' in log.replace(": ", ":")
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "statements", "windows"), [(1, False, False), (2, False, True), (3, True, True)]
+)
+def test_verbosity_decides_what_the_log_of_a_run_holds(
+    one: Site, verbosity: int, statements: bool, windows: bool
+) -> None:
+    one.jobs(job("      pre: {command: [echo, hello]}\n", more=f"    verbosity: {verbosity}\n"))
+    one.syncd("sync", "one")
+
+    log = one.syncd("logs", "one", "--json").stdout
+
+    assert ("statement-sent" in log) is statements
+    assert ("window-committed" in log) is windows
+    assert "run-ended" in log
+
+
+def test_a_header_of_a_web_event_is_secret_everywhere(one: Site) -> None:
+    secret = "planted-hook-secret"
+    one.jobs(
+        job(
+            '      post: {url: "http://127.0.0.1:9/x", headers: {Authorization: "${env:HOOK}"}, timeout_seconds: 2}\n',
+            more="    verbosity: 5\n",
+        )
+    )
+
+    done = one.syncd("sync", "one", environ={"HOOK": secret})
+    seen = done.stdout + done.stderr + one.syncd("logs", "one", "--json").stdout
+    files = b"".join(path.read_bytes() for path in one.folder.rglob("*") if path.is_file())
+
+    assert "the post-event failed" in done.stdout
+    assert secret not in seen
+    assert secret.encode() not in files

@@ -1,0 +1,137 @@
+"""`syncd verify`, `state` and `rejects` with the real program, with and without a daemon."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.system.site import Site
+
+JOB = """
+  one:
+    source: src
+    destination: dst
+    queries: ["REPLICATE [one]"]
+    check_column: updated
+"""
+
+
+@pytest.fixture
+def one(site: Site) -> Site:
+    site.table("one", 50)
+    site.jobs(JOB)
+    assert site.syncd("sync", "one").returncode == 0
+    return site
+
+
+@pytest.fixture(params=["foreground", "daemon"])
+def either(one: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """The site, with the commands going through a daemon or not."""
+    if request.param == "daemon":
+        one.daemon()
+    yield one
+
+
+def damage(site: Site) -> None:
+    with closing(sqlite3.connect(site.folder / "dst.db")) as connection, connection:
+        connection.execute("UPDATE one SET name = 'hurt' WHERE id = 7")
+        connection.execute("DELETE FROM one WHERE id = 8")
+
+
+def test_equal_tables_are_verified(either: Site) -> None:
+    done = either.syncd("verify", "one")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "both sides are equal (checksum of 50 rows)" in done.stdout
+
+
+def test_differences_are_shown_and_repaired(either: Site) -> None:
+    damage(either)
+
+    found = either.syncd("verify", "one", "--json")
+    mended = either.syncd("verify", "one", "--repair")
+    again = either.syncd("verify", "one")
+
+    verdict = json.loads(found.stdout)[0]["steps"][0]["verdict"]
+    assert (verdict["missing"], verdict["different"], verdict["examples"]) == (1, 1, ["[8]", "[7]"])
+    assert (found.returncode, mended.returncode, again.returncode) == (1, 0, 0)
+    assert either.rows("one") == either.rows("one", "src.db")
+
+
+def test_status_shows_when_a_table_was_verified_and_how_deletes_are_treated(one: Site) -> None:
+    damage(one)
+    one.daemon()
+    before = one.syncd("status", "one").stdout
+    one.syncd("verify", "one")
+
+    after = one.syncd("status", "one").stdout
+
+    assert "never" in before
+    assert "not tracked" in before
+    assert "differs in 2 keys" in after
+
+
+def test_a_repair_is_no_new_mark(one: Site) -> None:
+    damage(one)
+    one.syncd("verify", "one", "--repair")
+
+    assert "nothing to do" in one.syncd("sync", "one").stdout
+
+
+def test_state_is_shown_rewound_and_reset(one: Site) -> None:
+    shown = one.syncd("state", "show", "one")
+    rewound = one.syncd("state", "rewind", "one", "one", "10")
+    read_again = json.loads(one.syncd("sync", "one", "--json").stdout)[0]["counters"]
+    one.syncd("state", "set", "one", "one", "45")
+    from_there = json.loads(one.syncd("sync", "one", "--json").stdout)[0]["counters"]
+    one.syncd("state", "reset", "one")
+    all_again = json.loads(one.syncd("sync", "one", "--json").stdout)[0]["counters"]
+
+    assert "50" in shown.stdout
+    assert "mark 50 -> 40" in rewound.stdout
+    assert (read_again["read"], read_again["unchanged"]) == (11, 11)
+    assert from_there["read"] == 6
+    assert (all_again["read"], all_again["unchanged"]) == (50, 50)
+    assert one.rows("one") == one.rows("one", "src.db")
+
+
+def test_a_cursor_that_is_not_there_is_named(one: Site) -> None:
+    done = one.syncd("state", "set", "one", "other", "5")
+
+    assert done.returncode == 3
+    assert "keeps no cursor for 'other'" in done.stderr
+    assert "it keeps: one" in done.stderr
+
+
+def test_a_mark_that_cannot_be_is_refused(one: Site) -> None:
+    done = one.syncd("state", "set", "one", "one", "yesterday")
+
+    assert done.returncode == 1
+    assert "is no number" in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 3
+
+
+def test_rejects_are_listed_with_key_reason_and_attempts(site: Site) -> None:
+    site.table("one", 5)
+    with closing(sqlite3.connect(site.folder / "dst.db")) as connection, connection:
+        connection.execute(
+            "CREATE TABLE one (id INTEGER PRIMARY KEY, name TEXT CHECK (name <> 'name 3'), updated INTEGER NOT NULL)"
+        )
+    site.jobs(JOB + "    quarantine: true\n")
+    done = site.syncd("sync", "one")
+
+    listed = json.loads(site.syncd("rejects", "list", "one", "--json").stdout)
+    plain = site.syncd("rejects", "list", "one").stdout
+    values = site.syncd("rejects", "list", "one", "--values").stdout
+
+    assert (done.returncode, "partial" in done.stdout) == (1, True)
+    assert [(one["key"], one["attempts"]) for one in listed] == [("[3]", 1)]
+    assert "row" not in listed[0]
+    assert "name 3" not in plain
+    assert "name 3" in values
+
+
+def test_no_rejects_is_said_in_words(one: Site) -> None:
+    assert one.syncd("rejects", "list", "one").stdout == "one: no row is set aside\n"
