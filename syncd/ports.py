@@ -82,6 +82,11 @@ class Reading(Protocol):
         """The mark that the last window's cursor carries, for people."""
         ...
 
+    @property
+    def shared(self) -> bool:
+        """May another source of the same store `join` this reading, and see the same snapshot?"""
+        ...
+
     def close(self) -> None:
         """Give the snapshot back."""
         ...
@@ -115,6 +120,14 @@ class Source(Protocol):
 
         `formats` are those that the destination takes: a source with dynamic types looks at the values when they
         have to leave for a store with strict ones.
+        """
+        ...
+
+    def join(self, reading: Reading) -> Reading:
+        """Read windows of a shared reading on this connection, in its snapshot; it must stay open meanwhile.
+
+        Raises:
+            FatalError: snapshots of this store cannot be shared.
         """
         ...
 

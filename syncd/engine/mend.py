@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from syncd.engine.compare import Findings
 from syncd.engine.sides import Sides
+from syncd.engine.step import Step
 from syncd.engine.surroundings import Surroundings, extract_of, key_of
-from syncd.engine.transfer import Step
+from syncd.engine.transfer import run_windows
 from syncd.errors import FatalError
 from syncd.model.batch import Format
 from syncd.model.options import Options, Write
@@ -75,7 +76,7 @@ def copy_rows(
     reading = around.source.open(extract, around.destination.formats, around.check)
     try:
         one = Step(kept, replace(standing, empty=False), around, reading, rejects)
-        result = one.run()
+        result = run_windows(one)
     finally:
         reading.close()
     return result, replace(standing, revision=one.revision, rows=one.rows_known)

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from syncd.engine.careful import key_values
+from syncd.engine.step import Step
 from syncd.engine.surroundings import Surroundings, extract_of, key_of
-from syncd.engine.transfer import Step
+from syncd.engine.transfer import run_windows
 from syncd.model.plan import Transfer
 from syncd.model.run import Counters
 from syncd.model.writing import Standing
@@ -31,7 +32,7 @@ def try_again(step: Transfer, standing: Standing, around: Surroundings) -> tuple
     )
     try:
         one = Step(step, replace(standing, empty=False), around, reading, rejects)
-        result = one.run()
+        result = run_windows(one)
         one.forget(tuple(reject.key for reject in rejects if reject.key not in one.touched))
     finally:
         reading.close()

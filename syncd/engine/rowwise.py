@@ -22,6 +22,7 @@ class Rowwise:
 
     def __init__(self, source: Table, target: Table, columns: Sequence[str], options: Options) -> None:
         self.truncated: dict[str, int] = {}
+        self._made_of = (source, target, tuple(columns), options)
         self._changes: list[tuple[int, Change]] = []
         for index, (column, name) in enumerate(zip(source.columns, columns, strict=True)):
             place = target.column(name)
@@ -39,6 +40,15 @@ class Rowwise:
     def needed(self) -> bool:
         """Is there anything to change? Then rows travel as tuples."""
         return bool(self._changes)
+
+    def anew(self) -> "Rowwise":
+        """The same changes with counts of their own."""
+        return Rowwise(*self._made_of)
+
+    def add(self, other: "Rowwise") -> None:
+        """Count what another one has cut."""
+        for name, count in other.truncated.items():
+            self.truncated[name] = self.truncated.get(name, 0) + count
 
     def apply(self, batch: Batch) -> Batch:
         """The batch with its values changed; its rows must be tuples."""

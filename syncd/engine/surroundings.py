@@ -1,6 +1,7 @@
 """What every step of a run works with, and the two questions that each asks about itself."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from syncd.engine.pace import Pace
@@ -16,7 +17,7 @@ class Surroundings:
     """The ends of a run and the ways to tell, to stop, to wait.
 
     `full` reads everything again whatever the cursors say. `mirror` opens the destination for reading, for steps that
-    compare; None when it cannot be read.
+    compare; None when it cannot be read. `lane` opens both ends once more, for up to `lanes` windows side by side.
     """
 
     run: str
@@ -29,6 +30,8 @@ class Surroundings:
     clock: Clock
     pace: Pace
     mirror: Callable[[], Source] | None = None
+    lane: Callable[[], AbstractContextManager[tuple[Source, Destination]]] | None = None
+    lanes: int = 1
 
 
 def key_of(step: Transfer | Comparison, job: str) -> StepKey:

@@ -167,6 +167,8 @@ class RunBody:
                 _least(order.source.bytes_per_second, order.destination.bytes_per_second),
             ),
             mirror=lambda: self.ports.source(order.destination),
+            lane=lambda: self.ports.lane(order.source, order.destination),
+            lanes=order.job.parallel,
         )
         return execute(plan, around, go_on=order.job.continue_on_error)
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from syncd.errors import SyncdError
@@ -54,6 +54,27 @@ class KeptPorts:
         with self._lock:
             self._in_use.append(self._destinations[key])
         return self._destinations[key]
+
+    @contextlib.contextmanager
+    def lane(self, source: Place, destination: Place) -> Iterator[tuple[Source, Destination]]:
+        """Both ends once more, for another thread of the present run; closed afterwards."""
+        with contextlib.ExitStack() as stack:
+            one = connector(source.type).open_source(source.wrapped())
+            stack.callback(self._part, one)
+            with self._lock:
+                self._in_use.append(one)
+            other = connector(destination.type).open_destination(destination.wrapped())
+            stack.callback(self._part, other)
+            with self._lock:
+                self._in_use.append(other)
+            yield one, other
+
+    def _part(self, port: Source | Destination) -> None:
+        with self._lock:
+            if port in self._in_use:
+                self._in_use.remove(port)
+        with contextlib.suppress(SyncdError, OSError):
+            port.close()
 
     def cancel(self) -> None:
         """Make whatever the present run does on its ports end soon; from another thread."""

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -27,11 +26,11 @@ def one(site: Site) -> Site:
 
 
 @pytest.fixture(params=["foreground", "daemon"])
-def either(one: Site, request: pytest.FixtureRequest) -> Iterator[Site]:
+def either(one: Site, request: pytest.FixtureRequest) -> Site:
     """The site, with the commands going through a daemon or not."""
     if request.param == "daemon":
         one.daemon()
-    yield one
+    return one
 
 
 def damage(site: Site) -> None:
