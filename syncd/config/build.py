@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from syncd.config.connection import Connectors
-from syncd.config.duration import parse_duration
 from syncd.config.moment import parse_moment, parse_zone
 from syncd.config.place import Mark, Table
 from syncd.config.validate import section
@@ -22,6 +21,7 @@ from syncd.model.definitions import (
     Schedule,
     State,
 )
+from syncd.model.duration import parse_duration
 from syncd.model.options import Options
 from syncd.model.secret import Secret
 

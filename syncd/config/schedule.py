@@ -6,11 +6,11 @@ from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from syncd.config.duration import parse_duration
 from syncd.config.moment import parse_moment, parse_zone
 from syncd.config.place import Path, Resolved, Table, Unknown
 from syncd.config.report import Report
 from syncd.errors import QueryError, ScheduleError
+from syncd.model.duration import parse_duration
 
 _UTC: Final = "UTC"
 _Result = TypeVar("_Result")
