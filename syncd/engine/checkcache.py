@@ -3,6 +3,8 @@
 Source: Job Management API, CHECKCACHE.
 """
 
+from datetime import datetime
+from difflib import get_close_matches
 from typing import Final
 
 from syncd.engine.optionname import joined
@@ -52,6 +54,8 @@ class _Reader:
             walker.at += 1
             self.clause(clause.keyword)
         walker.end(_HINT, _CLAUSES)
+        if _is_backwards(self.bounds.get("START"), self.bounds.get("END")):
+            raise QueryError("END must be above START", offset=self.places["END"])
         return CacheCheck(
             table=table,
             source=None if self.select is not None else self.source or table,
@@ -102,7 +106,10 @@ class _Reader:
         self.select_offset = first.start
 
     def with_repair(self) -> None:
+        word = self.walker.token
         self.repair = bool(self.walker.take_word("REPAIR"))
+        if not self.repair and get_close_matches(word.keyword, ["REPAIR"], 1):
+            self.walker.refuse(f"'{word.text[:40]}' is no option", "did you mean REPAIR?", word)
         if not self.repair or self.walker.take_mark(","):
             read_options(self.walker, self.settings, for_query=True)
 
@@ -136,6 +143,16 @@ def is_variable(token: Token) -> bool:
     return token.kind == "variable" or (
         token.kind == "string" and token.text.startswith("{env:") and token.text.endswith("}")
     )
+
+
+def _is_backwards(start: str | int | None, end: str | int | None) -> bool:
+    """Is nothing between them, as far as that can be told without the column's zone?"""
+    if isinstance(start, int) and isinstance(end, int):
+        return end <= start
+    if not isinstance(start, str) or not isinstance(end, str) or "{" in start + end:
+        return False
+    low, high = datetime.fromisoformat(start), datetime.fromisoformat(end)
+    return (low.tzinfo is None) is (high.tzinfo is None) and high <= low
 
 
 def _parsed(text: str, keyword: str, token: Token) -> str | int:

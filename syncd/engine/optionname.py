@@ -76,12 +76,14 @@ class OptionName:
     """A name of the vendor's and its home in a job's YAML, for example ``schedule.cron``.
 
     `reads` makes settings of a text; None for what is no setting of a query or job, which its home describes. Where
-    `home` is empty syncd does not offer the option, and `reason` says why and what to do instead.
+    `home` is empty syncd does not offer the option, and `reason` says why and what to do instead. A `flag` may stand
+    without a value, which means true.
     """
 
     vendor: str
     home: str = ""
     reads: Callable[[str], Settings] | None = None
+    flag: bool = False
     reason: str = ""
 
 
@@ -89,7 +91,7 @@ def _sets(vendor: str, home: str, reader: Reader | None = None) -> OptionName:
     """An option that gives a field its value."""
     field = "check_columns" if home == "check_column" else home
     read = reader or FIELDS.get(field) or OF_THE_JOB[field]
-    return OptionName(vendor, home, lambda text: {field: read(text)})
+    return OptionName(vendor, home, lambda text: {field: read(text)}, flag=read is truth)
 
 
 def _part(vendor: str, field: str, reader: Reader) -> OptionName:
@@ -150,7 +152,7 @@ OPTION_NAMES: Final[tuple[OptionName, ...]] = (
     _sets("ReplicateStartValue", "start"),
     _sets("BatchSize", "batch_rows", whole(1, 10_000_000)),
     _sets("CommandTimeout", "command_timeout_seconds"),
-    OptionName("SkipDeleted", "deletes", _skip_deleted),
+    OptionName("SkipDeleted", "deletes", _skip_deleted, flag=True),
     OptionName("OtherCacheOptions", "other_options"),
     _sets("CacheSchema", "destination_schema"),
     OptionName("PreJob", "events.pre"),
@@ -160,7 +162,7 @@ OPTION_NAMES: Final[tuple[OptionName, ...]] = (
     OptionName("ReplicateTimeCheckColumns", "check_column", _columns_by_time),
     _sets("DeleteMode", "deletes"),
     OptionName("DeletedColumn", reason="the column that marks a deleted row has one name everywhere"),
-    OptionName("HistoryMode", "write", _history_mode),
+    OptionName("HistoryMode", "write", _history_mode, flag=True),
     OptionName("MergeMode", "write", _merge_mode),
     _sets("PrimaryKey", "key"),
     _sets("TransactionSize", "window_rows", whole(1, 1_000_000_000)),
@@ -179,9 +181,9 @@ def _folded(name: str) -> str:
 
 
 _BY_NAME: Final[Mapping[str, OptionName]] = {
-    **{_folded(option.vendor): option for option in OPTION_NAMES},
     **{_folded(field): _sets(field, field) for field in (*FIELDS, *OF_THE_JOB)},
     _folded("check_column"): _sets("check_column", "check_column"),
+    **{_folded(option.vendor): option for option in OPTION_NAMES},
 }
 
 
@@ -195,13 +197,11 @@ def takes_names(option: OptionName) -> bool:
     return option.home in {"check_column", "key", "exclude"}
 
 
-def read_option(name: str, text: str | None, *, for_query: bool) -> Settings:
-    """What an option with this value sets; without a value (None) it is taken for true.
-
-    `for_query` refuses what belongs to a whole job.
+def option_of(name: str, *, for_query: bool) -> OptionName:
+    """The option of that name; `for_query` refuses what belongs to a whole job.
 
     Raises:
-        QueryError: there is no such option here, or its value does not fit.
+        QueryError: there is no such option here.
     """
     option = find_option(name)
     if option is None:
@@ -209,17 +209,24 @@ def read_option(name: str, text: str | None, *, for_query: bool) -> Settings:
     if not option.home:
         raise QueryError(f"{option.vendor} is not offered", hint=option.reason)
     if option.reads is None or (for_query and option.home in OF_THE_JOB):
-        raise QueryError(
-            f"{option.vendor} is an option of the job, not of a query"
-            if for_query
-            else f"{option.vendor} cannot stand here",
-            hint=f"write {option.home} into the job",
-        )
+        here = "is an option of the job, not of a query" if for_query else "cannot stand here"
+        raise QueryError(f"{option.vendor} {here}", hint=f"write {option.home} into the job")
+    return option
+
+
+def read_option(option: OptionName, text: str | None) -> Settings:
+    """What an option with this value sets; None is no value.
+
+    Raises:
+        QueryError: the value does not fit.
+    """
+    if option.reads is None:
+        return {}
+    if text is None and not option.flag:
+        raise QueryError(f"'=' is missing after {option.vendor}", hint=f"write {option.vendor}=...")
     try:
         return option.reads("true" if text is None else text)
     except QueryError as error:
-        if text is None:
-            raise QueryError(f"{option.vendor} needs a value", hint=f"write {option.vendor}=...") from error
         raise QueryError(f"{option.vendor} {error.message}", hint=error.hint) from error
 
 

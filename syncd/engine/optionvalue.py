@@ -47,28 +47,32 @@ def words(text: str) -> str:
 def names(text: str) -> tuple[str, ...]:
     """Names between commas, each as it is or in brackets or quotes."""
     found: list[str] = []
-    expected = True
+    start = 0
+    for part in _parts(text):
+        found.append(_name(text[start:part]))
+        start = part + 1
+    return tuple(found)
+
+
+def _parts(text: str) -> list[int]:
+    """Where the commas between names stand, and the end; a text with an open quote has no quotes."""
+    try:
+        commas = [token.start for token in tokens_of(text) if token.kind == "mark" and token.text == ","]
+    except QueryError:
+        commas = [place for place, sign in enumerate(text) if sign == ","]
+    return [*commas, len(text)]
+
+
+def _name(text: str) -> str:
+    """One name: what stands in its quotes when it is quoted as a whole, else everything."""
     try:
         tokens = tokens_of(text)
     except QueryError:
-        return _plain_names(text)
-    for token in tokens:
-        if token.kind == "mark" and token.text == "," and not expected:
-            expected = True
-        elif expected and token.kind != "mark" and token.text.strip():
-            found.append(token.text)
-            expected = False
-        else:
-            return _plain_names(text)
-    return tuple(found) if found and not expected else _plain_names(text)
-
-
-def _plain_names(text: str) -> tuple[str, ...]:
-    """Names that hold blanks or signs without being quoted."""
-    found = tuple(part.strip() for part in text.split(","))
-    if not all(found):
+        tokens = []
+    name = tokens[0].text if len(tokens) == 1 else text.strip()
+    if not name.strip():
         raise QueryError("has an empty column name")
-    return found
+    return name
 
 
 def whole(lowest: int, highest: int | None = None) -> Callable[[str], int]:

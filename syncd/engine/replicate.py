@@ -14,21 +14,29 @@ from syncd.errors import QueryError
 from syncd.model.plan import ColumnDefinition
 from syncd.model.table import TableName
 
-NO_TYPE: Final = frozenset(
-    (
-        "NOT",
-        "NULL",
-        "DEFAULT",
-        "UNIQUE",
-        "REFERENCES",
-        "CHECK",
-        "COLLATE",
-        "CONSTRAINT",
-        "GENERATED",
-        "IDENTITY",
-    )
+TYPE_WORDS: Final = frozenset(
+    [
+        "PRECISION",
+        "VARYING",
+        "LARGE",
+        "OBJECT",
+        "UNSIGNED",
+        "ZEROFILL",
+        "WITH",
+        "WITHOUT",
+        "LOCAL",
+        "TIME",
+        "ZONE",
+        "YEAR",
+        "MONTH",
+        "DAY",
+        "HOUR",
+        "MINUTE",
+        "SECOND",
+        "TO",
+    ]
 )
-"""Words of other definitions that might be taken for a part of a type."""
+"""What may stand behind the first word of a type: ``double precision``, ``timestamp(3) with time zone``."""
 
 _BODY: Final = "a SELECT, FROM or WITH may follow the table name"
 _NEAR: Final = ("SELECT", "FROM", "WITH", "INCLUDE", "EXCLUDE")
@@ -203,15 +211,12 @@ class _Reader:
         """The type's words and its numbers, with blanks as they belong: ``decimal(10,2)``, ``double precision``."""
         walker = self.walker
         parts: list[str] = []
-        while walker.token.kind == "word" and walker.token.keyword != "PRIMARY":
-            if walker.token.keyword in NO_TYPE:
-                walker.refuse(
-                    f"'{walker.token.text}' cannot stand here",
-                    "a definition holds a name, a type and PRIMARY KEY",
-                )
+        while walker.token.keyword in TYPE_WORDS or (
+            walker.token.keyword not in {"", "PRIMARY"} and not parts
+        ):
             parts.append(walker.token.text)
             walker.at += 1
-            if walker.is_mark("(") and "(" not in parts[-1]:
+            if walker.is_mark("("):
                 parts[-1] += self.numbers(column)
         if not parts:
             walker.refuse(f"the type of column '{column}' is missing: found {walker.shown()}")

@@ -1,9 +1,23 @@
 """Reads lists of options: WITH of a query, and the text of other_options."""
 
-from syncd.engine.optionname import Settings, find_option, joined, read_option, takes_names
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from syncd.engine.optionname import (
+    OptionName,
+    Settings,
+    find_option,
+    joined,
+    option_of,
+    read_option,
+    takes_names,
+)
 from syncd.engine.walker import Walker
 from syncd.engine.words import QUOTED_KINDS, Token
 from syncd.errors import QueryError
+
+_Result = TypeVar("_Result")
 
 
 def opens_options(walker: Walker, further: int = 0) -> bool:
@@ -33,13 +47,10 @@ def read_options(walker: Walker, given: dict[str, object], *, for_query: bool) -
         name = walker.token
         if not name.is_name:
             walker.refuse("the name of an option is missing" + (" after WITH" if for_query else ""))
+        option = _placed(name, partial(option_of, name.text, for_query=for_query))
         walker.at += 1
         value = _value(walker, name) if walker.take_mark("=") else None
-        try:
-            settings = read_option(name.text, _text(name, value), for_query=for_query)
-        except QueryError as error:
-            place = value if value is not None and find_option(name.text) is not None else name
-            raise QueryError(error.message, offset=place.start, hint=error.hint) from error
+        settings = _placed(value or walker.token, partial(read_option, option, _text(option, value)))
         for field in settings:
             if field in given:
                 walker.refuse(f"{name.text} is given twice", "another option may set the same", name)
@@ -76,11 +87,16 @@ def _value(walker: Walker, name: Token) -> Token:
     return token
 
 
-def _text(name: Token, value: Token | None) -> str | None:
+def _text(option: OptionName, value: Token | None) -> str | None:
     """The value as its reader takes it; a quoted name stays one name, whatever is in it."""
-    if value is None:
-        return None
-    option = find_option(name.text)
-    if value.kind in QUOTED_KINDS and option is not None and takes_names(option):
+    if value is not None and value.kind in QUOTED_KINDS and takes_names(option):
         return "[" + value.text.replace("]", "]]") + "]"
-    return value.text
+    return value.text if value is not None else None
+
+
+def _placed(token: Token, read: Callable[[], _Result]) -> _Result:
+    """What is read, or a refusal that says where."""
+    try:
+        return read()
+    except QueryError as error:
+        raise QueryError(error.message, offset=token.start, hint=error.hint) from error
