@@ -39,12 +39,16 @@ def check_options(report: Report, path: Path, job: Table, checkers: Checkers) ->
     read_text_at(report, (*path, "interval"), _text(job, "interval"), parse_interval)
     read_text_at(report, (*path, "start"), _text(job, "start"), parse_bound)
     others = _other_options(report, path, job, checkers)
-    told: set[tuple[str, ...]] = set()
     for at, settings in _queries(path, job, checkers):
         if _CONTENTIOUS.isdisjoint((*job, *others, *settings)):
             continue
         for conflict in conflicts(_known(job, {**others, **settings})):
-            _tell(report, path, job, at, conflict, told)
+            if not settings.keys().isdisjoint(conflict.fields):
+                report.at_value(at, conflict.message, conflict.hint)
+            elif not others.keys().isdisjoint(conflict.fields):
+                report.at_value((*path, OTHER_OPTIONS), conflict.message, conflict.hint)
+            else:
+                _tell(report, path, job, conflict)
 
 
 def options_of(data: dict[str, Any], checkers: Checkers) -> tuple[Options, Mapping[str, object]]:
@@ -114,18 +118,12 @@ def _known(job: Table, settings: Mapping[str, object]) -> Options:
     return replace(options, **own)
 
 
-def _tell(
-    report: Report, path: Path, job: Table, query: Path, conflict: Conflict, told: set[tuple[str, ...]]
-) -> None:
-    """Say it once where the job sets the last of the options that it is about, else at the query."""
-    present = [key for key in job if key in {key_of(field) for field in conflict.fields}]
-    if not present:
-        at = (*path, OTHER_OPTIONS) if query == path else query
-        report.at_value(at, conflict.message, conflict.hint)
-    elif conflict.fields not in told:
-        told.add(conflict.fields)
-        message = conflict.message.removeprefix(f"{present[-1]} ")
-        report.at_key((*path, present[-1]), message, conflict.hint)
+def _tell(report: Report, path: Path, job: Table, conflict: Conflict) -> None:
+    """Say it where the job sets the last of the options that it is about."""
+    keys = {key_of(field) for field in conflict.fields}
+    last = [key for key in job if key in keys][-1]
+    message = conflict.message.removeprefix(f"{last}: ").removeprefix(f"{last} ")
+    report.at_key((*path, last), message, conflict.hint)
 
 
 def _text(job: Table, key: str) -> str | None:
