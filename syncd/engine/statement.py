@@ -56,3 +56,8 @@ class CacheCheck:
 
 
 Statement = Query | CacheCheck
+
+
+def in_brackets(name: TableName) -> str:
+    """A table's name as it may stand in any statement."""
+    return ".".join("[" + part.replace("]", "]]") + "]" for part in (name.schema, name.name) if part)

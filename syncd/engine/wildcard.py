@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from syncd.engine.statement import Query
+from syncd.engine.statement import Query, in_brackets
 from syncd.errors import QueryError
 from syncd.model.table import TableName
 
@@ -31,7 +31,7 @@ def expand(
     for table in found:
         schema = table.schema if "*" in pattern.schema else pattern.schema
         target = TableName(table.name, schema)
-        named = f"{text[: query.name_start]}{_quoted(target)}{text[query.name_end :]}"
+        named = f"{text[: query.name_start]}{in_brackets(target)}{text[query.name_end :]}"
         yield named, replace(query, destination=target, source=table, wildcard=False)
 
 
@@ -45,7 +45,3 @@ def _is_excluded(table: TableName, exclude: Sequence[str]) -> bool:
 
 def _like(name: str, pattern: str) -> bool:
     return fnmatchcase(name.lower(), pattern.lower())
-
-
-def _quoted(name: TableName) -> str:
-    return ".".join("[" + part.replace("]", "]]") + "]" for part in (name.schema, name.name) if part)
