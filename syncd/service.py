@@ -32,10 +32,17 @@ PRUNE_EVERY: Final = timedelta(hours=1)
 def checkers() -> Checkers:
     """The real judges of queries, cron lines and plug-in options, for whoever loads a configuration."""
     from syncd.engine.query import check_query
+    from syncd.engine.withoption import read_other_options
     from syncd.registry import connector, connector_types
     from syncd.scheduling.cron import check_cron
 
-    return Checkers(query=check_query, cron=check_cron, connector=connector, connector_types=connector_types)
+    return Checkers(
+        query=check_query,
+        cron=check_cron,
+        connector=connector,
+        connector_types=connector_types,
+        options=read_other_options,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,13 +139,11 @@ def _connection(name: str, url: str) -> Connection:
 
 
 def _query(source: TableName, target: TableName) -> str:
+    from syncd.engine.statement import in_brackets
+
     if source == target:
-        return f"REPLICATE {_quoted(source)}"
-    return f"REPLICATE {_quoted(target)} FROM {_quoted(source)}"
-
-
-def _quoted(name: TableName) -> str:
-    return ".".join("[" + part.replace("]", "]]") + "]" for part in (name.schema, name.name) if part)
+        return f"REPLICATE {in_brackets(source)}"
+    return f"REPLICATE {in_brackets(target)} FROM {in_brackets(source)}"
 
 
 def _scalar(value: OptionValue) -> str:

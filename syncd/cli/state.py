@@ -69,8 +69,8 @@ def set_mark(job: str, step: str, mark: str, config: Path | None) -> None:
 @config_option
 def rewind(job: str, step: str, by: str, config: Path | None) -> None:
     """Let the next run of a query read again what lies BY behind its mark: 2 days, 90s, or a number."""
-    from syncd.config.duration import parse_duration
     from syncd.model.cursor import rewound
+    from syncd.model.duration import parse_duration
 
     seconds = float(by) if by.replace(".", "", 1).isdigit() else parse_duration(by)
     with ends_of(_checked(config, job), job) as ends:

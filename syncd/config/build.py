@@ -3,18 +3,22 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from syncd.config.checkers import Checkers
 from syncd.config.connection import Connectors
-from syncd.config.duration import parse_duration
+from syncd.config.event import events_of
 from syncd.config.moment import parse_moment, parse_zone
+from syncd.config.option import LISTS, options_of
 from syncd.config.place import Mark, Table
+from syncd.config.placeholder import SHARED_OPTIONS
 from syncd.config.validate import section
 from syncd.model.definitions import (
     Configuration,
     Connection,
+    Email,
     Limits,
     Logs,
     Origin,
@@ -22,11 +26,16 @@ from syncd.model.definitions import (
     Schedule,
     State,
 )
-from syncd.model.options import Options
+from syncd.model.duration import parse_duration
 from syncd.model.secret import Secret
 
+MOST_VERBOSE: Final = 5
+"""The level below it, which other programs send, means the same."""
 
-def build(root: Table, connectors: Connectors, state_path: str, files: tuple[str, ...]) -> Configuration:
+
+def build(
+    root: Table, checkers: Checkers, connectors: Connectors, state_path: str, files: tuple[str, ...]
+) -> Configuration:
     """The configuration that checked data declares; defaults come from the definitions themselves."""
     connections = {
         name: _connection(name, value, _origin(root, "connections", name), connectors)
@@ -34,7 +43,7 @@ def build(root: Table, connectors: Connectors, state_path: str, files: tuple[str
         if isinstance(value, Table)
     }
     jobs = {
-        name: _job(name, value, _origin(root, "jobs", name))
+        name: _job(name, value, _origin(root, "jobs", name), checkers)
         for name, value in section(root, "jobs").items()
         if isinstance(value, Table)
     }
@@ -76,21 +85,34 @@ def _origin(root: Table, name: str, entry: str) -> Origin:
 
 def _connection(name: str, value: Table, origin: Origin, connectors: Connectors) -> Connection:
     kind = str(value["type"])
-    limit: Any = value.get("max_runs")
-    return Connection(name, kind, connectors.options(kind, value), limit, origin=origin)
+    limits: dict[str, Any] = {key: value.get(key) for key in SHARED_OPTIONS - {"type"}}
+    return Connection(name, kind, connectors.options(kind, value), **limits, origin=origin)
 
 
-def _job(name: str, value: Table, origin: Origin) -> Replication:
+def _job(name: str, value: Table, origin: Origin, checkers: Checkers) -> Replication:
     data: dict[str, Any] = _plain(value)
-    for key in ("queries", "after"):
+    for key in LISTS:
         if isinstance(data.get(key), str):
             data[key] = [data[key]]
     schedule = data.pop("schedule", None)
-    column = data.pop("check_column", None)
-    options = {key: data.pop(key) for key in Options.__slots__ if key in data}
-    data["options"] = {**options, "check_columns": [column] if column else []}
-    job = msgspec.convert({**data, "name": name}, Replication)
-    return replace(job, schedule=_schedule(schedule) if schedule else None, origin=origin)
+    email = data.pop("email", None)
+    events = data.pop("events", None)
+    options, whole = options_of(data, checkers)
+    job = msgspec.convert({**data, **whole, "name": name}, Replication)
+    return replace(
+        job,
+        options=options,
+        verbosity=MOST_VERBOSE if job.verbosity == MOST_VERBOSE - 1 else job.verbosity,
+        schedule=_schedule(schedule) if schedule else None,
+        events=events_of(events) if events else job.events,
+        email=_email(email) if email else job.email,
+        origin=origin,
+    )
+
+
+def _email(data: dict[str, Any]) -> Email:
+    to = data["to"]
+    return msgspec.convert({**data, "to": [to] if isinstance(to, str) else to}, Email)
 
 
 def _schedule(data: dict[str, Any]) -> Schedule:

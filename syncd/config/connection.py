@@ -16,7 +16,7 @@ from syncd.model.secret import Secret
 from syncd.ports import Connector
 
 _TYPE: Final = re.compile(r"[\w.+-]{1,64}")
-_HOLDS_PASSWORD: Final = re.compile(
+HOLDS_PASSWORD: Final = re.compile(
     r"://[^/\s@]*:[^\s@]*@|(^|[?&;\s])(password|passwd|pwd)\s*=", re.IGNORECASE
 )
 
@@ -86,7 +86,7 @@ def _wrapped(value: object, schema: Schema, folder: Path) -> OptionValue:
     secret = bool(schema.get("writeOnly"))
     if isinstance(value, str):
         text = str(folder.absolute() / value) if schema.get("format") == "path" else str(value)
-        if secret or isinstance(value, Resolved) or len(text) > _LONGEST or _HOLDS_PASSWORD.search(text):
+        if secret or isinstance(value, Resolved) or len(text) > _LONGEST or HOLDS_PASSWORD.search(text):
             return Secret(text)
         return text
     if isinstance(value, bool | int | float) and secret:

@@ -5,11 +5,14 @@ from typing import Final
 
 from syncd.config.checkers import Checkers
 from syncd.config.connection import Connectors
+from syncd.config.event import check_connection, check_events
+from syncd.config.fault import judged, tell_fault
 from syncd.config.number import is_number
+from syncd.config.option import check_options
 from syncd.config.order import cycles
-from syncd.config.place import Path, Resolved, Table, Unknown
+from syncd.config.place import Path, Table, Unknown
 from syncd.config.report import Report
-from syncd.config.schedule import check_schedule, fault, tell_fault
+from syncd.config.schedule import check_schedule
 from syncd.config.schema import definition
 from syncd.config.suggestion import suggest
 from syncd.config.validate import checked, section
@@ -31,6 +34,9 @@ def check_jobs(report: Report, checkers: Checkers, connectors: Connectors, compl
         if not isinstance(job, Table):
             continue
         _check_queries(report, path, job, checkers)
+        check_options(report, path, job, checkers)
+        known = connections if complete else None
+        check_events(report, (*path, "events"), job.get("events"), known, connectors)
         schedule = job.get("schedule")
         if isinstance(schedule, Table):
             check_schedule(report, (*path, "schedule"), schedule, checkers.cron)
@@ -47,7 +53,7 @@ def _check_queries(report: Report, path: Path, job: Table, checkers: Checkers) -
     for index, query in enumerate([queries] if single else queries if isinstance(queries, list) else ()):
         if not isinstance(query, str) or isinstance(query, Unknown) or not query:
             continue
-        found = fault(checkers.query, str(query))
+        found = judged(checkers.query, str(query)).fault
         if found:
             at = (*path, "queries") if single else (*path, "queries", index)
             tell_fault(report, at, query, found)
@@ -60,7 +66,7 @@ def _check_retry(report: Report, path: Path, retry: object) -> None:
         "max_delay_seconds", definition("retry")["properties"]["max_delay_seconds"]["default"]
     )
     delay = retry["delay_seconds"]
-    if is_number(delay) and is_number(longest) and delay > longest:  # type: ignore[operator]
+    if is_number(delay) and is_number(longest) and delay > longest:
         message = f"must not exceed max_delay_seconds, {longest}"
         report.at_value((*path, "delay_seconds"), message, "raise max_delay_seconds too")
 
@@ -70,22 +76,8 @@ def _check_connections(
 ) -> None:
     for role in _ROLES:
         name = job.get(role)
-        if not isinstance(name, str) or isinstance(name, Unknown) or not name:
-            continue
-        at = (*path, role)
-        if name not in connections:
-            message = (
-                "there is no such connection"
-                if isinstance(name, Resolved)
-                else f"there is no connection '{name}'"
-            )
-            report.at_value(at, message, suggest(name, connections, "connections"))
-            continue
-        connection = connections[name]
-        kind = connection.get("type") if isinstance(connection, Table) else None
-        connector = connectors.connector(kind)
-        if connector is not None and role not in connector.roles:
-            report.at_value(at, f"connection '{name}' of type '{kind}' cannot be a {role}")
+        if isinstance(name, str) and name:
+            check_connection(report, (*path, role), name, role, connections, connectors)
 
 
 def _check_order(report: Report, jobs: Mapping[str, object]) -> None:

@@ -70,7 +70,7 @@ class _Loading:
         self.problems += report.problems
         if self.problems:
             raise ConfigError(ordered(self.problems, self.files, self.secrets))
-        return build(report.root, connectors, state_path, tuple(self.files))
+        return build(report.root, self.checkers, connectors, state_path, tuple(self.files))
 
     def _read_all(self, place: Path) -> tuple[Report, str]:
         try:

@@ -1,6 +1,5 @@
 """Reads time zones, dates and times of day."""
 
-import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -8,11 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from syncd.config.suggestion import nearest
 from syncd.errors import ScheduleError
+from syncd.model.bound import MOMENT
 
 _LIKE_A_CITY: Final = 0.8
-_MOMENT: Final = re.compile(
-    r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?", re.ASCII
-)
 
 
 @lru_cache(maxsize=1024)
@@ -49,7 +46,7 @@ def parse_moment(text: str, zone: ZoneInfo) -> datetime:
     Raises:
         ScheduleError: it is written otherwise, or there is no such day or time.
     """
-    if not _MOMENT.fullmatch(text):
+    if not MOMENT.fullmatch(text):
         message = f"'{text[:60]}' is neither a date nor a date and time"
         raise ScheduleError(message, hint="write it as 2026-01-31 or 2026-01-31T06:00:00+01:00")
     try:

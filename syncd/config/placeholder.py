@@ -14,9 +14,11 @@ MAX_FILE_BYTES: Final = 1_000_000
 _REFERENCE: Final = re.compile(r"\$\$\{|\$\{(?:(env|file|credential):([^{}]+)\}|)")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CREDENTIAL: Final = re.compile(r"(?!\.{1,2}$)[^/]+")
-SHARED_OPTIONS: Final = frozenset(("type", "max_runs"))
+SHARED_OPTIONS: Final = frozenset(("type", "max_runs", "rows_per_second", "bytes_per_second"))
 """A connection's keys that every type has; a test compares them with the schema."""
 
+_TOLD_OUTSIDE: Final = frozenset(("command", "sql", "url", "headers"))
+"""What an event tells other programs, which people give their passwords to."""
 _FORMS: Final = "${env:NAME}, ${file:PATH} or ${credential:NAME}"
 
 
@@ -93,8 +95,10 @@ class Resolver:
             raise _UnresolvedError(
                 f"'${{' begins a reference: {_FORMS}", "write '$${' for a '${' that is none"
             )
-        if scheme != "env" and not is_option(path):
-            message = f"${{{scheme}:...}} may stand only in the options of a connection"
+        if scheme != "env" and not (is_option(path) or is_header(path)):
+            message = (
+                f"${{{scheme}:...}} may stand only in the options of a connection and the headers of an event"
+            )
             raise _UnresolvedError(message, "use ${env:NAME} here")
         if scheme == "env":
             value = self._variable(name)
@@ -128,8 +132,15 @@ def is_option(path: tuple[str | int, ...]) -> bool:
     return len(path) > 2 and path[0] == "connections" and path[2] not in SHARED_OPTIONS
 
 
+def is_header(path: tuple[str | int, ...]) -> bool:
+    """The path leads to the value of a header that an event sends."""
+    return len(path) == 6 and path[0] == "jobs" and path[2] == "events" and path[4] == "headers"
+
+
 def is_hidden(path: tuple[str | int, ...]) -> bool:
     """What stands there may be or hold a secret, so no message repeats it: a URL in the place of a connection, too."""
+    if path[:1] == ("jobs",):
+        return len(path) > 4 and path[2] == "events" and path[4] in _TOLD_OUTSIDE
     return path[:1] == ("connections",) and not (len(path) == 3 and path[2] in SHARED_OPTIONS)
 
 

@@ -112,6 +112,14 @@ def _required(argument: list[str], definitions: Mapping[str, Any]) -> Proof:
     return lambda value: not isinstance(value, dict) or all(name in value for name in names)
 
 
+def _dependent(argument: Mapping[str, list[str]], definitions: Mapping[str, Any]) -> Proof:
+    needs = tuple(argument.items())
+    return lambda value: (
+        not isinstance(value, dict)
+        or all(key not in value or all(name in value for name in names) for key, names in needs)
+    )
+
+
 def _items(argument: Any, definitions: Mapping[str, Any]) -> Proof:
     item = _compile(argument, definitions)
     return lambda value: not isinstance(value, list) or all(item(entry) for entry in value)
@@ -159,6 +167,7 @@ _KEYWORDS: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], Proof]]] = {
     "allOf": _all_of,
     "oneOf": _one_of,
     "required": _required,
+    "dependentRequired": _dependent,
     "items": _items,
     "pattern": _pattern,
     "propertyNames": _property_names,

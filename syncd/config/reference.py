@@ -26,11 +26,11 @@ Texts may hold references, as a whole or in part. `$${` stands for `${` itself.
 | reference | gives | may stand in |
 |---|---|---|
 | `${env:NAME}` | an environment variable | every text |
-| `${file:PATH}` | a file's text without the newline at its end; the path is relative to the file that names it | options of a connection |
-| `${credential:NAME}` | the file NAME in `$CREDENTIALS_DIRECTORY`, where systemd's LoadCredential puts it | options of a connection |
+| `${file:PATH}` | a file's text without the newline at its end; the path is relative to the file that names it | options of a connection, headers of an event |
+| `${credential:NAME}` | the file NAME in `$CREDENTIALS_DIRECTORY`, where systemd's LoadCredential puts it | options of a connection, headers of an event |
 
 What a reference gives in the options of a connection is a secret: no log, message or listing shows it. So are options
-marked *secret* below, and URLs with a password in them.
+marked *secret* below, URLs with a password in them, and the headers of events.
 
 Lengths of time are written `30 seconds`, `15 minutes`, `1 hour`, `2 days`, `90s`, `1h30m` or `PT15M`. Dates and times are
 ISO 8601, such as `2026-01-31` or `2026-01-31T06:00:00+01:00`.

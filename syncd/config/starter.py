@@ -32,7 +32,12 @@ jobs:
     source: source
     destination: copy
     queries:
-      - REPLICATE [Accounts]
+      - REPLICATE [Accounts]                  # or [sales.*] for all tables of a schema
+    # check_column: Updated                   # read only what changed since the last run
+    # deletes: hard                           # also delete rows that are gone at the source (or: soft)
+    # verify: checksum                        # prove after each run that both tables hold the same
+    # alter_schema: true                      # add columns that are new at the source
+    # quarantine: true                        # set aside rows that the destination refuses
     schedule:
       every: 15 minutes                       # or  cron: "0-30/5 * * * *"
       timezone: UTC

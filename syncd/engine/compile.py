@@ -1,75 +1,224 @@
 """Turns a declared job into a plan, without I/O."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Final
 
-from syncd.engine.query import Query, digest_of, parse_query
-from syncd.errors import NotFoundError, QueryError
+from syncd.engine.placeholder import variable_value
+from syncd.engine.query import digest_of, parse_query
+from syncd.engine.statement import CacheCheck, Query
+from syncd.engine.wildcard import expand
+from syncd.errors import NotFoundError, QueryError, ScheduleError
+from syncd.model.bound import parse_bound
 from syncd.model.definitions import Replication
-from syncd.model.plan import Plan, Relation, Stage, Transfer
+from syncd.model.options import Options, conflicts
+from syncd.model.plan import Comparison, Plan, Relation, Stage, Step, Transfer
 from syncd.model.table import TableName
 
+DECISIVE: Final = ("check_columns", "start", "key", "write", "truncate", "drop", "utc_times")
+"""Options that decide what is read or how it is kept: other values make a new load."""
 
-def compile_job(job: Replication, source_dialect: str, queries: Sequence[str] = ()) -> Plan:
+_NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def compile_job(
+    job: Replication,
+    source_dialect: str,
+    queries: Sequence[str] = (),
+    variables: Mapping[str, str] = _NO_VARIABLES,
+    tables: Sequence[TableName] = (),
+) -> Plan:
     """The plan of one run of the job; `queries` limits it to those statements of the job, in job order.
 
-    A statement may be given as written, or by the name of the table that it fills.
+    A statement may be given as written, or by the name of its step. `variables` are what ``{env:Name}`` stands for,
+    `tables` what a wildcard can find in the source.
 
     Raises:
-        QueryError: a statement of the job does not parse, or two fill the same table.
+        QueryError: a statement of the job does not parse, two fill the same table, a wildcard finds nothing, a
+            variable is not set, or options do not go together.
         NotFoundError: `queries` names a statement that is not in the job.
     """
-    steps: list[Transfer] = []
-    targets: set[TableName] = set()
-    for text in job.queries:
-        query = parse_query(text)
-        # Stores find tables whatever the case of their names.
-        folded = TableName(query.destination.name.lower(), query.destination.schema.lower())
-        if folded in targets:
-            raise QueryError(
-                f"two queries fill the table {query.destination}",
-                hint="give one of them another name: REPLICATE [other] SELECT ...",
-                where=f"job '{job.name}'",
+    return _Compiling(job, source_dialect, variables, tables).plan(queries)
+
+
+def has_wildcards(job: Replication) -> bool:
+    """Must the source's tables be known before the job is compiled?
+
+    Raises:
+        QueryError: a statement of the job does not parse.
+    """
+    parsed = [parse_query(text) for text in job.queries if "*" in text]
+    return any(isinstance(query, Query) and query.wildcard for query in parsed)
+
+
+@dataclass(slots=True)
+class _Compiling:
+    """The steps made so far, and by which words each of them may be chosen."""
+
+    job: Replication
+    dialect: str
+    variables: Mapping[str, str]
+    tables: Sequence[TableName]
+    steps: list[Step] = field(default_factory=list)
+    words: dict[str, list[str]] = field(default_factory=dict)
+    targets: set[TableName] = field(default_factory=set)
+
+    def plan(self, queries: Sequence[str]) -> Plan:
+        parsed = [(text, parse_query(text)) for text in self.job.queries]
+        explicit = {
+            _folded(target_of(query.destination, self.options(query.settings)))
+            for _, query in parsed
+            if isinstance(query, Query) and not query.wildcard
+        }
+        for text, query in parsed:
+            if isinstance(query, CacheCheck):
+                self.add(self.comparison(text, query), text)
+            elif query.wildcard:
+                for each, found in expand(text, query, self.tables, self.job.exclude):
+                    transfer = self.transfer(each, found)
+                    if _folded(transfer.target) not in explicit:
+                        self.fill(transfer, text)
+            else:
+                self.fill(self.transfer(text, query), text)
+        chosen = self.chosen(queries) if queries else self.steps
+        # Queries run in the order in which they are written, so each is a stage of its own.
+        stages = tuple(Stage((step,)) for step in chosen)
+        return Plan(self.job.name, self.job.source, self.job.destination, stages)
+
+    def options(self, settings: Sequence[tuple[str, object]], key: tuple[str, ...] = ()) -> Options:
+        """The job's options with those of one query on top."""
+        given = dict(settings) | ({"key": key} if key else {})
+        return replace(self.job.options, **given)  # type: ignore[arg-type]  # read_option made each for its field
+
+    def transfer(self, text: str, query: Query) -> Transfer:
+        options = self.options(query.settings, query.key)
+        for conflict in conflicts(options):
+            raise self.refusal(f"{query.destination}: {conflict.message}", conflict.hint)
+        relation = self.relation(query)
+        if relation.bounded and not options.check_columns:
+            raise self.refusal(
+                f"{query.destination}: REPLICATE_LASTMODTIME() and REPLICATE_NEXTINTERVAL() need a check_column",
+                "name the column that shows what changed",
             )
-        targets.add(folded)
-        steps.append(_transfer(job, text, query, source_dialect))
-    chosen = _choose(steps, queries, job.name) if queries else steps
-    # Queries run in the order in which they are written, so each is a stage of its own.
-    return Plan(job.name, job.source, job.destination, tuple(Stage((step,)) for step in chosen))
+        said = {name for name, _ in query.settings} | ({"key"} if query.key else set())
+        return Transfer(
+            name=str(query.destination),
+            query=text,
+            digest=_digest(text, options, said),
+            relation=relation,
+            target=target_of(query.destination, options),
+            options=options,
+            columns=query.columns,
+        )
 
+    def relation(self, query: Query) -> Relation:
+        if query.select is None:
+            return Relation(table=query.source, include=query.include, exclude=query.exclude)
+        from syncd.engine.select import compile_query
 
-def _transfer(job: Replication, text: str, query: Query, dialect: str) -> Transfer:
-    if query.select is None:
-        relation = Relation(table=query.source)
-    else:
+        return compile_query(query, self.dialect, self.variables)
+
+    def comparison(self, text: str, query: CacheCheck) -> Comparison:
+        options = self.options(query.settings)
+        start, end = self.bound(query, query.start, "START"), self.bound(query, query.end, "END")
+        if not options.check_columns and (start is not None or end is not None):
+            raise self.refusal(
+                f"CHECKCACHE {query.table}: START and END need a check_column",
+                "name the column that shows what changed",
+            )
+        return Comparison(
+            name=f"CHECKCACHE {query.table}",
+            query=text,
+            relation=self.compared(query),
+            target=target_of(query.table, options),
+            options=options,
+            repair=query.repair,
+            skip_modified=query.skip_modified,
+            skip_deleted=query.skip_deleted,
+            start=start,
+            end=end,
+        )
+
+    def compared(self, query: CacheCheck) -> Relation:
+        if query.select is None:
+            return Relation(table=query.source)
         from syncd.engine.select import compile_select
 
-        relation = compile_select(query.select, dialect, query.select_offset)
-    return Transfer(
-        name=str(query.destination),
-        query=text,
-        digest=digest_of(text),
-        relation=relation,
-        target=query.destination,
-        options=replace(job.options, check_columns=query.check_columns or job.options.check_columns),
-    )
+        return compile_select(query.select, self.dialect, query.select_offset, self.variables)
 
+    def bound(self, query: CacheCheck, value: str | int | None, keyword: str) -> str | int | None:
+        if not isinstance(value, str) or not value.startswith("{env:"):
+            return value
+        place = query.places[keyword]
+        try:
+            return parse_bound(variable_value(value, self.variables, place))
+        except ScheduleError as error:
+            # The value came from outside, so that the message does not repeat it.
+            raise QueryError(
+                f"{keyword}: the value of {value} is neither a date nor a whole number", offset=place
+            ) from error
 
-def _choose(steps: Sequence[Transfer], queries: Sequence[str], job: str) -> list[Transfer]:
-    wanted: set[str] = set()
-    by_word = {step.name: step for step in steps} | {step.digest: step for step in steps}
-    for text in queries:
-        step = by_word.get(text) or by_word.get(_digest_or_text(text))
-        if step is None:
-            names = [step.name for step in steps]
-            near = get_close_matches(text, names, 1)
-            raise NotFoundError(
-                f"the query '{text}' is not in job '{job}'",
-                hint=f"did you mean '{near[0]}'?" if near else f"its queries fill: {', '.join(names)}",
+    def fill(self, step: Transfer, text: str) -> None:
+        """Add a step that fills a table which no other step fills."""
+        folded = _folded(step.target)
+        if folded in self.targets:
+            raise self.refusal(
+                f"two queries fill the table {step.target}",
+                "give one of them another name: REPLICATE [other] SELECT ...",
             )
-        wanted.add(step.name)
-    return [step for step in steps if step.name in wanted]
+        self.targets.add(folded)
+        self.add(step, text)
+
+    def add(self, step: Step, text: str) -> None:
+        name, number = step.name, 1
+        while name in self.words and any(other.name == name for other in self.steps):
+            number += 1
+            name = f"{step.name} ({number})"
+        self.steps.append(replace(step, name=name))
+        for word in {name, digest_of(text), digest_of(step.query)}:
+            self.words.setdefault(word, []).append(name)
+
+    def refusal(self, message: str, hint: str) -> QueryError:
+        return QueryError(message, hint=hint, where=f"job '{self.job.name}'")
+
+    def chosen(self, queries: Sequence[str]) -> list[Step]:
+        wanted: set[str] = set()
+        for text in queries:
+            found = self.words.get(text) or self.words.get(_digest_or_text(text))
+            if found is None:
+                names = [step.name for step in self.steps]
+                near = get_close_matches(text, names, 1)
+                raise NotFoundError(
+                    f"the query '{text}' is not in job '{self.job.name}'",
+                    hint=f"did you mean '{near[0]}'?" if near else f"its queries fill: {', '.join(names)}",
+                )
+            wanted.update(found)
+        return [step for step in self.steps if step.name in wanted]
+
+
+def target_of(name: TableName, options: Options) -> TableName:
+    """The table that a query fills: the schema that the options name, else its own, and the prefix before its name."""
+    return TableName(f"{options.table_prefix}{name.name}", options.destination_schema or name.schema)
+
+
+def _digest(text: str, options: Options, said: set[str]) -> str:
+    """A hash of a statement's meaning and of the decisive options beside it; those that it says itself are in its text."""
+    plain = digest_of(text)
+    defaults = {one.name: one.default for one in fields(Options)}
+    values = asdict(options)
+    beside = {name: values[name] for name in DECISIVE if name not in said and values[name] != defaults[name]}
+    if not beside:
+        return plain
+    return hashlib.sha256(f"{plain}\x1f{json.dumps(beside, sort_keys=True)}".encode()).hexdigest()[:16]
+
+
+def _folded(name: TableName) -> TableName:
+    # Stores find tables whatever the case of their names.
+    return TableName(name.name.lower(), name.schema.lower())
 
 
 def _digest_or_text(text: str) -> str:

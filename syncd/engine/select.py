@@ -1,8 +1,14 @@
 """Looks into the SELECT of a query with sqlglot, which is imported only when a query has one."""
 
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any, Final
 
+from syncd.engine.placeholder import check_placeholders, fill, for_parser, quote_variables
+from syncd.engine.statement import Query
 from syncd.engine.words import Token, tokens_of
 from syncd.errors import QueryError
 from syncd.model.plan import Relation
@@ -12,50 +18,83 @@ DIALECTS: Final = ("postgres", "sqlite", "mysql", "tsql")
 """Spellings in which people write a SELECT; tried in order where the source's own is not known."""
 
 
-def check_select(text: str, offset: int = 0) -> None:
-    """Refuse a text that is no single SELECT in any dialect that is known.
+def check_select(text: str, offset: int = 0) -> Any:
+    """Refuse a text that is no single SELECT in any dialect that is known; else its syntax tree.
 
     Raises:
         QueryError: `offset` is added to the place of the mistake.
     """
+    check_placeholders(text, offset)
     first: QueryError | None = None
     for dialect in DIALECTS:
         try:
-            _parse(text, dialect, offset)
+            return _parse(for_parser(text), dialect, offset)
         except QueryError as error:
             first = first or error
-        else:
-            return
-    if first is not None:
-        raise first
+    raise first or QueryError("the SELECT does not parse", offset=offset)
 
 
-def compile_select(text: str, dialect: str, offset: int = 0) -> Relation:
-    """What a SELECT reads, in the source's dialect.
+def compile_select(
+    text: str, dialect: str, offset: int = 0, variables: Mapping[str, str] = MappingProxyType({})
+) -> Relation:
+    """What a SELECT reads, in the source's dialect, with marks and the values of variables in it.
 
     Written in that dialect, the text stays as it is, but for names in brackets. Written in T-SQL (TOP, GETDATE,
     ISNULL), it is translated.
 
     Raises:
-        QueryError: it is no single SELECT.
+        QueryError: it is no single SELECT, or a variable is not set.
     """
-    try:
-        tree = _parse(text, dialect, offset)
-        own = quote_brackets(text)
-    except QueryError:
-        try:
-            tree = _parse(text, "tsql", offset)
-        except QueryError:
-            tree = None
-        if tree is None:
-            raise
-        own = tree.sql(dialect=dialect)
+    tree, own = _own(text, dialect, offset)
     table, outputs, star = _simple(tree)
-    return Relation(table=table, select=own, outputs=outputs, star=star)
+    return Relation(table=table, select=fill(own, variables, dialect, offset), outputs=outputs, star=star)
 
 
-def quote_brackets(text: str) -> str:
-    """The text with [name] as "name". A bracket behind a name, a call or a bracket is a subscript and stays."""
+def compile_query(
+    query: Query, dialect: str, variables: Mapping[str, str] = MappingProxyType({})
+) -> Relation:
+    """What a REPLICATE statement with a SELECT reads.
+
+    Raises:
+        QueryError: as for `compile_select`, or it defines a column that the SELECT does not give.
+    """
+    text = query.select or ""
+    refuse_unknown_columns(query, _own(text, dialect, query.select_offset)[0])
+    relation = compile_select(text, dialect, query.select_offset, variables)
+    return replace(relation, include=query.include, exclude=query.exclude)
+
+
+def refuse_unknown_columns(query: Query, tree: Any) -> None:
+    """Hold the columns that the head names against those that the SELECT lists.
+
+    Raises:
+        QueryError: one is not among them, or INCLUDE or EXCLUDE stands before a list; at the name or that word.
+    """
+    given = _listed_columns(tree)
+    for word in ("INCLUDE", "EXCLUDE"):
+        if word in query.places and not all(_is_star(item) for item in tree.selects):
+            raise QueryError(
+                f"{word} chooses among all columns, and the SELECT lists its own",
+                offset=query.places[word],
+                hint="leave one of them out",
+            )
+    if given is None:
+        return
+    for name in (*(column.name for column in query.columns), *query.key):
+        if name.lower() not in given:
+            near = get_close_matches(name.lower(), list(given), 1)
+            raise QueryError(
+                f"column '{name}' is not among those that the SELECT gives",
+                offset=query.places[name.lower()],
+                hint=f"did you mean '{given[near[0]]}'?"
+                if near
+                else f"it gives: {', '.join(given.values())}",
+            )
+
+
+def quote_brackets(text: str, dialect: str = "") -> str:
+    """The text with [name] as "name" (`name` in MySQL). A bracket behind a name, a call or a bracket is a subscript and stays."""
+    quote = "`" if dialect == "mysql" else '"'
     pieces: list[str] = []
     last = 0
     before_end = -1
@@ -66,13 +105,41 @@ def quote_brackets(text: str) -> str:
         )
         if token.kind == "bracket" and not subscript:
             pieces.append(text[last : token.start])
-            pieces.append('"' + token.text.replace('"', '""') + '"')
+            pieces.append(quote + token.text.replace(quote, quote * 2) + quote)
             last = token.end
         # A blank may stand between ARRAY and its bracket.
         before_end = text.find("[", token.end) if _opens_array(text, token) else token.end
         before_kind = token.text if token.kind == "mark" else token.kind
     pieces.append(text[last:])
     return "".join(pieces)
+
+
+def _own(text: str, dialect: str, offset: int) -> tuple[Any, str]:
+    """The syntax tree of a SELECT, and its text in the source's dialect; its placeholders are still in it."""
+    try:
+        return _parse(for_parser(text), dialect, offset), quote_brackets(text, dialect)
+    except QueryError:
+        try:
+            tree = _parse(quote_variables(text), "tsql", offset)
+        except QueryError:
+            tree = None
+        if tree is None:
+            raise
+        return tree, tree.sql(dialect=dialect)
+
+
+def _listed_columns(tree: Any) -> dict[str, str] | None:
+    """The names of the columns that a SELECT lists, by their lower case; None when some have no name yet."""
+    items = tree.selects
+    if any(_is_star(item) or not item.output_name for item in items):
+        return None
+    return {item.output_name.lower(): item.output_name for item in items}
+
+
+def _is_star(item: Any) -> bool:
+    from sqlglot import exp
+
+    return isinstance(item, exp.Star) or (isinstance(item, exp.Column) and isinstance(item.this, exp.Star))
 
 
 def _opens_array(text: str, token: Token) -> bool:
@@ -86,7 +153,7 @@ def _parse(text: str, dialect: str, offset: int) -> Any:
 
     # sqlglot warns about statements that it does not know; a refusal of ours says more.
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
-    bracketed = text if dialect == "tsql" else quote_brackets(text)
+    bracketed = text if dialect == "tsql" else quote_brackets(text, dialect)
     try:
         trees = [tree for tree in sqlglot.parse(bracketed, dialect=dialect) if tree is not None]
     except ParseError as error:
@@ -146,7 +213,7 @@ def _simple(tree: Any) -> tuple[TableName | None, tuple[tuple[str, str], ...], b
     outputs: list[tuple[str, str]] = []
     star = False
     for item in tree.expressions:
-        if isinstance(item, exp.Star) or (isinstance(item, exp.Column) and isinstance(item.this, exp.Star)):
+        if _is_star(item):
             star = True
         elif isinstance(item, exp.Column):
             outputs.append((item.name, item.name))

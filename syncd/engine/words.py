@@ -8,6 +8,7 @@ from syncd.errors import QueryError
 
 TOKEN: Final = re.compile(
     r"""(?P<blank>\s+|--[^\n]*|/\*.*?\*/)
+      | (?P<variable>\{env:[^\W\d][\w.-]*\})
       | (?P<bracket>\[(?:[^\]]|\]\])*\])
       | (?P<double>"(?:[^"]|"")*")
       | (?P<tick>`(?:[^`]|``)*`)
@@ -18,15 +19,26 @@ TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+QUOTED_KINDS: Final = frozenset(("bracket", "double", "tick"))
+NAME_KINDS: Final = QUOTED_KINDS | {"word"}
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One word of a statement; `text` is what it means (quotes taken off), `kind` the group of TOKEN."""
+    """One word of a statement; `text` is what it means (quotes taken off), `kind` the group of TOKEN.
+
+    A variable, written ``{env:Name}``, is a word of its own.
+    """
 
     kind: str
     text: str
     start: int
     end: int
+
+    @property
+    def is_name(self) -> bool:
+        """May it name a table, a column or an option?"""
+        return self.kind in NAME_KINDS
 
     @property
     def keyword(self) -> str:

@@ -1,5 +1,6 @@
 """How a query is carried out: every option of a job or of a query's WITH, typed, with the meaning of each."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -81,3 +82,50 @@ class Options:
     destination_schema: str = ""
     table_prefix: str = ""
     key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Options that cannot stand together: their fields, the one to mend last, and what to say about it."""
+
+    fields: tuple[str, ...]
+    message: str
+    hint: str = ""
+
+
+def conflicts(options: Options) -> Iterator[Conflict]:
+    """What is wrong with these options taken together, in the words of a job's YAML."""
+    for field in ("truncate", "drop"):
+        if not getattr(options, field):
+            continue
+        if options.write is not Write.MERGE:
+            yield _apart(field, "write", f"write: {options.write}")
+        if options.deletes is not Deletes.OFF:
+            yield _apart(
+                field,
+                "deletes",
+                f"deletes: {options.deletes}",
+                "a table that is loaded anew has no rows too many",
+            )
+    if options.truncate and options.drop:
+        yield _apart("truncate", "drop", "drop", "drop empties the table as well")
+    if options.write is Write.APPEND and options.deletes is not Deletes.OFF:
+        yield _apart("deletes", "write", "write: append", "rows that are only added are never compared")
+    if options.check_columns:
+        return
+    needing = {
+        "write": options.write is Write.HISTORY,
+        "interval": options.interval is not None,
+        "lookback_seconds": options.lookback_seconds > 0,
+        "start": options.start is not None,
+    }
+    for field, given in needing.items():
+        if given:
+            name = "write: history" if field == "write" else field
+            yield Conflict(
+                (field,), f"{name} needs a check_column", "name the column that shows what changed"
+            )
+
+
+def _apart(first: str, second: str, shown: str, hint: str = "remove one of them") -> Conflict:
+    return Conflict((first, second), f"{first} cannot stand together with {shown}", hint)

@@ -1,5 +1,6 @@
 """Schema, typed definitions, examples and documentation say the same."""
 
+import collections.abc
 import dataclasses
 import enum
 import json
@@ -21,10 +22,23 @@ from syncd.config.message import NOT_BUILT
 from syncd.config.placeholder import SHARED_OPTIONS
 from syncd.config.reference import reference_text
 from syncd.config.schema import base_schema, full_schema, options_schema
+from syncd.engine.optionname import (
+    FIELDS,
+    OF_THE_JOB,
+    OPTION_NAMES,
+    OptionName,
+    find_option,
+    option_of,
+    read_option,
+)
+from syncd.errors import QueryError
 from syncd.model.definitions import (
     Configuration,
     Connection,
+    Email,
+    Events,
     History,
+    Hook,
     Limits,
     Logs,
     Replication,
@@ -32,6 +46,8 @@ from syncd.model.definitions import (
     Schedule,
     State,
 )
+from syncd.model.options import Interval, Options
+from syncd.model.secret import Secret
 from syncd.registry import connector, connector_types
 from syncd.service import checkers
 
@@ -44,10 +60,15 @@ DEFINITIONS: dict[str, tuple[type, dict[str, str], set[str]]] = {
     "logs": (Logs, {}, set()),
     "limits": (Limits, {}, set()),
     "connection": (Connection, {}, {"name", "options", "origin"}),
-    "job": (Replication, {}, {"name", "origin"}),
+    "job": (Replication, {"check_column": "check_columns"}, {"name", "origin", "options"}),
     "schedule": (Schedule, {"every": "every_seconds"}, set()),
     "retry": (Retry, {}, set()),
+    "events": (Events, {}, set()),
+    "hook": (Hook, {}, set()),
+    "email": (Email, {}, set()),
 }
+TEXT_OF_OPTIONS = "other_options"
+"""The key of a job that stands for others, so that it has no field."""
 KINDS: dict[type, set[str]] = {
     str: {"string"},
     int: {"integer"},
@@ -55,11 +76,29 @@ KINDS: dict[type, set[str]] = {
     bool: {"boolean"},
     tuple: {"array", "string"},
     datetime: {"string"},
+    Interval: {"string"},
+    collections.abc.Mapping: {"object"},
 }
 
 
 def schema() -> dict[str, Any]:
     return full_schema(connector(kind) for kind in connector_types())
+
+
+def fields_of(kind: type) -> dict[str, dataclasses.Field[Any]]:
+    """The fields that keys of a section set: those of a job stand side by side with its options."""
+    found = {field.name: field for field in dataclasses.fields(kind)}
+    return found | fields_of(Options) if kind is Replication else found
+
+
+def hints_of(kind: type) -> dict[str, Any]:
+    found = typing.get_type_hints(kind)
+    return found | typing.get_type_hints(Options) if kind is Replication else found
+
+
+def keys_of(name: str) -> dict[str, dict[str, Any]]:
+    properties = resolved({"$ref": name})["properties"]
+    return {key: resolved(part) for key, part in properties.items() if key != TEXT_OF_OPTIONS}
 
 
 def resolved(part: dict[str, Any]) -> dict[str, Any]:
@@ -88,48 +127,103 @@ KEYS = [*every_key(dict(base_schema()), ""), *every_option()]
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_schema_and_dataclass_have_the_same_keys(name: str) -> None:
     kind, renamed, unset = DEFINITIONS[name]
-    fields = {field.name for field in dataclasses.fields(kind)} - unset
 
-    keys = {renamed.get(key, key) for key in resolved({"$ref": name})["properties"]}
+    keys = {renamed.get(key, key) for key in keys_of(name)}
 
-    assert keys == fields
+    assert keys == fields_of(kind).keys() - unset
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_schema_and_dataclass_have_the_same_defaults(name: str) -> None:
     kind, renamed, _ = DEFINITIONS[name]
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    definition = resolved({"$ref": name})
+    fields = fields_of(kind)
 
-    for key, declared in definition["properties"].items():
+    for key, declared in keys_of(name).items():
         field = fields[renamed.get(key, key)]
-        default = resolved(declared).get("default")
+        default = declared.get("default")
         if default == {}:
-            assert field.default_factory in {Retry, History}
+            assert field.default_factory in {Retry, History, Events, Email, dict}
         elif field.default is dataclasses.MISSING:
-            assert key in definition.get("required", ()) or key == "path"
+            assert key in resolved({"$ref": name}).get("required", ()) or key in {"path", "email"}
         else:
-            assert (list(field.default) if isinstance(field.default, tuple) else field.default) == default
+            plain = list(field.default) if isinstance(field.default, tuple) else field.default
+            assert (plain or None) == (default or None)
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_schema_and_dataclass_have_the_same_types(name: str) -> None:
     kind, renamed, _ = DEFINITIONS[name]
-    hints = typing.get_type_hints(kind)
+    hints = hints_of(kind)
 
-    for key, declared in resolved({"$ref": name})["properties"].items():
-        part = resolved(declared)
+    for key, part in keys_of(name).items():
         hint = hints[renamed.get(key, key)]
         variants = [entry for entry in typing.get_args(hint) if entry is not type(None)]
-        plain = variants[0] if isinstance(hint, types.UnionType) else hint
-        plain = typing.get_origin(plain) or plain
-        if isinstance(plain, type) and issubclass(plain, enum.Enum):
-            assert part["enum"] == [entry.value for entry in plain]
-        elif dataclasses.is_dataclass(plain):
+        kinds = variants if isinstance(hint, types.UnionType) else [hint]
+        plain = [typing.get_origin(entry) or entry for entry in kinds]
+        if isinstance(plain[0], type) and issubclass(plain[0], enum.Enum):
+            assert part["enum"] == [entry.value for entry in plain[0]]
+        elif plain[0] is not Interval and dataclasses.is_dataclass(plain[0]):
             assert part["type"] == "object"
         else:
             declared_types = {part["type"]} if isinstance(part["type"], str) else set(part["type"])
-            assert declared_types <= KINDS[plain]
+            assert declared_types <= set().union(*(KINDS[entry] for entry in plain))
+
+
+def test_headers_of_an_event_are_secrets() -> None:
+    headers = resolved({"$ref": "hook"})["properties"]["headers"]
+
+    assert typing.get_args(hints_of(Hook)["headers"]) == (str, Secret)
+    assert headers["additionalProperties"]["writeOnly"] is True
+
+
+def home_of(path: str) -> dict[str, Any]:
+    """The key of a job's YAML at a path such as ``email.to``."""
+    part = resolved({"$ref": "job"})
+    for key in path.split("."):
+        part = resolved(part["properties"][key])
+    return part
+
+
+@pytest.mark.parametrize("option", OPTION_NAMES, ids=lambda option: option.vendor)
+def test_every_option_of_the_vendor_has_a_home_or_a_reason(option: OptionName) -> None:
+    if option.home:
+        assert home_of(option.home)["description"]
+        assert not option.reason
+    else:
+        assert option.reason
+        assert option.reads is None
+
+
+def test_every_field_of_options_may_be_set_by_its_own_name() -> None:
+    assert set(FIELDS) == {field.name for field in dataclasses.fields(Options)}
+    assert set(OF_THE_JOB) <= fields_of(Replication).keys()
+    assert all(find_option(name) is not None for name in (*FIELDS, *OF_THE_JOB, "check_column"))
+
+
+def reads(field: str, value: object) -> bool:
+    try:
+        read_option(option_of(field, for_query=False), str(value))
+    except QueryError:
+        return False
+    return True
+
+
+BOUNDED = {key: part for key, part in keys_of("job").items() if key in FIELDS and "maximum" in part}
+
+
+@pytest.mark.parametrize("key", BOUNDED)
+def test_options_have_the_same_bounds_in_yaml_and_in_with(key: str) -> None:
+    lowest, highest = BOUNDED[key]["minimum"], BOUNDED[key]["maximum"]
+
+    assert [reads(key, value) for value in (lowest, highest)] == [True, True]
+    assert [reads(key, value) for value in (lowest - 1, highest + 1)] == [False, False]
+
+
+@pytest.mark.parametrize("key", [key for key in FIELDS if key != "check_columns"])
+def test_examples_of_yaml_may_stand_in_with(key: str) -> None:
+    for example in keys_of("job")[key]["examples"]:
+        text = ",".join(example) if isinstance(example, list) else str(example)
+        assert reads(key, text)
 
 
 def test_history_is_the_dataclass_of_its_section() -> None:
@@ -210,8 +304,11 @@ def test_full_example_has_every_key() -> None:
         f"{value['type']}.{key}" for value in data["connections"].values() for key in value if key != "<<"
     }
 
-    missing = {path for path, _ in every_key(dict(base_schema()), "")} - used
-    missing |= {path for path, _ in every_option()} - options - {"sqlite.max_runs", "sqlite.type"}
+    # What one event does another cannot do at once: both together show all.
+    missing = {path for path, _ in every_key(dict(base_schema()), "") if ".post." not in path}
+    missing -= {path.replace(".post.", ".pre.") for path in used}
+    missing |= {path for path, _ in every_option()} - options
+    missing -= {f"sqlite.{key}" for key in SHARED_OPTIONS}
 
     assert missing == set()
 

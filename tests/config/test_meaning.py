@@ -17,7 +17,10 @@ from syncd.errors import ConfigError
 from syncd.model.definitions import (
     CatchUp,
     Configuration,
+    Email,
+    Events,
     History,
+    Hook,
     Limits,
     Logs,
     Origin,
@@ -27,6 +30,7 @@ from syncd.model.definitions import (
     Schedule,
     State,
 )
+from syncd.model.options import Deletes, Interval, Options, Verify, Write
 from syncd.model.secret import Secret
 from syncd.service import checkers
 
@@ -48,6 +52,13 @@ PLAIN = {
     Overlap,
     Retry,
     Schedule,
+    Deletes,
+    Email,
+    Events,
+    Interval,
+    Options,
+    Verify,
+    Write,
 }
 
 
@@ -80,7 +91,43 @@ def test_full_example_means_what_it_says() -> None:
         overlap=Overlap.QUEUE,
     )
     assert configuration.jobs["local copy"].after == ("accounts",)
-    assert configuration.jobs["local copy"].queries == ("REPLICATE [Accounts]",)
+    assert job.options == Options(
+        check_columns=("Updated",),
+        lookback_seconds=60,
+        start="2024-01-01",
+        interval=Interval(months=1),
+        window_rows=250_000,
+        batch_rows=5000,
+        batch_bytes=16_777_216,
+        command_timeout_seconds=300,
+        alter_schema=True,
+        quarantine=True,
+        utc_times=True,
+        deletes=Deletes.SOFT,
+        max_delete_percent=5,
+        verify=Verify.CHECKSUM,
+        destination_schema="staging",
+        table_prefix="crm_",
+        key=("Id",),
+    )
+    assert (job.continue_on_error, job.verbosity, job.parallel) == (True, 3, 4)
+    assert job.events.pre == Hook(command=("/usr/local/bin/prepare", "--quiet"), timeout_seconds=30)
+    assert job.events.post == Hook(
+        url="https://hooks.example/loaded",
+        method="PUT",
+        headers={"Authorization": Secret("not-a-real-password")},
+    )
+    assert job.email == Email(("ops@example.org",), "{JobName}: {Status}", only_errors=True)
+    assert configuration.connections["crm"].rows_per_second == 20_000
+    assert configuration.connections["crm"].bytes_per_second == 10_000_000
+    assert configuration.jobs["local copy"].queries == ("REPLICATE [staging.*]",)
+    assert configuration.jobs["local copy"].exclude == ("tmp_*", "staging.audit")
+    assert configuration.jobs["local copy"].options == Options(
+        truncate=True, batch_rows=1000, truncate_strings=True
+    )
+    assert configuration.jobs["heartbeat"].events.post == Hook(
+        sql="DELETE FROM Seen WHERE Old", connection="local"
+    )
     assert configuration.jobs["heartbeat"].schedule == Schedule(every_seconds=5400.0)
 
 
@@ -101,13 +148,20 @@ def test_no_value_is_of_a_type_of_the_reader(tmp_path: Path) -> None:
     configuration = load(
         "connections: {c: {type: sqlite, path: '${env:A}', max_runs: 1}}\n"
         "jobs: {j: {source: c, destination: c, queries: ['REPLICATE ${env:A}'], description: '${env:A}', after: [i]},\n"
-        "  i: {source: c, destination: c, queries: REPLICATE a, schedule: {every: 1h}, lookback_seconds: 5}}",
+        "  i: {source: c, destination: c, queries: REPLICATE a, schedule: {every: 1h}, check_column: u,"
+        "    lookback_seconds: 5, email: {to: a@b, only_errors: true}, key: '${env:A}'}}",
         tmp_path,
         A="x",
     )
 
     values = [
         value for job in configuration.jobs.values() for value in (getattr(job, f.name) for f in fields(job))
+    ]
+    values += [
+        getattr(job.options, field.name) for job in configuration.jobs.values() for field in fields(Options)
+    ]
+    values += [
+        getattr(job.email, field.name) for job in configuration.jobs.values() for field in fields(Email)
     ]
     values += [entry for value in values if isinstance(value, tuple) for entry in value]
     values += [
@@ -186,6 +240,9 @@ LEAKS = [
     "connections: {c: {type: '${env:E}', max_runs: '${env:E}'}}",
     "state: {path: '${env:E}', history: '${env:E}'}\nlogs: {level: '${env:E}', max_age_days: '${env:E}', x: '${env:E}'}",
     "jobs: {j: {source: '${env:E}', destination: 'a${env:E}', queries: ['${env:E}', 'REPLICATE ${env:E} x'], after: '${env:E}'}}",
+    "jobs: {j: {events: {pre: {url: 'https://u:SECRET@h/', headers: {A: 5, B: [SECRET]}, command: SECRET, sql: 5}}}}",
+    "jobs: {j: {events: {pre: {url: SECRET, method: 5}, post: {url: '${env:E}', sql: [SECRET]}}, other_options: '${env:E}'}}",
+    "jobs: {j: {start: '${env:E}', interval: '${env:E}', email: {to: '${env:E}'}, key: '${env:E}'}}",
     "jobs: {j: {schedule: {cron: '${env:E}', every: '${env:E}', timezone: '${env:E}', start: '${env:E}', end: '${env:E}'}}}",
     "jobs: {j: {enabled: '${env:E}', retry: '${env:E}', lookback_seconds: '${env:E}', schedule: '${env:E}'}}",
 ]
@@ -274,3 +331,64 @@ def test_loading_imports_no_sql_parser_no_driver_and_no_jsonschema() -> None:
 
     assert "yaml" in loaded
     assert not {"sqlglot", "jsonschema", "psycopg", "sqlite3", "httpx"} & set(loaded)
+
+
+def options_of(text: str, folder: Path) -> Options:
+    job = f"connections: {{c: {{type: sqlite, path: a}}}}\njobs:\n  j:\n    source: c\n    destination: c\n    {text}"
+    return load(job, folder).jobs["j"].options
+
+
+WRITTEN_OPTIONS: dict[str, Options] = {
+    "check_column: u": Options(check_columns=("u",)),
+    "check_column: [u, v]": Options(check_columns=("u", "v")),
+    "deletes: off": Options(),
+    "verify: off": Options(),
+    "deletes: hard": Options(deletes=Deletes.HARD),
+    "write: append": Options(write=Write.APPEND),
+    "interval: 2 years\n    check_column: u": Options(interval=Interval(months=24), check_columns=("u",)),
+    "interval: PT12H\n    check_column: u": Options(interval=Interval(seconds=43_200), check_columns=("u",)),
+    "start: 5\n    check_column: u": Options(start=5, check_columns=("u",)),
+    "start: '5'\n    check_column: u": Options(start=5, check_columns=("u",)),
+    "start: 2024-01-31\n    check_column: u": Options(start="2024-01-31", check_columns=("u",)),
+    "key: id": Options(key=("id",)),
+    "other_options: IncrementalCheckColumns='u,v',LookbackWindow='10 minutes'": Options(
+        check_columns=("u", "v"), lookback_seconds=600
+    ),
+    "other_options: ReplicateInterval=6, ReplicateIntervalUnit=months, check_column=u": Options(
+        interval=Interval(months=6), check_columns=("u",)
+    ),
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN_OPTIONS)
+def test_options_mean_what_is_written(text: str, tmp_path: Path) -> None:
+    assert options_of(f"queries: REPLICATE a\n    {text}", tmp_path) == WRITTEN_OPTIONS[text]
+
+
+@pytest.mark.parametrize(("written", "meant"), [(1, 1), (2, 2), (3, 3), (4, 5), (5, 5)])
+def test_verbosity_4_is_5(written: int, meant: int, tmp_path: Path) -> None:
+    job = f"jobs: {{j: {{source: c, destination: c, queries: REPLICATE a, verbosity: {written}}}}}"
+
+    assert (
+        load(f"connections: {{c: {{type: sqlite, path: a}}}}\n{job}", tmp_path).jobs["j"].verbosity == meant
+    )
+
+
+def test_other_options_may_say_what_holds_for_the_whole_job(tmp_path: Path) -> None:
+    job = "jobs: {j: {source: c, destination: c, queries: REPLICATE a, other_options: 'Parallel=4,ContinueOnError=yes'}}"
+
+    found = load(f"connections: {{c: {{type: sqlite, path: a}}}}\n{job}", tmp_path).jobs["j"]
+
+    assert (found.parallel, found.continue_on_error) == (4, True)
+
+
+def test_header_of_an_event_is_a_secret_that_a_file_may_hold(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{SECRET}\n")
+    job = "jobs: {j: {source: c, destination: c, queries: REPLICATE a, events: {post: {url: 'https://h/x', headers: {A: '${file:token}'}}}}}"
+
+    configuration = load(f"connections: {{c: {{type: sqlite, path: a}}}}\n{job}", tmp_path)
+
+    post = configuration.jobs["j"].events.post
+    assert post is not None
+    assert post.headers["A"].reveal() == SECRET
+    assert "hunter" not in repr(configuration)

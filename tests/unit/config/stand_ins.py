@@ -64,10 +64,18 @@ def connector(kind: str) -> Any:
     return CONNECTORS[kind]
 
 
-def check_query(text: str) -> None:
+def check_query(text: str) -> dict[str, object] | None:
     """Only COPY and a name is a query."""
     if not text.startswith("COPY "):
         raise QueryError("no COPY", offset=len(text) - len(text.lstrip("COPY ")))
+    return {}
+
+
+def check_options(text: str) -> dict[str, object]:
+    """Only `truncate` is an option."""
+    if text != "truncate":
+        raise QueryError("no such option", offset=2)
+    return {"truncate": True}
 
 
 def check_cron(text: str, zone: str) -> None:
@@ -78,4 +86,4 @@ def check_cron(text: str, zone: str) -> None:
 
 def checkers() -> Checkers:
     """The judges, as the loader takes them."""
-    return Checkers(check_query, check_cron, connector, lambda: tuple(sorted(CONNECTORS)))
+    return Checkers(check_query, check_cron, connector, lambda: tuple(sorted(CONNECTORS)), check_options)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.config.duration import MAX_SECONDS, parse_duration
 from syncd.config.moment import parse_moment, parse_zone
 from syncd.errors import ScheduleError
+from syncd.model.duration import MAX_SECONDS, parse_duration
 
 LENGTHS = {
     "30 seconds": 30,

@@ -4,7 +4,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from syncd.model.definitions import Connection, Origin, Replication, Retry, Schedule
+from syncd.model.definitions import (
+    Connection,
+    Email,
+    Events,
+    Hook,
+    Origin,
+    Replication,
+    Retry,
+    Schedule,
+)
 from syncd.model.event import (
     HookEnded,
     StatementSent,
@@ -14,7 +23,7 @@ from syncd.model.event import (
     StepStarted,
     WindowCommitted,
 )
-from syncd.model.options import Options
+from syncd.model.options import Interval, Options, Write
 from syncd.model.run import Counters, Failure, Status, StepResult
 from syncd.model.secret import Secret
 from syncd.worker.wire import (
@@ -37,7 +46,11 @@ JOB = Replication(
     source="a",
     destination="b",
     queries=("REPLICATE [t]",),
-    options=Options(check_columns=("updated",)),
+    options=Options(
+        check_columns=("updated",), interval=Interval(months=1), start=5, write=Write.HISTORY, key=("a",)
+    ),
+    events=Events(post=Hook(url="https://h/x", headers={"Authorization": Secret("s")})),
+    email=Email(("a@b",)),
     schedule=Schedule(cron="* * * * *", start=datetime(2026, 1, 1, tzinfo=UTC)),
     timeout_seconds=1.5,
     retry=Retry(attempts=2),
