@@ -1,6 +1,6 @@
 """What a worker process and its parent say to each other: lines of JSON over a socket pair.
 
-Secrets stand in plain text in an order's places, and nowhere else.
+Secrets stand in plain text in an order's places and in the headers of its job's events, and nowhere else.
 """
 
 from collections.abc import Mapping
