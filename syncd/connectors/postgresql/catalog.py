@@ -1,5 +1,6 @@
 """What a PostgreSQL database says about its tables."""
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
@@ -10,7 +11,7 @@ from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.types import read_type
 from syncd.errors import FatalError, NotFoundError
 from syncd.model.plan import Relation
-from syncd.model.table import Column, Table, TableName
+from syncd.model.table import Column, Table, TableName, Type
 
 FIND: Final = """
 SELECT c.oid, n.nspname, c.relname, greatest(c.reltuples, -1)::bigint, c.relkind::text
@@ -19,6 +20,12 @@ SELECT c.oid, n.nspname, c.relname, greatest(c.reltuples, -1)::bigint, c.relkind
    AND CASE WHEN %s = '' THEN n.nspname = ANY (current_schemas(true)) ELSE lower(n.nspname) = lower(%s) END
  ORDER BY c.relname = %s DESC, n.nspname = %s DESC, array_position(current_schemas(true), n.nspname)
  LIMIT 1"""
+
+_NAME: Final = r'(?:[^\W\d][\w$]*|"[^"]+")'
+DECLARATION: Final = re.compile(
+    rf"\s*{_NAME}(?:\.{_NAME})?(?: +\w+)*\s*(?:\(\s*\d+\s*(?:,\s*-?\d+\s*)?\))?(?: +\w+)*\s*(?:\[\s*\d*\s*\]\s*)*"
+)
+"""What a column's type may look like; it goes into SQL as it is."""
 
 FIRST_OWN_TYPE: Final = 10_000
 LOCAL: Final = f"(b.typtype IN ('c', 'p') OR coalesce(e.typtype = 'c' OR e.oid >= {FIRST_OWN_TYPE}, false) OR b.oid = 2287)"
@@ -104,6 +111,24 @@ def describe(session: Session, relation: Relation) -> tuple[Table, Found | None]
     return read_table(session, found), found
 
 
+def declared_type(session: Session, declaration: str) -> Type:
+    """The type of a column that is declared so.
+
+    Raises:
+        FatalError: the database knows no such type (code ``bad_type``).
+    """
+    try:
+        if not DECLARATION.fullmatch(declaration):
+            raise FatalError("not a type")
+        return _result_types(session, session.execute(f"SELECT CAST(NULL AS {declaration}) LIMIT 0"))[0]
+    except (FatalError, NotFoundError) as error:
+        raise FatalError(
+            f"{session.place} knows no type '{declaration}'",
+            hint="for example bigint, numeric(12,2), varchar(40), timestamptz",
+            code="bad_type",
+        ) from error
+
+
 def source_text(relation: Relation, found: Found | None) -> str:
     """What follows FROM: the quoted table, or the query in parentheses; the alias is always t."""
     if relation.select is None and found is not None:
@@ -149,7 +174,7 @@ def _describe_select(session: Session, relation: Relation, found: Found | None) 
     return Table(found.name if found else TableName("query"), columns, key)
 
 
-def _result_types(session: Session, cursor: "psycopg.Cursor[Any]") -> list[Any]:
+def _result_types(session: Session, cursor: "psycopg.Cursor[Any]") -> list[Type]:
     result = cursor.pgresult
     pairs = [(result.ftype(i), result.fmod(i)) for i in range(result.nfields)] if result else []
     rows = session.execute(

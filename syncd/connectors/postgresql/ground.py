@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from syncd.connectors.postgresql.catalog import Found, describe, source_text
-from syncd.connectors.postgresql.reading import literal, plain_literal
+from syncd.connectors.postgresql.quoting import literal, plain_literal
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.errors import FatalError
 from syncd.model.cursor import Cursor, Value, cursor_from_text

@@ -5,8 +5,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
-from psycopg.sql import Literal
-
 from syncd.connectors.postgresql.rows import lines_to_rows
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.model.batch import Batch, Format
@@ -94,13 +92,3 @@ class PostgresqlReading:
     def close(self) -> None:
         """Give the snapshot back."""
         self._session.rollback()
-
-
-def literal(value: Value, native: str) -> str:
-    """A mark as SQL text of its column's type; COPY takes no parameters."""
-    return f"{plain_literal(str(value))}::{native}"
-
-
-def plain_literal(text: str) -> str:
-    """A text as SQL."""
-    return Literal(text).as_string(None)

@@ -18,7 +18,8 @@ from syncd.connectors.postgresql.ground import (
     went_back,
 )
 from syncd.connectors.postgresql.horizon import Horizon, ended, look, next_mark
-from syncd.connectors.postgresql.reading import PostgresqlReading, Selector, literal
+from syncd.connectors.postgresql.quoting import literal
+from syncd.connectors.postgresql.reading import PostgresqlReading, Selector
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.errors import SyncdError
 from syncd.model.batch import Format
