@@ -10,7 +10,7 @@ import psycopg
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.types import read_type
 from syncd.errors import FatalError, NotFoundError
-from syncd.model.plan import Relation
+from syncd.model.plan import LAST_MARK, NEXT_MARK, Relation
 from syncd.model.table import Column, Table, TableName, Type
 
 FIND: Final = """
@@ -48,6 +48,17 @@ SELECT a.attname FROM pg_index i
   JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
  WHERE i.indrelid = %s AND i.indisprimary ORDER BY k.place"""
 
+
+EARLY_MARKS: Final = ("NULL", "(NULL::timestamptz)", "(NULL::timestamp)", "(NULL::date)", "(NULL::bigint)")
+"""What may stand for a mark while only the columns are asked for."""
+
+TABLES: Final = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND c.relname !~ '^syncd_(cursors|rejects|new_)'
+   AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+   AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ ORDER BY 1, 2"""
 
 PLACE: Final = """
 SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || oid FROM pg_database
@@ -154,8 +165,13 @@ def missing(session: Session, name: TableName) -> NotFoundError:
     return NotFoundError(f"there is no table {name} in {session.place}", hint=hint)
 
 
+def list_tables(session: Session) -> list[TableName]:
+    """All tables and views that may be read, without the server's own, those of extensions, and syncd's."""
+    return [TableName(name, schema) for schema, name in session.execute(TABLES, ())]
+
+
 def _describe_select(session: Session, relation: Relation, found: Found | None) -> Table:
-    cursor = session.execute(f"SELECT * FROM ({relation.select}\n) AS t LIMIT 0")
+    cursor = _run_empty(session, relation)
     names = [column.name for column in cursor.description or ()]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -172,6 +188,21 @@ def _describe_select(session: Session, relation: Relation, found: Found | None) 
     base_key = [str(row[0]) for row in session.execute(KEY, (found.oid,))] if found else []
     key = tuple(out[column] for column in base_key) if base_key and all(c in out for c in base_key) else ()
     return Table(found.name if found else TableName("query"), columns, key)
+
+
+def _run_empty(session: Session, relation: Relation) -> "psycopg.Cursor[Any]":
+    """The columns that a SELECT gives; marks that it reads between are nothing, of a type that it takes."""
+    select = relation.select or ""
+    if not relation.bounded:
+        return session.execute(f"SELECT * FROM ({select}\n) AS t LIMIT 0")
+    first: FatalError | None = None
+    for mark in EARLY_MARKS:
+        filled = select.replace(LAST_MARK, mark).replace(NEXT_MARK, mark)
+        try:
+            return session.execute(f"SELECT * FROM ({filled}\n) AS t LIMIT 0")
+        except FatalError as error:
+            first = first or error
+    raise first or FatalError("the query does not run")
 
 
 def _result_types(session: Session, cursor: "psycopg.Cursor[Any]") -> list[Type]:
