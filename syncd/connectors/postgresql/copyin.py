@@ -18,7 +18,7 @@ class CopyIn:
         self._session = session
         self._check = check
         self._formatter = session.formatter(_Forward(self))
-        session.begin_copy_in(sql)
+        session.begin_copy_in(sql, check)
 
     def write(self, data: bytes) -> None:
         """Send one block."""

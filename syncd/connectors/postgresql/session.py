@@ -60,7 +60,7 @@ class Session:
         self.schema = schema
         self.place = place_of(parameters)
         self.cancelled = False
-        self._copying = False
+        self._busy = False
         self._copying_in = False
         self._trace: Trace | None = None
         self._timeout_seconds = 0.0
@@ -155,8 +155,8 @@ class Session:
 
     def rollback(self) -> None:
         """End the transaction without a trace, and a COPY in the middle of it."""
-        if self._copying and not self._connection.closed:
-            self._leave_copy()
+        if self._busy and not self._connection.closed:
+            self._leave()
         if not self._connection.closed and self.in_transaction:
             try:
                 self._connection.execute("ROLLBACK")
@@ -166,44 +166,52 @@ class Session:
 
     def return_to(self, savepoint: str) -> None:
         """Leave a COPY, and go back to a savepoint of the transaction; silent when the connection is lost."""
-        if self._copying and not self._connection.closed:
-            self._leave_copy()
+        if self._busy and not self._connection.closed:
+            self._leave()
         if not self._connection.closed:
             with contextlib.suppress(psycopg.Error):
                 self._connection.execute(f"ROLLBACK TO SAVEPOINT {savepoint}")
 
-    def _leave_copy(self) -> None:
-        """End a COPY without taking or giving the rest; a connection that does not come free soon is closed."""
+    def _leave(self) -> None:
+        """End a COPY or a query without taking or giving the rest; a connection that does not come free soon is closed."""
         pgconn = self._connection.pgconn
         deadline = time.monotonic() + LEAVE_SECONDS
         self._quiet_seconds = 0.0
 
         def check() -> None:
             if time.monotonic() > deadline:
-                raise TransientError(f"{self.place}: the COPY does not end")
+                raise TransientError(f"{self.place}: the statement does not end")
 
         try:
-            if pgconn.transaction_status == pq.TransactionStatus.ACTIVE and self._copying_in:
-                pgconn.put_copy_end(b"abandoned")
-                self._flush(check)
-            else:
-                self._connection.cancel_safe(timeout=LEAVE_SECONDS)
-                self._drain_copy_out(check)
-            # The server's word that the COPY was ended, as it was asked to.
-            self._last_result(check)
+            if pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+                if not self._copying_in:
+                    self._connection.cancel_safe(timeout=LEAVE_SECONDS)
+                self._drain(check)
         except (psycopg.Error, SyncdError):
             self._connection.close()
         finally:
-            self._copying = False
+            self._busy = self._copying_in = False
 
-    def _drain_copy_out(self, check: Check) -> None:
+    def _drain(self, check: Check) -> None:
+        """Take what is left of a statement; the server's word that it was ended is what was asked for."""
         pgconn = self._connection.pgconn
+        if self._copying_in:
+            pgconn.put_copy_end(b"abandoned")
+            self._flush(check)
         while True:
-            count, _ = pgconn.get_copy_data(1)
-            if count == 0:
+            while pgconn.is_busy():
                 self._wait(select.POLLIN, check)
-            elif count < 0:
+            result = pgconn.get_result()
+            if result is None:
                 return
+            if result.status == pq.ExecStatus.COPY_IN and not self._copying_in:
+                self._copying_in = True
+                pgconn.put_copy_end(b"abandoned")
+                self._flush(check)
+            elif result.status == pq.ExecStatus.COPY_OUT:
+                while (count := pgconn.get_copy_data(1)[0]) >= 0:
+                    if count == 0:
+                        self._wait(select.POLLIN, check)
 
     def cancel(self) -> None:
         """Ask the server to stop the running statement."""
@@ -233,7 +241,7 @@ class Session:
         """
         pgconn = self._connection.pgconn
         most_rows, most_bytes = block_rows or sys.maxsize, block_bytes or BLOCK_BYTES
-        self._begin_copy(sql, pq.ExecStatus.COPY_OUT)
+        self._begin_copy(sql, pq.ExecStatus.COPY_OUT, check)
         pieces: list[bytes] = []
         size = rows = told = 0
         look = BLOCK_BYTES
@@ -260,9 +268,9 @@ class Session:
         self._ended_copy()
         yield b"".join(pieces), (result.command_tuples or 0) - told
 
-    def begin_copy_in(self, sql: str) -> None:
+    def begin_copy_in(self, sql: str, check: Check) -> None:
         """Start COPY FROM STDIN; `send` and `end_copy_in` go on with it."""
-        self._begin_copy(sql, pq.ExecStatus.COPY_IN)
+        self._begin_copy(sql, pq.ExecStatus.COPY_IN, check)
 
     def formatter(self, writer: Writer) -> psycopg.Copy:
         """psycopg's own maker of COPY text from tuples; what it makes goes to `writer`."""
@@ -271,41 +279,47 @@ class Session:
     def query(self, sql: str, check: Check) -> Generator[pq.abc.PGresult]:
         """Run exactly one statement without placeholders; its results as they come, one row each, then the end."""
         pgconn = self._connection.pgconn
-        self._announce(sql)
-        try:
-            pgconn.send_query_params(sql.encode(), None)
-            pgconn.set_single_row_mode()
-            self._flush(check)
-        except psycopg.Error as error:
-            raise self.failed(error) from error
-        while True:
-            while pgconn.is_busy():
-                self._wait(select.POLLIN, check)
-            result = pgconn.get_result()
-            if result is None:
-                return
+        self._send_query(sql, check, alone=True)
+        pgconn.set_single_row_mode()
+        while (result := self._next_result(check)) is not None:
             if result.status in {pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT}:
-                self._copying, self._copying_in = True, result.status == pq.ExecStatus.COPY_IN
+                self._copying_in = result.status == pq.ExecStatus.COPY_IN
                 raise FatalError(f"{self.place}: COPY cannot be used here", hint="use INSERT or SELECT")
             if result.status == pq.ExecStatus.FATAL_ERROR:
-                raise self.failed(psycopg.errors.error_from_result(result))
+                self._result(check, result)
             yield result
+        self._busy = False
 
-    def _begin_copy(self, sql: str, wanted: pq.ExecStatus) -> None:
-        if self._timeout_seconds:
-            # A COPY is watched from here, by its progress; the server would count its whole length.
-            self._limit(0)
+    def _send_query(self, sql: str, check: Check, *, alone: bool = False) -> None:
+        """Send a statement; `alone` refuses several in one text."""
         self._announce(sql)
         pgconn = self._connection.pgconn
         try:
-            result = pgconn.exec_(sql.encode())
+            if alone:
+                pgconn.send_query_params(sql.encode(), None)
+            else:
+                pgconn.send_query(sql.encode())
+            self._busy, self._copying_in, self._quiet_seconds = True, False, 0.0
+            self._flush(check)
         except psycopg.Error as error:
             raise self.failed(error) from error
-        if result.status != wanted:
-            raise self.failed(psycopg.errors.error_from_result(result))
-        self._copying = True
+
+    def _next_result(self, check: Check) -> pq.abc.PGresult | None:
+        pgconn = self._connection.pgconn
+        while pgconn.is_busy():
+            self._wait(select.POLLIN, check)
+        return pgconn.get_result()
+
+    def _begin_copy(self, sql: str, wanted: pq.ExecStatus, check: Check) -> None:
+        if self._timeout_seconds:
+            # A COPY is watched from here, by its progress; the server would count its whole length.
+            self._limit(0)
+        self._send_query(sql, check)
+        result = self._next_result(check)
+        if result is None or result.status != wanted:
+            self._result(check, result)
+            raise TransientError(f"{self.place}: the COPY did not begin", hint="it is tried again")
         self._copying_in = wanted is pq.ExecStatus.COPY_IN
-        pgconn.nonblocking = 1
 
     def send(self, data: bytes, check: Check) -> None:
         """Hand bytes of a COPY to the server; returns when all have left, so that memory stays bounded."""
@@ -329,7 +343,6 @@ class Session:
         return result.command_tuples or 0
 
     def _ended_copy(self) -> None:
-        self._copying = False
         if self._timeout_seconds:
             self._limit(self._timeout_seconds)
 
@@ -338,26 +351,16 @@ class Session:
         while pgconn.flush():
             self._wait(select.POLLIN | select.POLLOUT, check)
 
-    def _result(self, check: Check) -> pq.abc.PGresult:
+    def _result(self, check: Check, found: pq.abc.PGresult | None = None) -> pq.abc.PGresult:
         """Wait for the end of a COPY and drain the connection, which takes no next command before."""
-        found = self._last_result(check)
-        if found is None or found.status != pq.ExecStatus.COMMAND_OK:
-            self._copying = False
-            if found is None:
-                raise TransientError(f"{self.place}: the connection was lost", hint="it is tried again")
+        while (result := self._next_result(check)) is not None:
+            found = found or result
+        self._busy = self._copying_in = False
+        if found is None:
+            raise TransientError(f"{self.place}: the connection was lost", hint="it is tried again")
+        if found.status != pq.ExecStatus.COMMAND_OK:
             raise self.failed(psycopg.errors.error_from_result(found))
         return found
-
-    def _last_result(self, check: Check) -> pq.abc.PGresult | None:
-        pgconn = self._connection.pgconn
-        found: pq.abc.PGresult | None = None
-        while True:
-            while pgconn.is_busy():
-                self._wait(select.POLLIN, check)
-            result = pgconn.get_result()
-            if result is None:
-                return found
-            found = found or result
 
     def _wait(self, events: int, check: Check) -> None:
         pgconn = self._connection.pgconn
