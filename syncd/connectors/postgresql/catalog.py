@@ -1,5 +1,6 @@
 """What a PostgreSQL database says about its tables."""
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
@@ -9,8 +10,8 @@ import psycopg
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.types import read_type
 from syncd.errors import FatalError, NotFoundError
-from syncd.model.plan import Relation
-from syncd.model.table import Column, Table, TableName
+from syncd.model.plan import LAST_MARK, NEXT_MARK, Relation
+from syncd.model.table import Column, Table, TableName, Type
 
 FIND: Final = """
 SELECT c.oid, n.nspname, c.relname, greatest(c.reltuples, -1)::bigint, c.relkind::text
@@ -19,6 +20,12 @@ SELECT c.oid, n.nspname, c.relname, greatest(c.reltuples, -1)::bigint, c.relkind
    AND CASE WHEN %s = '' THEN n.nspname = ANY (current_schemas(true)) ELSE lower(n.nspname) = lower(%s) END
  ORDER BY c.relname = %s DESC, n.nspname = %s DESC, array_position(current_schemas(true), n.nspname)
  LIMIT 1"""
+
+_NAME: Final = r'(?:[^\W\d][\w$]*|"[^"]+")'
+DECLARATION: Final = re.compile(
+    rf"\s*{_NAME}(?:\.{_NAME})?(?: +\w+)*\s*(?:\(\s*\d+\s*(?:,\s*-?\d+\s*)?\))?(?: +\w+)*\s*(?:\[\s*\d*\s*\]\s*)*"
+)
+"""What a column's type may look like; it goes into SQL as it is."""
 
 FIRST_OWN_TYPE: Final = 10_000
 LOCAL: Final = f"(b.typtype IN ('c', 'p') OR coalesce(e.typtype = 'c' OR e.oid >= {FIRST_OWN_TYPE}, false) OR b.oid = 2287)"
@@ -41,6 +48,17 @@ SELECT a.attname FROM pg_index i
   JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
  WHERE i.indrelid = %s AND i.indisprimary ORDER BY k.place"""
 
+
+EARLY_MARKS: Final = ("NULL", "(NULL::timestamptz)", "(NULL::timestamp)", "(NULL::date)", "(NULL::bigint)")
+"""What may stand for a mark while only the columns are asked for."""
+
+TABLES: Final = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND c.relname !~ '^syncd_(cursors|rejects|new_)'
+   AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+   AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ ORDER BY 1, 2"""
 
 PLACE: Final = """
 SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || oid FROM pg_database
@@ -104,6 +122,24 @@ def describe(session: Session, relation: Relation) -> tuple[Table, Found | None]
     return read_table(session, found), found
 
 
+def declared_type(session: Session, declaration: str) -> Type:
+    """The type of a column that is declared so.
+
+    Raises:
+        FatalError: the database knows no such type (code ``bad_type``).
+    """
+    try:
+        if not DECLARATION.fullmatch(declaration):
+            raise FatalError("not a type")
+        return _result_types(session, session.execute(f"SELECT CAST(NULL AS {declaration}) LIMIT 0"))[0]
+    except (FatalError, NotFoundError) as error:
+        raise FatalError(
+            f"{session.place} knows no type '{declaration}'",
+            hint="for example bigint, numeric(12,2), varchar(40), timestamptz",
+            code="bad_type",
+        ) from error
+
+
 def source_text(relation: Relation, found: Found | None) -> str:
     """What follows FROM: the quoted table, or the query in parentheses; the alias is always t."""
     if relation.select is None and found is not None:
@@ -129,8 +165,13 @@ def missing(session: Session, name: TableName) -> NotFoundError:
     return NotFoundError(f"there is no table {name} in {session.place}", hint=hint)
 
 
+def list_tables(session: Session) -> list[TableName]:
+    """All tables and views that may be read, without the server's own, those of extensions, and syncd's."""
+    return [TableName(name, schema) for schema, name in session.execute(TABLES, ())]
+
+
 def _describe_select(session: Session, relation: Relation, found: Found | None) -> Table:
-    cursor = session.execute(f"SELECT * FROM ({relation.select}\n) AS t LIMIT 0")
+    cursor = _run_empty(session, relation)
     names = [column.name for column in cursor.description or ()]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -149,7 +190,22 @@ def _describe_select(session: Session, relation: Relation, found: Found | None) 
     return Table(found.name if found else TableName("query"), columns, key)
 
 
-def _result_types(session: Session, cursor: "psycopg.Cursor[Any]") -> list[Any]:
+def _run_empty(session: Session, relation: Relation) -> "psycopg.Cursor[Any]":
+    """The columns that a SELECT gives; marks that it reads between are nothing, of a type that it takes."""
+    select = relation.select or ""
+    if not relation.bounded:
+        return session.execute(f"SELECT * FROM ({select}\n) AS t LIMIT 0")
+    first: FatalError | None = None
+    for mark in EARLY_MARKS:
+        filled = select.replace(LAST_MARK, mark).replace(NEXT_MARK, mark)
+        try:
+            return session.execute(f"SELECT * FROM ({filled}\n) AS t LIMIT 0")
+        except FatalError as error:
+            first = first or error
+    raise first or FatalError("the query does not run")
+
+
+def _result_types(session: Session, cursor: "psycopg.Cursor[Any]") -> list[Type]:
     result = cursor.pgresult
     pairs = [(result.ftype(i), result.fmod(i)) for i in range(result.nfields)] if result else []
     rows = session.execute(

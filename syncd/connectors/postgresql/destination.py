@@ -3,31 +3,30 @@
 from collections.abc import Sequence
 from typing import Final
 
-from syncd.connectors.postgresql.catalog import Found, database_identity, find, read_table
-from syncd.connectors.postgresql.reading import plain_literal
+from syncd.connectors.postgresql.alteration import alteration_statements
+from syncd.connectors.postgresql.catalog import Found, database_identity, declared_type, find, read_table
+from syncd.connectors.postgresql.creation import create_statement, key_statements
+from syncd.connectors.postgresql.cursors import (
+    CREATE_CURSORS,
+    EXISTS,
+    LOCK,
+    SURVEY,
+    list_cursors,
+    move_cursor,
+)
+from syncd.connectors.postgresql.quoting import plain_literal
+from syncd.connectors.postgresql.rejects import list_rejects
 from syncd.connectors.postgresql.session import Session, quote
+from syncd.connectors.postgresql.statement import run_statement
 from syncd.connectors.postgresql.types import LOCAL_PRODUCT, PRODUCT, make_type
 from syncd.connectors.postgresql.writing import PostgresqlWriting
 from syncd.errors import FatalError, NotFoundError, SyncdError
 from syncd.model.batch import Format
+from syncd.model.following import cursor_moved
+from syncd.model.reading import Tuning
 from syncd.model.table import Column, Kind, Table, TableName, Type
-from syncd.model.writing import Standing, StepKey, Target
+from syncd.model.writing import Reject, Standing, StepKey, StoredCursor, Target
 from syncd.ports import Check, Writing
-
-CREATE_CURSORS: Final = """
-CREATE TABLE IF NOT EXISTS syncd_cursors (
-  job text NOT NULL, step text NOT NULL, target text NOT NULL, digest text NOT NULL, revision bigint NOT NULL,
-  cursor text NOT NULL, mark text, relation text NOT NULL, row_count bigint NOT NULL,
-  updated timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (job, step))"""
-
-LOCK: Final = 7_960_318_451
-"""Advisory lock under which `syncd_cursors` is created, since IF NOT EXISTS alone can fail in a race."""
-
-SURVEY: Final = """
-SELECT k.place, c.revision, c.cursor, c.mark, c.digest, c.row_count, c.relation
-  FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS k (job, step, place)
-  LEFT JOIN syncd_cursors c ON c.job = k.job AND c.step = k.step
- ORDER BY k.place"""
 
 LONGEST_NAME: Final = 63
 COUNTED_ROWS: Final = 100_000
@@ -102,9 +101,57 @@ class PostgresqlDestination:
     def begin(self, target: Target, check: Check) -> Writing:
         """Start the transaction for one window."""
         self._ensure_cursors()
-        return PostgresqlWriting(
-            self._session, target, create_statement(target.table), key_statements(target.table), check
-        )
+        return PostgresqlWriting(self._session, target, check)
+
+    def type_of(self, declaration: str) -> Type:
+        """The type of a column that is declared so.
+
+        Raises:
+            FatalError: the database knows no such type (code ``bad_type``).
+        """
+        return declared_type(self._session, declaration)
+
+    def alteration(self, table: Table, add: Sequence[Column], widen: Sequence[Column]) -> list[str]:
+        """The statements that add columns and give others a wider type."""
+        return alteration_statements(table, self._own(add), self._own(widen))
+
+    def alter(self, table: Table, add: Sequence[Column], widen: Sequence[Column], check: Check) -> None:
+        """Do it in one transaction; the table stays the same one, so known cursors stay good."""
+        statements = self.alteration(table, add, widen)
+        self._session.execute("BEGIN")
+        try:
+            for statement in statements:
+                self._session.execute(statement)
+            check()
+            self._session.execute("COMMIT")
+        finally:
+            self._session.rollback()
+
+    def cursors(self, job: str) -> list[StoredCursor]:
+        """The cursors that this database keeps for a job, by step."""
+        return list_cursors(self._session, job) if self._cursors_exist() else []
+
+    def put_cursor(self, stored: StoredCursor, cursor: str | None, mark: str | None) -> None:
+        """Give a stored cursor another value, or forget it with None.
+
+        Raises:
+            BusyError: it was moved since `stored` was read.
+        """
+        if not self._cursors_exist():
+            raise cursor_moved(stored.key.step, stored.key.job)
+        move_cursor(self._session, stored, cursor, mark)
+
+    def rejects(self, key: StepKey) -> list[Reject]:
+        """The rows of this step that were set aside, oldest first."""
+        return list_rejects(self._session, key)
+
+    def execute(self, statement: str, check: Check) -> Sequence[tuple[object, ...]]:
+        """Run a user's statement in a transaction of its own; the first 1 000 rows of its result."""
+        return run_statement(self._session, statement, check)
+
+    def tune(self, tuning: Tuning) -> None:
+        """Set the limit for statements without progress, and who hears of each statement."""
+        self._session.tune(tuning)
 
     def cancel(self) -> None:
         """Ask the server to stop whatever runs."""
@@ -153,9 +200,12 @@ class PostgresqlDestination:
         known = self._session.value("SELECT to_regtype(%s) IS NOT NULL", (source.native,))
         return source if known else make_type(Type(Kind.TEXT))
 
+    def _own(self, columns: Sequence[Column]) -> list[Column]:
+        return [Column(column.name, self._type_for(column.type)) for column in columns]
+
     def _cursors_exist(self) -> bool:
         if not self._has_cursors:
-            self._has_cursors = self._session.value("SELECT to_regclass('syncd_cursors') IS NOT NULL") is True
+            self._has_cursors = self._session.value(EXISTS) is True
         return self._has_cursors
 
     def _ensure_cursors(self) -> None:
@@ -169,24 +219,6 @@ class PostgresqlDestination:
             self._session.execute(CREATE_CURSORS)
         finally:
             self._session.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
-
-
-def create_statement(table: Table) -> str:
-    """CREATE TABLE with types and NOT NULL."""
-    lines = [
-        f"{quote(column.name)} {column.type.native}" + ("" if column.nullable else " NOT NULL")
-        for column in table.columns
-    ]
-    name = f"{quote(table.name.schema)}.{quote(table.name.name)}"
-    return f"CREATE TABLE {name} (\n  " + ",\n  ".join(lines) + "\n)"
-
-
-def key_statements(table: Table) -> list[str]:
-    """ALTER TABLE that adds the key; an index is built faster after the rows than with them."""
-    if not table.key:
-        return []
-    name = f"{quote(table.name.schema)}.{quote(table.name.name)}"
-    return [f"ALTER TABLE {name} ADD PRIMARY KEY ({', '.join(quote(column) for column in table.key)})"]
 
 
 def _standing(row: tuple[object, ...], looked: tuple[str, int] | None) -> Standing:

@@ -113,8 +113,29 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
         return TransientError(f"{place}: {said or 'the connection was lost'}", hint="it is tried again")
     if state in {"23505", "21000"} or state.startswith(("22", "23")):
         return _of_a_row(said, state, diagnosis, place)
+    if state.startswith("P0") or state == "44000":
+        # What a trigger says may hold the values of its row.
+        return RowRejectedError(
+            f"{place}: a trigger or the view's own condition refuses a row"
+            + (f" ({_function(diagnosis)})" if _function(diagnosis) else ""),
+            where=_where(diagnosis),
+            hint="mend the row, or change the rule",
+        )
+    if state == "54000":
+        return RowRejectedError(
+            f"{place}: a row or its key is larger than the server can keep",
+            where=_where(diagnosis),
+            hint="leave the column out, or drop the index on it",
+        )
     if state in {"42P01", "3F000"}:
         return NotFoundError(f"{place}: {said}", hint="check the name and the schema")
+    if state == "2BP01":
+        users = (diagnosis.message_detail or "").partition("\n")[0]
+        return FatalError(
+            f"{place}: {said}" + (f": {users}" if users else ""),
+            hint="drop what stands on it first",
+            code="table_in_use",
+        )
     if state == "42501":
         return FatalError(
             f"{place}: {said}", hint="grant the role that right, or set `schema`", code="forbidden"
@@ -124,6 +145,15 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
     hint = (diagnosis.message_hint or "").strip()
     return FatalError(
         f"{place}: {said}", hint=hint or "check the query and the table", where=_where(diagnosis)
+    )
+
+
+def timed_out(place: str, seconds: float) -> TransientError:
+    """What to say when a statement went on for so long without any progress."""
+    return TransientError(
+        f"{place}: a statement made no progress for {seconds:g} seconds",
+        hint="it is tried again; give a longer command_timeout if the server needs more time",
+        code="timeout",
     )
 
 
@@ -176,6 +206,12 @@ def _where(diagnosis: psycopg.errors.Diagnostic) -> str:
     if not table and context.startswith("COPY "):
         table = context[5:].partition(",")[0]
     return ".".join(part for part in (table, column) if part)
+
+
+def _function(diagnosis: psycopg.errors.Diagnostic) -> str:
+    """The function that raised, from the context line."""
+    context = diagnosis.context or ""
+    return context.partition("(")[0].strip() if context.startswith("PL/pgSQL function ") else ""
 
 
 def _without_values(said: str, state: str) -> str:

@@ -1,14 +1,13 @@
 """One snapshot of a PostgreSQL relation, cut into windows and read by COPY."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, cast
-
-from psycopg.sql import Literal
 
 from syncd.connectors.postgresql.rows import lines_to_rows
 from syncd.connectors.postgresql.session import Session, quote
+from syncd.connectors.postgresql.window import Selector
 from syncd.model.batch import Batch, Format
 from syncd.model.cursor import Cursor, Value, cursor_to_text
 from syncd.model.reading import Window
@@ -17,14 +16,6 @@ from syncd.ports import Check
 
 WINDOW: Final = "syncd_window"
 OPTIONS: Final = {Format.PGCOPY: " (FORMAT binary)", Format.COPYTEXT: "", Format.ROWS: ""}
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """The rows of one window as a condition (empty for all); `position` is where the next one begins, or None."""
-
-    where: str
-    position: Value = None
 
 
 class PostgresqlReading:
@@ -43,11 +34,15 @@ class PostgresqlReading:
         mark_from: Value,
         rows_estimated: int | None,
         warnings: tuple[str, ...],
+        batch_rows: int = 0,
+        batch_bytes: int = 0,
     ) -> None:
         self._session = session
         self._text = text
         self._windows = windows
         self._final = final
+        self._batch_rows = batch_rows
+        self._batch_bytes = batch_bytes
         self.table = table
         self.mode = mode
         self.reset = reset
@@ -68,7 +63,7 @@ class PostgresqlReading:
         sql = f"COPY (SELECT {columns} FROM {self._text}{where}) TO STDOUT{OPTIONS[form]}"
         self._session.execute(f"SAVEPOINT {WINDOW}")
         try:
-            with closing(self._session.copy_out(sql, check)) as blocks:
+            with closing(self._session.copy_out(sql, check, self._batch_rows, self._batch_bytes)) as blocks:
                 for data, rows in blocks:
                     if form is Format.ROWS:
                         yield Batch(form, lines_to_rows(data, self.table), rows)
@@ -78,6 +73,10 @@ class PostgresqlReading:
             # The window may be read again in this snapshot, which an interrupted COPY would end.
             self._session.return_to(WINDOW)
             raise
+
+    def deleted(self, window: Window, check: Check) -> Iterator[Sequence[tuple[object, ...]]]:
+        """Nothing: a table does not say which rows are gone."""
+        return iter(())
 
     def cursor(self, window: Window) -> str:
         """Where a later reading goes on: at the next window's begin, or with changes after the last one."""
@@ -94,13 +93,3 @@ class PostgresqlReading:
     def close(self) -> None:
         """Give the snapshot back."""
         self._session.rollback()
-
-
-def literal(value: Value, native: str) -> str:
-    """A mark as SQL text of its column's type; COPY takes no parameters."""
-    return f"{plain_literal(str(value))}::{native}"
-
-
-def plain_literal(text: str) -> str:
-    """A text as SQL."""
-    return Literal(text).as_string(None)

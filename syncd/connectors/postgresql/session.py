@@ -1,17 +1,21 @@
 """A connection to a PostgreSQL database: opening, statements, COPY in both directions, stopping."""
 
 import contextlib
+import re
 import select
+import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
 from psycopg import pq
+from psycopg.copy import Writer
 from psycopg.rows import TupleRow
 
-from syncd.connectors.postgresql.failure import connecting, place_of, running
+from syncd.connectors.postgresql.failure import connecting, place_of, running, timed_out
 from syncd.errors import FatalError, RunCancelledError, SyncdError, TransientError
+from syncd.model.reading import Trace, Tuning
 from syncd.ports import Check
 
 BLOCK_BYTES: Final = 256 * 1024
@@ -19,6 +23,8 @@ LEAVE_SECONDS: Final = 3.0
 """How long a COPY that nobody wants any more may take to end."""
 WAIT_MILLISECONDS: Final = 200
 """How long a wait for the server lasts before the run looks whether it shall stop."""
+CLOCK_SECONDS: Final = 0.05
+"""By how much the server's measure of time may differ from ours."""
 
 SETTINGS: Final = {
     "DateStyle": "ISO, YMD",
@@ -26,6 +32,7 @@ SETTINGS: Final = {
     "TimeZone": "UTC",
     "extra_float_digits": "1",
     "bytea_output": "hex",
+    "lc_monetary": "C",
     "statement_timeout": "0",
     "lock_timeout": "60s",
     "idle_in_transaction_session_timeout": "0",
@@ -35,6 +42,8 @@ SETTINGS: Final = {
 """Texts must be exact and the same on both ends, whatever the role's defaults are."""
 
 Parameters = Sequence[Any]
+
+_VALUES: Final = re.compile(r"""("(?:[^"]|"")*")|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'""", re.DOTALL)
 
 
 def quote(name: str) -> str:
@@ -51,8 +60,12 @@ class Session:
         self.schema = schema
         self.place = place_of(parameters)
         self.cancelled = False
-        self._copying = False
+        self._busy = False
         self._copying_in = False
+        self._trace: Trace | None = None
+        self._timeout_seconds = 0.0
+        self._quiet_seconds = 0.0
+        self._began = time.monotonic()
         keywords = {name: value for name, value in parameters.items() if name != "url"}
         keywords |= {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
         keywords |= {"tcp_user_timeout": "60000", "client_encoding": "UTF8"}
@@ -81,13 +94,41 @@ class Session:
         row = self.execute(f"SELECT current_setting('TimeZone'), {', '.join(calls)}", values).fetchone()
         return str(row[0]) if row else "UTC"
 
+    def tune(self, tuning: Tuning) -> None:
+        """Set the limit for statements without progress, and who hears of each statement."""
+        self._trace = None
+        if tuning.command_timeout_seconds != self._timeout_seconds:
+            self._timeout_seconds = tuning.command_timeout_seconds
+            self._limit(self._timeout_seconds)
+        self._trace = tuning.trace
+
+    @property
+    def encoding(self) -> str:
+        """How the database keeps its texts, for example UTF8."""
+        return self._connection.info.parameter_status("server_encoding") or ""
+
     def execute(self, sql: str, parameters: Parameters | None = None) -> psycopg.Cursor[TupleRow]:
         """Run one statement and fetch its result."""
+        self._announce(sql)
+        try:
+            return self._connection.execute(sql, parameters)
+        except psycopg.Error as error:
+            raise self.failed(error) from error
+
+    def _announce(self, sql: str) -> None:
         if self.cancelled:
             # The server forgets a wish to stop that finds it idle.
             raise RunCancelledError("the run was stopped")
+        if self._trace is not None:
+            self._trace(_VALUES.sub(lambda match: match.group(1) or "?", sql))
+        self._began = time.monotonic()
+
+    def _limit(self, seconds: float) -> None:
+        """Tell the server how long a statement may take; it forgets what an undone transaction said."""
         try:
-            return self._connection.execute(sql, parameters)
+            self._connection.execute(
+                "SELECT set_config('statement_timeout', %s, false)", [str(round(seconds * 1000))]
+            )
         except psycopg.Error as error:
             raise self.failed(error) from error
 
@@ -100,6 +141,11 @@ class Session:
         """What to raise for a driver's error."""
         if self.cancelled:
             return RunCancelledError("the run was stopped")
+        if (
+            error.sqlstate == "57014"
+            and 0 < self._timeout_seconds <= time.monotonic() - self._began + CLOCK_SECONDS
+        ):
+            return timed_out(self.place, self._timeout_seconds)
         return running(error, self.place)
 
     @property
@@ -109,8 +155,8 @@ class Session:
 
     def rollback(self) -> None:
         """End the transaction without a trace, and a COPY in the middle of it."""
-        if self._copying and not self._connection.closed:
-            self._leave_copy()
+        if self._busy and not self._connection.closed:
+            self._leave()
         if not self._connection.closed and self.in_transaction:
             try:
                 self._connection.execute("ROLLBACK")
@@ -120,45 +166,52 @@ class Session:
 
     def return_to(self, savepoint: str) -> None:
         """Leave a COPY, and go back to a savepoint of the transaction; silent when the connection is lost."""
-        if self._copying and not self._connection.closed:
-            self._leave_copy()
+        if self._busy and not self._connection.closed:
+            self._leave()
         if not self._connection.closed:
             with contextlib.suppress(psycopg.Error):
                 self._connection.execute(f"ROLLBACK TO SAVEPOINT {savepoint}")
 
-    def _leave_copy(self) -> None:
-        """End a COPY without taking or giving the rest; a connection that does not come free soon is closed."""
+    def _leave(self) -> None:
+        """End a COPY or a query without taking or giving the rest; a connection that does not come free soon is closed."""
         pgconn = self._connection.pgconn
         deadline = time.monotonic() + LEAVE_SECONDS
+        self._quiet_seconds = 0.0
 
         def check() -> None:
             if time.monotonic() > deadline:
-                raise TransientError(f"{self.place}: the COPY does not end")
+                raise TransientError(f"{self.place}: the statement does not end")
 
         try:
-            if pgconn.transaction_status == pq.TransactionStatus.ACTIVE and self._copying_in:
+            if pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+                if not self._copying_in:
+                    self._connection.cancel_safe(timeout=LEAVE_SECONDS)
+                self._drain(check)
+        except (psycopg.Error, SyncdError):
+            self._connection.close()
+        finally:
+            self._busy = self._copying_in = False
+
+    def _drain(self, check: Check) -> None:
+        """Take what is left of a statement; the server's word that it was ended is what was asked for."""
+        pgconn = self._connection.pgconn
+        if self._copying_in:
+            pgconn.put_copy_end(b"abandoned")
+            self._flush(check)
+        while True:
+            while pgconn.is_busy():
+                self._wait(select.POLLIN, check)
+            result = pgconn.get_result()
+            if result is None:
+                return
+            if result.status == pq.ExecStatus.COPY_IN and not self._copying_in:
+                self._copying_in = True
                 pgconn.put_copy_end(b"abandoned")
                 self._flush(check)
-            else:
-                self._connection.cancel_safe(timeout=LEAVE_SECONDS)
-                self._drain_copy_out(check)
-            self._result(check)
-        except (psycopg.Error, TransientError):
-            self._connection.close()
-        except SyncdError:
-            # The server's word that the COPY was ended, as it was asked to.
-            pass
-        finally:
-            self._copying = False
-
-    def _drain_copy_out(self, check: Check) -> None:
-        pgconn = self._connection.pgconn
-        while True:
-            count, _ = pgconn.get_copy_data(1)
-            if count == 0:
-                self._wait(select.POLLIN, check)
-            elif count < 0:
-                return
+            elif result.status == pq.ExecStatus.COPY_OUT:
+                while (count := pgconn.get_copy_data(1)[0]) >= 0:
+                    if count == 0:
+                        self._wait(select.POLLIN, check)
 
     def cancel(self) -> None:
         """Ask the server to stop the running statement."""
@@ -178,58 +231,95 @@ class Session:
         """False when the connection is known to be lost."""
         return not self._connection.closed and not self._connection.broken
 
-    def copy_out(self, sql: str, check: Check) -> Generator[tuple[bytes, int]]:
+    def copy_out(
+        self, sql: str, check: Check, block_rows: int = 0, block_bytes: int = 0
+    ) -> Generator[tuple[bytes, int]]:
         """COPY TO STDOUT as blocks of whole protocol rows with their count; the sum of the counts is exact.
 
+        A block has at most `block_rows` rows (0: any number) and ends with the row that reaches `block_bytes` (0: 256 KB).
         `sql` holds no placeholders. The wait for the server never holds the interpreter, so a stop comes through.
         """
         pgconn = self._connection.pgconn
-        self._begin_copy(sql, pq.ExecStatus.COPY_OUT)
+        most_rows, most_bytes = block_rows or sys.maxsize, block_bytes or BLOCK_BYTES
+        self._begin_copy(sql, pq.ExecStatus.COPY_OUT, check)
         pieces: list[bytes] = []
         size = rows = told = 0
+        look = BLOCK_BYTES
         while True:
             count, data = pgconn.get_copy_data(1)
             if count > 0:
-                piece = bytes(data)
-                pieces.append(piece)
-                size += count
-                rows += 1
-                if size >= BLOCK_BYTES:
+                # A full block waits for the next row: the trailer of the binary format is one, and does not count.
+                if size >= most_bytes or rows >= most_rows:
                     check()
                     yield b"".join(pieces), rows
                     told += rows
-                    pieces, size, rows = [], 0, 0
+                    pieces, size, rows, look = [], 0, 0, BLOCK_BYTES
+                elif size >= look:
+                    check()
+                    look += BLOCK_BYTES
+                pieces.append(bytes(data))
+                size += count
+                rows += 1
             elif count == 0:
                 self._wait(select.POLLIN, check)
             else:
                 break
         result = self._result(check)
-        self._copying = False
-        # Header and trailer of the binary format are protocol rows too: the last block sets the count right.
+        self._ended_copy()
         yield b"".join(pieces), (result.command_tuples or 0) - told
 
-    def copy_in(self, sql: str, check: Check) -> "CopyIn":
-        """Start COPY FROM STDIN."""
-        self._begin_copy(sql, pq.ExecStatus.COPY_IN)
-        return CopyIn(self, check)
+    def begin_copy_in(self, sql: str, check: Check) -> None:
+        """Start COPY FROM STDIN; `send` and `end_copy_in` go on with it."""
+        self._begin_copy(sql, pq.ExecStatus.COPY_IN, check)
 
-    def copy_rows(self, sql: str) -> Any:
-        """psycopg's own COPY FROM STDIN, which writes tuples; use as a context manager."""
-        return self._connection.cursor().copy(sql)
+    def formatter(self, writer: Writer) -> psycopg.Copy:
+        """psycopg's own maker of COPY text from tuples; what it makes goes to `writer`."""
+        return psycopg.Copy(self._connection.cursor(), binary=False, writer=writer)
 
-    def _begin_copy(self, sql: str, wanted: pq.ExecStatus) -> None:
-        if self.cancelled:
-            raise RunCancelledError("the run was stopped")
+    def query(self, sql: str, check: Check) -> Generator[pq.abc.PGresult]:
+        """Run exactly one statement without placeholders; its results as they come, one row each, then the end."""
+        pgconn = self._connection.pgconn
+        self._send_query(sql, check, alone=True)
+        pgconn.set_single_row_mode()
+        while (result := self._next_result(check)) is not None:
+            if result.status in {pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT}:
+                self._copying_in = result.status == pq.ExecStatus.COPY_IN
+                raise FatalError(f"{self.place}: COPY cannot be used here", hint="use INSERT or SELECT")
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                self._result(check, result)
+            yield result
+        self._busy = False
+
+    def _send_query(self, sql: str, check: Check, *, alone: bool = False) -> None:
+        """Send a statement; `alone` refuses several in one text."""
+        self._announce(sql)
         pgconn = self._connection.pgconn
         try:
-            result = pgconn.exec_(sql.encode())
+            if alone:
+                pgconn.send_query_params(sql.encode(), None)
+            else:
+                pgconn.send_query(sql.encode())
+            self._busy, self._copying_in, self._quiet_seconds = True, False, 0.0
+            self._flush(check)
         except psycopg.Error as error:
             raise self.failed(error) from error
-        if result.status != wanted:
-            raise self.failed(psycopg.errors.error_from_result(result))
-        self._copying = True
+
+    def _next_result(self, check: Check) -> pq.abc.PGresult | None:
+        pgconn = self._connection.pgconn
+        while pgconn.is_busy():
+            self._wait(select.POLLIN, check)
+        return pgconn.get_result()
+
+    def _begin_copy(self, sql: str, wanted: pq.ExecStatus, check: Check) -> None:
+        if self._timeout_seconds:
+            # A COPY is watched from here, by its progress; the server would count its whole length.
+            self._limit(0)
+        self._send_query(sql, check)
+        result = self._next_result(check)
+        if result is None or result.status != wanted:
+            self._result(check, result)
+            raise TransientError(f"{self.place}: the COPY did not begin", hint="it is tried again")
         self._copying_in = wanted is pq.ExecStatus.COPY_IN
-        pgconn.nonblocking = 1
 
     def send(self, data: bytes, check: Check) -> None:
         """Hand bytes of a COPY to the server; returns when all have left, so that memory stays bounded."""
@@ -249,29 +339,26 @@ class Session:
         except psycopg.Error as error:
             raise self.failed(error) from error
         result = self._result(check)
-        self._copying = False
+        self._ended_copy()
         return result.command_tuples or 0
+
+    def _ended_copy(self) -> None:
+        if self._timeout_seconds:
+            self._limit(self._timeout_seconds)
 
     def _flush(self, check: Check) -> None:
         pgconn = self._connection.pgconn
         while pgconn.flush():
             self._wait(select.POLLIN | select.POLLOUT, check)
 
-    def _result(self, check: Check) -> pq.abc.PGresult:
+    def _result(self, check: Check, found: pq.abc.PGresult | None = None) -> pq.abc.PGresult:
         """Wait for the end of a COPY and drain the connection, which takes no next command before."""
-        pgconn = self._connection.pgconn
-        found: pq.abc.PGresult | None = None
-        while True:
-            while pgconn.is_busy():
-                self._wait(select.POLLIN, check)
-            result = pgconn.get_result()
-            if result is None:
-                break
+        while (result := self._next_result(check)) is not None:
             found = found or result
-        if found is None or found.status != pq.ExecStatus.COMMAND_OK:
-            self._copying = False
-            if found is None:
-                raise TransientError(f"{self.place}: the connection was lost", hint="it is tried again")
+        self._busy = self._copying_in = False
+        if found is None:
+            raise TransientError(f"{self.place}: the connection was lost", hint="it is tried again")
+        if found.status != pq.ExecStatus.COMMAND_OK:
             raise self.failed(psycopg.errors.error_from_result(found))
         return found
 
@@ -279,26 +366,14 @@ class Session:
         pgconn = self._connection.pgconn
         poller = select.poll()
         poller.register(pgconn.socket, events)
-        for _, ready in poller.poll(WAIT_MILLISECONDS):
+        found = poller.poll(WAIT_MILLISECONDS)
+        for _, ready in found:
             if ready & ~select.POLLOUT:
                 try:
                     pgconn.consume_input()
                 except psycopg.Error as error:
                     raise self.failed(error) from error
         check()
-
-
-class CopyIn:
-    """An open COPY FROM STDIN that takes bytes."""
-
-    def __init__(self, session: Session, check: Check) -> None:
-        self._session = session
-        self._check = check
-
-    def write(self, data: bytes) -> None:
-        """Send one block."""
-        self._session.send(data, self._check)
-
-    def end(self) -> int:
-        """How many rows the server took in all."""
-        return self._session.end_copy_in(self._check)
+        self._quiet_seconds = 0.0 if found else self._quiet_seconds + WAIT_MILLISECONDS / 1000
+        if 0 < self._timeout_seconds <= self._quiet_seconds:
+            raise timed_out(self.place, self._timeout_seconds)

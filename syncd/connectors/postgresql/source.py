@@ -1,14 +1,14 @@
 """A PostgreSQL database as a source: what changed since a cursor, in one snapshot."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
-from syncd.connectors.postgresql.catalog import database_identity, describe, find
+from syncd.connectors.postgresql.bounded import fill_marks
+from syncd.connectors.postgresql.catalog import database_identity, describe, find, list_tables
 from syncd.connectors.postgresql.ground import (
-    SUM,
-    TIMES,
     Ground,
     find_ground,
     follows,
@@ -18,27 +18,30 @@ from syncd.connectors.postgresql.ground import (
     went_back,
 )
 from syncd.connectors.postgresql.horizon import Horizon, ended, look, next_mark
-from syncd.connectors.postgresql.reading import PostgresqlReading, Selector, literal
-from syncd.connectors.postgresql.session import Session, quote
-from syncd.errors import SyncdError
-from syncd.model.batch import Format
-from syncd.model.cursor import Cursor, Seen, Value, cursor_from_text
+from syncd.connectors.postgresql.reading import PostgresqlReading
+from syncd.connectors.postgresql.rows import lines_to_rows
+from syncd.connectors.postgresql.session import Session
+from syncd.connectors.postgresql.start import TIMES
+from syncd.connectors.postgresql.sums import find_relation, key_range, make_sums, select_chunks
+from syncd.connectors.postgresql.tally import Tally, find_candidate, is_indexed, see, take_tally
+from syncd.connectors.postgresql.types import PRODUCT
+from syncd.connectors.postgresql.window import interval_windows, key_windows, row_windows, single_window
+from syncd.errors import FatalError, SyncdError
+from syncd.model.batch import Batch, Format
+from syncd.model.choice import choose_columns
+from syncd.model.cursor import Cursor, Value, cursor_from_text
 from syncd.model.following import mode_of, warnings_of
 from syncd.model.plan import Relation
-from syncd.model.reading import Extract, Window
-from syncd.model.table import Column, Kind, Table, TableName
+from syncd.model.reading import Chunks, Extract, Sums, Tuning, Window
+from syncd.model.table import Table, TableName
 from syncd.ports import Check, Reading
 
 SETTLE_SECONDS: Final = 5.0
 """How long a first load waits for transactions that were open before it, so that its mark can be trusted at once."""
 SETTLE_STEP_SECONDS: Final = 0.02
 SUMMED_ROWS: Final = 100_000
-"""Up to how many rows a first load without check column is summed, so that the next run can find it unchanged."""
-FINITE: Final = {
-    Kind.FLOAT: "{name} < 'Infinity'",
-    Kind.DECIMAL: "{name}::text NOT IN ('NaN', 'Infinity')",
-}
-"""Nothing may ever follow these values, so they never become the mark."""
+"""Up to how many rows a first load is summed where no index helps, so that the next run can find it unchanged."""
+ROWS_OF: Final = "syncd_rows"
 
 
 class PostgresqlSource:
@@ -52,15 +55,25 @@ class PostgresqlSource:
         # Names as they are spelt in the catalogue; the question itself notices when one means another table now.
         self._names: dict[TableName, str] = {}
         self._place = database_identity(session)
+        # A row's text is summed as the database keeps it.
+        self.product = PRODUCT if session.encoding == "UTF8" else f"{PRODUCT}/{session.encoding}"
 
     def describe(self, relation: Relation) -> Table:
-        """The columns and key of a table or query."""
-        return describe(self._session, relation)[0]
+        """The chosen columns and the key of a table or query."""
+        return choose_columns(describe(self._session, relation)[0], relation)
 
     def identity(self, relation: Relation) -> str:
         """The table by its database and its number there."""
         found = find(self._session, relation.table) if relation.table is not None else None
         return f"{self._place}/{found.oid}" if found else ""
+
+    def tables(self) -> list[TableName]:
+        """All tables and views that may be read; schemas are always named."""
+        return list_tables(self._session)
+
+    def tune(self, tuning: Tuning) -> None:
+        """Set the limit for statements without progress, and who hears of each statement."""
+        self._session.tune(tuning)
 
     def unchanged(self, extracts: Sequence[Extract]) -> list[bool]:
         """For each: are the rows at and after its mark still those that were seen? One question for all of them."""
@@ -71,9 +84,9 @@ class PostgresqlSource:
                 continue
             named = self._name_of(extract.relation)
             text = named if extract.relation.select is None else f"({extract.relation.select}\n)"
-            if not text:
+            if not text or extract.relation.bounded or extract.keys is not None:
                 continue
-            branches.append(sum_branch(index, named, text, cursor))
+            branches.append(sum_branch(index, named, text, cursor, extract.start))
         same = [False] * len(extracts)
         if not branches:
             return same
@@ -94,11 +107,16 @@ class PostgresqlSource:
 
     def open(self, extract: Extract, formats: tuple[Format, ...], check: Check) -> Reading:
         """Look at the horizon, take a snapshot and cut what is to be read into windows."""
-        ground = find_ground(self._session, extract, self._place)
+        ground = self._find_ground(extract)
+        if extract.keys is not None:
+            return self._reading_of_keys(ground, extract, extract.keys)
         horizon = self._horizon(ground)
-        candidate = self._candidate(ground, horizon)
+        if ground.bounded:
+            ground = fill_marks(self._session, ground, extract, horizon)
+        candidate: Value = None
         if ground.column is not None and ground.column.type.kind not in TIMES:
             # A number is given out before it is seen: who holds a lower one still was open after the highest was read.
+            candidate = find_candidate(self._session, ground, horizon)
             horizon = self._horizon(ground)
         first = ground.cursor is None or ground.cursor.loading
         open_now = self._settle(horizon.open, check, wait=first and ground.column is not None)
@@ -109,27 +127,62 @@ class PostgresqlSource:
             if went_back(self._session, ground):
                 reset = "the source has no row at its mark any more"
                 ground = replace(ground, cursor=None, reset=reset)
+            where = self._changed(ground)
+            tally = take_tally(self._session, ground, horizon, where)
+            if horizon.upper is not None:
+                # Whoever may still write below that bound was open when it was taken, and has bounded it.
+                candidate = tally.candidate
             final = next_mark(ground.cursor, candidate, open_now, settled=settled)
-            return self._reading(ground, horizon, final)
+            return self._reading(ground, extract, horizon, tally, where, final)
         except BaseException:
             self._session.rollback()
             raise
 
     def explain(self, extract: Extract) -> Mapping[str, object]:
         """What a run would read, for people."""
-        ground = find_ground(self._session, extract, self._place)
+        ground = self._find_ground(extract)
         horizon = self._horizon(ground)
+        if ground.bounded:
+            ground = fill_marks(self._session, ground, extract, horizon)
         where = self._changed(ground)
-        rows, null_rows, future_rows = self._count(ground, horizon, where)
+        tally = take_tally(self._session, ground, horizon, where)
         tail = f" WHERE {where}" if where else ""
         return {
             "sql": f"SELECT {', '.join(ground.table.column_names)} FROM {ground.text}{tail}",
-            "windows": 1 if where else len(self._windows(ground, rows, None)),
-            "rows_estimated": rows,
-            "null_rows": null_rows,
-            "future_rows": future_rows,
-            "index": self._indexed(ground),
+            "windows": len(self._windows(ground, extract, tally.rows, where, None)),
+            "rows_estimated": tally.rows,
+            "null_rows": tally.null_rows,
+            "future_rows": tally.future_rows,
+            "index": is_indexed(self._session, ground),
         }
+
+    def key_range(self, relation: Relation, column: str) -> tuple[int, int, int]:
+        """How many rows, and the lowest and highest value of a whole-number key column (0, 0, 0 without rows)."""
+        return key_range(self._session, relation, column)
+
+    def sums(self, relation: Relation, chunks: Chunks, check: Check) -> Sums:
+        """Rows and checksum of each chunk, in one scan."""
+        return make_sums(self._session, relation, chunks, check)
+
+    def rows_of(
+        self, relation: Relation, columns: tuple[str, ...], chunks: Chunks | None, check: Check
+    ) -> Generator[Batch]:
+        """These columns of all rows, or of the rows in `chunks.only`, as tuples."""
+        session = self._session
+        table, text = find_relation(session, relation)
+        wanted = replace(table, columns=tuple(c for name in columns if (c := table.column(name))))
+        sql = select_chunks(table, text, columns, chunks)
+        inside = session.in_transaction
+        session.execute(f"SAVEPOINT {ROWS_OF}" if inside else "BEGIN READ ONLY")
+        try:
+            with closing(session.copy_out(f"COPY ({sql}) TO STDOUT", check)) as blocks:
+                for data, rows in blocks:
+                    yield Batch(Format.ROWS, lines_to_rows(data, wanted), rows)
+        finally:
+            if inside:
+                session.return_to(ROWS_OF)
+            else:
+                session.rollback()
 
     def cancel(self) -> None:
         """Ask the server to stop whatever runs."""
@@ -138,6 +191,20 @@ class PostgresqlSource:
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
+
+    def _find_ground(self, extract: Extract) -> Ground:
+        ground = find_ground(self._session, extract, self._place)
+        if (
+            extract.interval is not None
+            and ground.column is not None
+            and ground.column.type.kind not in TIMES
+        ):
+            raise FatalError(
+                f"{ground.table.name} cannot be read in stretches of time: {ground.column.name} is {ground.column.type}",
+                hint="follow a column of a time type, or cut by rows: window_rows",
+                code="bad_interval",
+            )
+        return ground
 
     def _name_of(self, relation: Relation) -> str:
         """The quoted name of the relation's one table; empty when it has none, or the table is not there."""
@@ -155,20 +222,9 @@ class PostgresqlSource:
 
     def _changed(self, ground: Ground) -> str:
         """The rows at and after the mark, and those without a value; empty for everything."""
-        if ground.cursor is None or ground.cursor.loading:
+        if ground.cursor is None or ground.cursor.loading or ground.bounded:
             return ""
         return since(ground.column, lowest(self._session, ground, ground.cursor.mark))
-
-    def _candidate(self, ground: Ground, horizon: Horizon) -> Value:
-        if ground.column is None:
-            return None
-        name, native = f"t.{quote(ground.column.name)}", ground.column.type.native
-        bound = FINITE.get(ground.column.type.kind, "").format(name=name)
-        if horizon.upper is not None:
-            bound = f"{name} < {literal(horizon.upper, native)}"
-        where = f" WHERE {bound}" if bound else ""
-        value: Value = self._session.value(f"SELECT max({name})::text FROM {ground.text}{where}")
-        return value
 
     def _settle(self, numbers: tuple[str, ...], check: Check, *, wait: bool) -> tuple[str, ...]:
         """Those of the transactions that still run, after a short wait when one is worth it."""
@@ -180,119 +236,79 @@ class PostgresqlSource:
             time.sleep(SETTLE_STEP_SECONDS)
         return ()
 
-    def _reading(self, ground: Ground, horizon: Horizon, final: Cursor) -> PostgresqlReading:
+    def _reading(
+        self, ground: Ground, extract: Extract, horizon: Horizon, tally: Tally, where: str, final: Cursor
+    ) -> PostgresqlReading:
         cursor = ground.cursor
         loading = cursor is not None and cursor.loading
-        where = self._changed(ground)
         name = ground.column.name if ground.column else None
         if cursor is not None and loading:
             # Rows that changed since the load began are found by the mark of its first snapshot.
             final = replace(cursor, loading=False, position=None, seen=None)
         else:
             final = replace(final, identity=ground.identity, column=name, columns=ground.table.shape)
-        rows, null_rows, future_rows = self._count(ground, horizon, where)
-        if not loading and (ground.column is not None or cursor is not None or rows <= SUMMED_ROWS):
-            final = replace(final, seen=self._sum(ground, final.mark))
+            if self._is_worth_summing(ground, tally):
+                final = replace(final, seen=see(self._session, ground, final.mark))
         position = cursor.position if cursor is not None and loading else None
-        windows = (
-            [Window(1, "changes", whole=False, selector=Selector(where))]
-            if where
-            else self._windows(ground, rows, position)
+        return PostgresqlReading(
+            self._session,
+            ground.table,
+            ground.text,
+            self._windows(ground, extract, tally.rows, where, position),
+            final,
+            mode=mode_of(cursor, ground.column),
+            reset=ground.reset,
+            mark_from=cursor.mark if cursor and not loading else None,
+            rows_estimated=tally.rows,
+            warnings=warnings_of(
+                ground.column,
+                tally.null_rows,
+                tally.future_rows,
+                pending=final.pending is not None,
+                resumed=loading,
+                standby=horizon.standby and not ground.lookback_seconds,
+            ),
+            batch_rows=extract.batch_rows,
+            batch_bytes=extract.batch_bytes,
         )
+
+    def _reading_of_keys(
+        self, ground: Ground, extract: Extract, keys: tuple[tuple[object, ...], ...]
+    ) -> PostgresqlReading:
+        windows = key_windows(ground, keys)
+        self._session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         return PostgresqlReading(
             self._session,
             ground.table,
             ground.text,
             windows,
-            final,
-            mode=mode_of(cursor, ground.column),
-            reset=ground.reset,
-            mark_from=cursor.mark if cursor and not loading else None,
-            rows_estimated=rows,
-            warnings=warnings_of(
-                ground.column,
-                null_rows,
-                future_rows,
-                pending=final.pending is not None,
-                resumed=loading,
-                standby=horizon.standby and not ground.lookback_seconds,
-            ),
+            Cursor(ground.identity, None),
+            mode="keys",
+            reset="",
+            mark_from=None,
+            rows_estimated=len(keys),
+            warnings=(),
+            batch_rows=extract.batch_rows,
+            batch_bytes=extract.batch_bytes,
         )
 
-    def _count(self, ground: Ground, horizon: Horizon, where: str) -> tuple[int, int, int]:
-        tail = f" WHERE {where}" if where else ""
-        if ground.column is None:
-            # On a first load the planner's estimate will do: counting a large table is worth a scan.
-            if ground.found is not None and not where and ground.found.rows >= 0:
-                return ground.found.rows, 0, 0
-            return int(self._session.value(f"SELECT count(*) FROM {ground.text}{tail}")), 0, 0
-        name, native = f"t.{quote(ground.column.name)}", ground.column.type.native
-        future = f"{name} > {literal(horizon.present, native)}" if horizon.present else "false"
-        row = self._session.execute(
-            f"SELECT count(*), count(*) FILTER (WHERE {name} IS NULL), count(*) FILTER (WHERE {future})"
-            f" FROM {ground.text}{tail}"
-        ).fetchone()
-        return (int(row[0]), int(row[1]), int(row[2])) if row else (0, 0, 0)
+    def _is_worth_summing(self, ground: Ground, tally: Tally) -> bool:
+        """Shall the next run be able to find everything unchanged? A first load is not worth a scan more for it."""
+        if ground.bounded:
+            return False
+        if ground.cursor is not None or tally.rows <= SUMMED_ROWS:
+            return True
+        return ground.column is not None and is_indexed(self._session, ground)
 
-    def _sum(self, ground: Ground, mark: Value) -> Seen:
-        low = lowest(self._session, ground, mark)
-        where = since(ground.column, low)
-        row = self._session.execute(
-            f"SELECT {SUM} FROM {ground.text}{f' WHERE {where}' if where else ''}"
-        ).fetchone()
-        rows, total = (int(row[0]), str(row[1])) if row else (0, "0")
-        return Seen(rows, total, low, ground.lookback_seconds)
-
-    def _windows(self, ground: Ground, rows: int, position: Value) -> list[Window]:
-        """Ranges of the check column, or of the key's first column, of about `window_rows` rows each."""
-        by = ground.column or (ground.table.column(ground.table.key[0]) if ground.table.key else None)
-        if by is None:
-            return [Window(1, "all rows", whole=True, selector=Selector(""))]
-        edges = self._edges(ground, by, rows, position) if rows > self._window_rows else []
-        name, native = f"t.{quote(by.name)}", by.type.native
-        windows = []
-        low = position
-        for number, high in enumerate([*edges, None], 1):
-            parts = [f"{name} >= {literal(low, native)}"] if low is not None else []
-            parts += [f"{name} < {literal(high, native)}"] if high is not None else []
-            where = " AND ".join(parts)
-            if high is None and low is not None:
-                # Rows without a value come with the last window.
-                where = f"({where} OR {name} IS NULL)"
-            windows.append(
-                Window(number, where or "all rows", whole=position is None, selector=Selector(where, high))
-            )
-            low = high
-        return windows
-
-    def _edges(self, ground: Ground, by: Column, rows: int, position: Value) -> list[Value]:
-        """Values that cut the rows into about equal parts, from a sample; fewer when they are not distinct."""
-        count = -(-rows // self._window_rows)
-        share = min(100.0, max(1.0, 100.0 * 20_000 / max(rows, 1)))
-        sampled = (
-            f"{ground.found.text} AS t TABLESAMPLE SYSTEM ({share:.4f}) REPEATABLE (1)"
-            if ground.found and ground.found.kind in {"r", "p", "m"} and ground.text.startswith('"')
-            else ground.text
-        )
-        name, native = f"t.{quote(by.name)}", by.type.native
-        since = f" WHERE {name} >= {literal(position, native)}" if position is not None else ""
-        fractions = ", ".join(str(i / count) for i in range(1, count))
-        row = self._session.execute(
-            f"SELECT (percentile_disc(ARRAY[{fractions}]) WITHIN GROUP (ORDER BY {name}))::text[] FROM {sampled}{since}"
-        ).fetchone()
-        edges: list[Value] = []
-        for edge in (row[0] if row else None) or []:
-            if edge is not None and edge not in [*edges[-1:], position]:
-                edges.append(edge)
-        return edges
-
-    def _indexed(self, ground: Ground) -> bool:
-        if ground.column is None or ground.found is None:
-            return ground.column is None and bool(ground.table.key)
-        return bool(
-            self._session.value(
-                "SELECT EXISTS (SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid"
-                " AND a.attnum = i.indkey[0] WHERE i.indrelid = %s AND a.attname = %s AND i.indpred IS NULL)",
-                (ground.found.oid, ground.column.name),
-            )
-        )
+    def _windows(
+        self, ground: Ground, extract: Extract, rows: int, where: str, position: Value
+    ) -> list[Window]:
+        if ground.bounded:
+            return single_window("between two marks", whole=ground.cursor is None)
+        if where:
+            return single_window("changes", where, whole=False)
+        if extract.single:
+            return row_windows(self._session, ground, 0, 1, position)
+        if extract.interval is not None and ground.column is not None:
+            return interval_windows(self._session, ground, extract.interval, position)
+        return row_windows(self._session, ground, rows, extract.window_rows or self._window_rows, position)

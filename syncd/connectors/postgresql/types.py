@@ -88,3 +88,8 @@ def make_type(source: Type) -> Type:
             return read_type(f"character varying({source.length})")
         case kind:
             return read_type(MADE.get(kind, "text"))
+
+
+def is_limited_text(kind: Type) -> bool:
+    """Is it varchar(n), from whose values the server cuts blanks that are too many?"""
+    return kind.length > 0 and kind.native.startswith("character varying")

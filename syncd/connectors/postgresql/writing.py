@@ -1,241 +1,214 @@
 """One window into one table of a PostgreSQL database, in one transaction with its cursor."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-import psycopg
-
-from syncd.connectors.postgresql.session import CopyIn, Session, quote
-from syncd.errors import FatalError, SyncdError
+from syncd.connectors.postgresql import recreate, rejects
+from syncd.connectors.postgresql.copyin import CopyIn
+from syncd.connectors.postgresql.creation import create_statement, full_name, key_statements
+from syncd.connectors.postgresql.cursors import store_cursor
+from syncd.connectors.postgresql.deleting import delete_keys
+from syncd.connectors.postgresql.history import add_versions, refuse_without_versions
+from syncd.connectors.postgresql.merging import insert_staged, merge_staged
+from syncd.connectors.postgresql.session import Session, quote
+from syncd.connectors.postgresql.staging import (
+    STAGE,
+    STAGED,
+    check_stage,
+    create_stage,
+    must_stage,
+    place_of,
+    repeated,
+)
+from syncd.errors import FatalError, RowRejectedError, SyncdError
 from syncd.model.batch import Batch, Format
-from syncd.model.following import cursor_moved, unbalanced
 from syncd.model.run import Counters
-from syncd.model.writing import Mode, Target
+from syncd.model.writing import Mode, Reject, Target
 from syncd.ports import Check
 
-STAGE: Final = "syncd_stage"
-
-UPDATE_CURSOR: Final = """
-UPDATE syncd_cursors SET target = %s, digest = %s, revision = revision + 1, cursor = %s, mark = %s,
-       relation = to_regclass(%s)::oid::text, row_count = %s, updated = now()
- WHERE job = %s AND step = %s AND revision = %s"""
-
-INSERT_CURSOR: Final = """
-INSERT INTO syncd_cursors (target, digest, revision, cursor, mark, relation, row_count, job, step)
-VALUES (%s, %s, 1, %s, %s, to_regclass(%s)::oid::text, %s, %s, %s) ON CONFLICT DO NOTHING"""
-
-FORGET_OTHERS: Final = """
-DELETE FROM syncd_cursors WHERE relation = to_regclass(%s)::oid::text AND NOT (job = %s AND step = %s)"""
-"""Whoever replaces all rows of a table makes the cursors of others who filled it worthless."""
+BATCH: Final = "syncd_batch"
+"""The savepoint to which a careful writing returns when the table refuses a row."""
 
 
 class PostgresqlWriting:
-    """Collects rows in the table itself, or beside it when they have to be matched by key."""
+    """Collects rows in the table itself, or beside it when they have to be matched or checked first."""
 
-    def __init__(
-        self, session: Session, target: Target, create: str, add_key: list[str], check: Check
-    ) -> None:
+    def __init__(self, session: Session, target: Target, check: Check) -> None:
         self._session = session
         self._target = target
-        self._add_key = add_key
         self._check = check
-        self._table = f"{quote(target.table.name.schema)}.{quote(target.table.name.name)}"
-        self._names = ", ".join(quote(name) for name in target.columns)
+        self._recreates = target.mode is Mode.RECREATE
+        table = recreate.successor(target.key, target.table) if self._recreates else target.table
+        self._place = place_of(target, table)
+        self._staged = must_stage(target)
+        self._key_later = False
         self._copy: CopyIn | None = None
-        self._rows_copy: Any = None
-        self._rows_writer: Any = None
         self._rows = 0
+        self._applied = Counters()
         self._done = False
         session.execute("BEGIN")
         try:
-            self._prepare(create)
+            self._prepare()
         except BaseException:
             self.abandon()
             raise
 
     def write(self, batch: Batch) -> None:
         """Send one batch to the server."""
-        try:
-            if self._copy is not None and isinstance(batch.data, bytes):
-                if batch.data:
-                    self._copy.write(batch.data)
-            elif not isinstance(batch.data, bytes):
-                self._write_rows(batch)
-        except SyncdError as error:
-            raise self._named(error) from error
+        if self._copy is not None:
+            self._send(self._copy, batch)
         self._rows += batch.rows
 
     def finish(self) -> Counters:
         """End the COPY, merge what was staged and count what became of it."""
-        try:
-            arrived = self._end_copy()
-        except SyncdError as error:
-            raise self._named(error) from error
-        if arrived != self._rows:
-            raise FatalError(
-                f"{self._rows} rows were sent to {self._target.table.name} and {arrived} arrived",
-                hint="nothing of this window was kept",
-                code="counters_do_not_balance",
-            )
-        self._check()
-        if self._target.mode is Mode.MERGE:
-            return self._merge(arrived)
-        if self._target.create:
+        if self._copy is None:
+            return self._applied
+        copy, self._copy = self._copy, None
+        counters = self._absorb(self._arrived(copy, self._rows))
+        if self._key_later:
             self._build_key()
-        return Counters(read=arrived, inserted=arrived)
+        if self._staged:
+            self._session.execute(f"DROP TABLE {STAGED}")
+        return counters
+
+    def apply(self, batch: Batch) -> Counters:
+        """Stage and merge these rows under a savepoint.
+
+        Raises:
+            RowRejectedError: the table refuses a row; everything is as before the call.
+        """
+        session = self._session
+        session.execute(f"SAVEPOINT {BATCH}")
+        try:
+            session.execute(f"TRUNCATE {STAGED}")
+            copy = CopyIn(session, f"COPY {STAGED} ({self._place.names}) FROM STDIN", self._check)
+            self._send(copy, batch)
+            counters = self._absorb(self._arrived(copy, batch.rows))
+        except FatalError as error:
+            session.return_to(BATCH)
+            if error.code != "key_exists" or isinstance(error, RowRejectedError):
+                raise
+            raise RowRejectedError(
+                error.message, hint=error.hint, where=error.where, code=error.code
+            ) from error
+        session.execute(f"RELEASE SAVEPOINT {BATCH}")
+        self._applied = self._applied + counters
+        return counters
+
+    def delete(self, keys: Sequence[tuple[object, ...]], mark: str = "") -> int:
+        """Take away, mark or end the rows with these keys; how many there were."""
+        return delete_keys(
+            self._session, self._place, keys, mode=self._target.mode, mark=mark, check=self._check
+        )
+
+    def set_aside(self, rejects_: Sequence[Reject]) -> None:
+        """Keep these rows in `syncd_rejects`."""
+        rejects.set_aside(self._session, self._target.key, rejects_)
+
+    def let_go(self, keys: Sequence[str]) -> None:
+        """Forget the refused rows with these keys."""
+        rejects.let_go(self._session, self._target.key, keys)
 
     def commit(self, cursor: str, mark: str | None, rows: int) -> int:
         """Store the cursor and end the transaction."""
         target = self._target
-        values = (
-            str(target.key.target),
-            target.digest,
-            cursor,
-            mark,
-            self._table,
-            rows,
-            target.key.job,
-            target.key.step,
-        )
-        if target.revision:
-            changed = self._session.execute(UPDATE_CURSOR, (*values, target.revision)).rowcount
-        else:
-            changed = self._session.execute(INSERT_CURSOR, values).rowcount
-        if changed != 1:
-            raise cursor_moved(target.key.step, target.key.job)
-        if target.mode is Mode.REPLACE:
-            self._session.execute(FORGET_OTHERS, (self._table, target.key.job, target.key.step))
+        if self._recreates:
+            recreate.take_place(self._session, target, self._place.table)
+        table = full_name(target.table.name)
+        revision = store_cursor(self._session, target, table, cursor, mark, rows)
         self._session.execute("COMMIT")
         self._done = True
-        return target.revision + 1
+        return revision
 
     def abandon(self) -> None:
         """Undo the window unless it was committed."""
-        if self._done:
-            return
-        self._done = True
-        if self._rows_copy is not None:
-            # Leaving psycopg's COPY with an error tells the server that the rows do not count.
-            copy, self._rows_copy = self._rows_copy, None
-            try:
-                copy.__exit__(InterruptedError, InterruptedError("abandoned"), None)
-            except (psycopg.Error, InterruptedError):
-                self._session.rollback()
-                return
-        self._session.rollback()
+        if not self._done:
+            self._done = True
+            self._session.rollback()
 
-    def _prepare(self, create: str) -> None:
-        target = self._target
-        run = self._session.execute
-        if target.create:
-            if self._needs_schema():
-                run(f"CREATE SCHEMA IF NOT EXISTS {quote(target.table.name.schema)}")
-            run(create)
-            if target.mode is Mode.MERGE:
+    def _prepare(self) -> None:
+        target, place, run = self._target, self._place, self._session.execute
+        if target.careful and target.format is Format.PGCOPY:
+            raise FatalError(
+                f"rows for {target.table.name} cannot be tried one by one in binary form",
+                code="no_common_format",
+            )
+        if target.mode is Mode.HISTORY:
+            refuse_without_versions(target.table)
+        if target.create and self._needs_schema():
+            run(f"CREATE SCHEMA IF NOT EXISTS {quote(target.table.name.schema)}")
+        if self._recreates:
+            recreate.prepare(self._session, target, place.table)
+        elif target.create:
+            run(create_statement(target.table))
+        if target.create or self._recreates:
+            self._key_later = not target.careful and target.mode not in {Mode.MERGE, Mode.HISTORY}
+            if not self._key_later:
                 self._build_key()
         if target.mode is Mode.REPLACE:
-            run(f"DELETE FROM {self._table}")
-        into = self._table
-        if target.mode is Mode.MERGE:
-            into = f"pg_temp.{STAGE}"
-            run(
-                f"CREATE TEMP TABLE {STAGE} ON COMMIT DROP AS SELECT {self._names} FROM {self._table} WITH NO DATA"
-            )
-        sql = f"COPY {into} ({self._names}) FROM STDIN"
-        if target.format is Format.ROWS:
-            self._rows_copy = self._session.copy_rows(sql)
-            try:
-                self._rows_writer = self._rows_copy.__enter__()
-            except psycopg.Error as error:
-                self._rows_copy = None
-                raise self._session.failed(error) from error
+            run(f"DELETE FROM {place.text}")
+        if self._staged:
+            create_stage(self._session, place)
+        if target.careful:
+            # A row must be refused while it can still be told from the others.
+            run("SET CONSTRAINTS ALL IMMEDIATE")
         else:
             binary = " (FORMAT binary)" if target.format is Format.PGCOPY else ""
-            self._copy = self._session.copy_in(sql + binary, self._check)
+            into = STAGED if self._staged else place.text
+            self._copy = CopyIn(self._session, f"COPY {into} ({place.names}) FROM STDIN{binary}", self._check)
 
     def _needs_schema(self) -> bool:
         schema = self._target.table.name.schema
         return self._session.value("SELECT to_regnamespace(%s) IS NULL", (quote(schema),)) is True
 
-    def _write_rows(self, batch: Batch) -> None:
+    def _send(self, copy: CopyIn, batch: Batch) -> None:
         try:
-            for row in batch.data:
-                self._rows_writer.write_row(row)
-        except (psycopg.Error, UnicodeEncodeError) as error:
-            raise self._rows_failed(error) from error
+            if not isinstance(batch.data, bytes):
+                copy.write_rows(batch.data)
+            elif batch.data:
+                copy.write(batch.data)
+        except SyncdError as error:
+            raise self._named(error) from error
 
-    def _rows_failed(self, error: Exception) -> Exception:
-        if isinstance(error, psycopg.Error):
-            return self._session.failed(error)
-        return FatalError(f"a text for {self._target.table.name} is not valid Unicode", code="row_rejected")
-
-    def _end_copy(self) -> int:
-        if self._copy is not None:
-            return self._copy.end()
-        copy, self._rows_copy = self._rows_copy, None
+    def _arrived(self, copy: CopyIn, sent: int) -> int:
         try:
-            copy.__exit__(None, None, None)
-        except psycopg.Error as error:
-            raise self._session.failed(error) from error
-        return int(self._rows_writer.cursor.rowcount)
+            arrived = copy.end()
+        except SyncdError as error:
+            raise self._named(error) from error
+        if arrived != sent:
+            raise FatalError(
+                f"{sent} rows were sent to {self._target.table.name} and {arrived} arrived",
+                hint="nothing of this window was kept",
+                code="counters_do_not_balance",
+            )
+        return arrived
+
+    def _absorb(self, arrived: int) -> Counters:
+        """Bring what was staged into the table."""
+        self._check()
+        if not self._staged:
+            return Counters(read=arrived, inserted=arrived)
+        check_stage(self._session, self._place, arrived)
+        self._check()
+        if self._target.mode is Mode.MERGE:
+            return merge_staged(self._session, self._place, arrived, self._target.revive)
+        if self._target.mode is Mode.HISTORY:
+            return add_versions(self._session, self._place, arrived)
+        return insert_staged(self._session, self._place, arrived)
 
     def _named(self, error: SyncdError) -> SyncdError:
         """The error with the table's own name for the place beside it where rows are collected."""
-        name = str(self._target.table.name)
-        if STAGE not in error.where and STAGE not in error.message:
-            return error
-        where, message = error.where.replace(STAGE, name), error.message.replace(STAGE, name)
+        where, message = error.where, error.message
+        for place in (STAGE, self._place.table.name.name):
+            where = where.replace(place, self._target.table.name.name)
+            message = message.replace(place, self._target.table.name.name)
         return type(error)(message, hint=error.hint, where=where, code=error.code)
 
     def _build_key(self) -> None:
         try:
-            for statement in self._add_key:
+            for statement in key_statements(self._place.table):
                 self._session.execute(statement)
         except FatalError as error:
             if error.code != "key_exists":
                 raise
-            raise self._repeated(error) from error
-
-    def _repeated(self, error: SyncdError) -> FatalError:
-        name = str(self._target.table.name)
-        return FatalError(
-            f"the query for {name} gives the same key more than once",
-            hint="a row of the destination can take only one of them: add a condition or GROUP BY",
-            where=error.where or name,
-            code="duplicate_key",
-        )
-
-    def _merge(self, arrived: int) -> Counters:
-        run = self._session.execute
-        table, names = self._table, self._names
-        keys = [quote(name) for name in self._target.table.key]
-        run(f"ANALYZE pg_temp.{STAGE}")
-        match = " AND ".join(f"t.{key} = s.{key}" for key in keys)
-        others = [quote(name) for name in self._target.columns if name not in self._target.table.key]
-        # The row's image is compared, so 1.0 is not 1.00, and types without equality are no trouble.
-        differs = f"{_image('t', others)} *<> {_image('s', others)}" if others else "false"
-        counted = run(
-            f"SELECT count(*) FILTER (WHERE t.{keys[0]} IS NULL),"
-            f" count(*) FILTER (WHERE t.{keys[0]} IS NOT NULL AND {differs})"
-            f" FROM pg_temp.{STAGE} s LEFT JOIN {table} t ON {match}"
-        ).fetchone()
-        inserted, updated = (int(counted[0]), int(counted[1])) if counted else (0, 0)
-        action = "NOTHING"
-        if others:
-            sets = ", ".join(f"{name} = excluded.{name}" for name in others)
-            action = f"UPDATE SET {sets} WHERE {_image('t', others)} *<> {_image('excluded', others)}"
-        self._check()
-        try:
-            changed = run(
-                f"INSERT INTO {table} AS t ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM pg_temp.{STAGE}"
-                f" ON CONFLICT ({', '.join(keys)}) DO {action}"
-            ).rowcount
-        except FatalError as error:
-            raise self._repeated(error) if error.code == "duplicate_key" else error from error
-        run(f"DROP TABLE pg_temp.{STAGE}")
-        if changed != inserted + updated:
-            raise unbalanced(str(self._target.table.name), inserted + updated, changed)
-        return Counters(arrived, inserted, updated, arrived - inserted - updated)
-
-
-def _image(of: str, names: list[str]) -> str:
-    return f"ROW({', '.join(f'{of}.{name}' for name in names)})::record"
+            raise repeated(self._target.table, error.where) from error
