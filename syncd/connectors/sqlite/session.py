@@ -126,6 +126,16 @@ class Session:
             )
         self.patient("BEGIN IMMEDIATE", check)
 
+    @contextmanager
+    def changing(self, check: Check) -> Iterator[None]:
+        """A write transaction around a block: durable when the block ends well, without a trace otherwise."""
+        self.begin_writing(check)
+        try:
+            yield
+            self.patient("COMMIT", check)
+        finally:
+            self.rollback()
+
     def _journal_mode(self) -> Any:
         return self.patient("PRAGMA journal_mode", lambda: None).fetchone()[0]
 
@@ -206,7 +216,8 @@ class Session:
         self._deadline = time.monotonic() + seconds if seconds else None
         try:
             yield
-        except sqlite3.Error as error:
+        # Several statements in one text are only a Warning of the driver, before Python 3.12.
+        except (sqlite3.Error, sqlite3.Warning) as error:
             if self.cancelled:
                 raise RunCancelledError("the run was stopped") from error
             if self._overdue:
