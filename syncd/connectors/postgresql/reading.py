@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Final, cast
 
+from syncd.connectors.postgresql.quoting import plain_literal
 from syncd.connectors.postgresql.rows import lines_to_rows
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.window import Selector
@@ -50,6 +51,31 @@ class PostgresqlReading:
         self.mark_from = None if mark_from is None else str(mark_from)
         self.rows_estimated = rows_estimated
         self.warnings = warnings
+
+    @property
+    def shared(self) -> bool:
+        """Yes: another session may take the same snapshot."""
+        return True
+
+    def on(self, session: Session) -> "PostgresqlReading":
+        """The same rows in the same snapshot, read through another session, which begins a transaction for it."""
+        snapshot = self._session.value("SELECT pg_export_snapshot()")
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        session.execute(f"SET TRANSACTION SNAPSHOT {plain_literal(str(snapshot))}")
+        return PostgresqlReading(
+            session,
+            self.table,
+            self._text,
+            self._windows,
+            self._final,
+            mode=self.mode,
+            reset=self.reset,
+            mark_from=self.mark_from,
+            rows_estimated=self.rows_estimated,
+            warnings=self.warnings,
+            batch_rows=self._batch_rows,
+            batch_bytes=self._batch_bytes,
+        )
 
     def windows(self) -> Iterator[Window]:
         """The windows still to be read, in order."""

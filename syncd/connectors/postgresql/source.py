@@ -138,6 +138,16 @@ class PostgresqlSource:
             self._session.rollback()
             raise
 
+    def join(self, reading: Reading) -> Reading:
+        """Take the snapshot of a reading that another session holds open.
+
+        Raises:
+            FatalError: it is no reading of this connector.
+        """
+        if not isinstance(reading, PostgresqlReading):
+            raise FatalError("this reading cannot be shared", code="not_shared")
+        return reading.on(self._session)
+
     def explain(self, extract: Extract) -> Mapping[str, object]:
         """What a run would read, for people."""
         ground = self._find_ground(extract)

@@ -7,6 +7,7 @@ from typing import Final
 from syncd.connectors.postgresql.catalog import describe, source_text
 from syncd.connectors.postgresql.quoting import literal
 from syncd.connectors.postgresql.session import Session, quote
+from syncd.connectors.postgresql.start import find_start
 from syncd.errors import FatalError, RowRejectedError
 from syncd.model.choice import choose_columns
 from syncd.model.plan import Relation
@@ -21,7 +22,7 @@ HIGHEST: Final = 2**63 - 1
 
 
 def find_relation(session: Session, relation: Relation) -> tuple[Table, str]:
-    """The chosen columns of a relation, and what follows FROM.
+    """The chosen columns of a relation, and what follows FROM: its rows within the relation's limits.
 
     Raises:
         FatalError: its SELECT says between which marks it reads, which a comparison does not know.
@@ -31,7 +32,17 @@ def find_relation(session: Session, relation: Relation) -> tuple[Table, str]:
             "a query that reads between two marks cannot be compared", hint="compare with the whole table"
         )
     table, found = describe(session, relation)
-    return choose_columns(table, relation), source_text(relation, found)
+    text = source_text(relation, found)
+    conditions = [f"t.{quote(relation.only_null)} IS NULL"] if relation.only_null else []
+    if relation.within is not None:
+        column = table.column(relation.within.column)
+        for sign, bound in ((">=", relation.within.start), ("<", relation.within.end)):
+            value = find_start(session, table.name, column, bound)
+            if value is not None and column is not None:
+                conditions.append(f"t.{quote(column.name)} {sign} {literal(value, column.type.native)}")
+    if conditions:
+        text = f"(SELECT * FROM {text} WHERE {' AND '.join(conditions)}) AS t"
+    return choose_columns(table, relation), text
 
 
 def key_range(session: Session, relation: Relation, column: str) -> tuple[int, int, int]:

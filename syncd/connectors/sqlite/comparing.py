@@ -5,9 +5,11 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
 from syncd.connectors.sqlite.catalog import describe, source_text
+from syncd.connectors.sqlite.ground import find_start
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.errors import FatalError
 from syncd.model.batch import Batch, Format
+from syncd.model.cursor import Value
 from syncd.model.plan import Relation
 from syncd.model.reading import Chunks, Scheme, Sums
 from syncd.ports import Check
@@ -161,4 +163,17 @@ def _wheres(chunks: Chunks, key: str) -> list[tuple[str, dict[str, int]]]:
 
 
 def _text(session: Session, relation: Relation) -> str:
-    return source_text(relation, describe(session, relation))
+    table = describe(session, relation)
+    text = source_text(relation, table)
+    conditions = [f"{quote(relation.only_null)} IS NULL"] if relation.only_null else []
+    if relation.within is not None:
+        column = table.column(relation.within.column)
+        for sign, bound in ((">=", relation.within.start), ("<", relation.within.end)):
+            value = find_start(session, bound, column, text)
+            if value is not None:
+                conditions.append(f"{quote(relation.within.column)} {sign} {_literal(value)}")
+    return f"(SELECT * FROM {text} WHERE {' AND '.join(conditions)})" if conditions else text
+
+
+def _literal(value: Value) -> str:
+    return str(value) if isinstance(value, int | float) else "'" + str(value).replace("'", "''") + "'"

@@ -65,6 +65,11 @@ class SqliteReading:
         self.rows_estimated: int | None = rows_estimated
         self.warnings = warnings
 
+    @property
+    def shared(self) -> bool:
+        """No: SQLite lets nobody join a snapshot."""
+        return False
+
     def windows(self) -> Iterator[Window]:
         """The windows still to be read, in order."""
         return iter(self._windows)

@@ -15,7 +15,7 @@ from syncd.connectors.sqlite.reading import Selector, Size, SqliteReading
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.connectors.sqlite.types import PRODUCT
 from syncd.connectors.sqlite.window import wanted, windows_by_keys, windows_by_rows, windows_by_time
-from syncd.errors import SyncdError
+from syncd.errors import FatalError, SyncdError
 from syncd.model.batch import Batch, Format
 from syncd.model.choice import choose_columns
 from syncd.model.cursor import Cursor, Seen, Value
@@ -62,6 +62,10 @@ class SqliteSource:
         except BaseException:
             self._session.rollback()
             raise
+
+    def join(self, reading: Reading) -> Reading:
+        """Never: SQLite lets nobody join a snapshot."""
+        raise FatalError("the snapshots of a SQLite file cannot be shared", code="not_shared")
 
     def explain(self, extract: Extract) -> Mapping[str, object]:
         """What a run would read, for people."""
