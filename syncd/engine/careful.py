@@ -90,15 +90,7 @@ class Careful:
                 code="too_many_rejects",
             ) from error
         key = self._key_of(row)
-        old = self._known.get(key)
-        self._refused[key] = Reject(
-            key,
-            self._names,
-            _json(row),
-            error.message,
-            at=old.at if old else "",
-            attempts=old.attempts + 1 if old else 1,
-        )
+        self._refused[key] = Reject(key, self._names, _json(row), error.message)
 
     def _key_of(self, row: Sequence[Any]) -> str:
         return _json([row[index] for index in self._key] if self._key else row)

@@ -131,7 +131,7 @@ def _with_target(
     shape = shape_of(step, source_table, known.check_column, standing, (source, destination), full=False)
     known = replace(
         known,
-        statements=tuple(_statements(shape, existing, destination)),
+        statements=tuple(_statements(step, shape, existing, destination)),
         columns=_columns(source_table, shape.table, shape.columns),
         write="replace" if shape.replaced else _write(known, standing, step),
         warnings=(*known.warnings, *shape.warnings),
@@ -144,8 +144,8 @@ def _with_target(
     return replace(known, format=forms[0].value if forms else "")
 
 
-def _statements(shape: Shape, existing: Table | None, destination: Destination) -> list[str]:
-    if shape.create:
+def _statements(step: Transfer, shape: Shape, existing: Table | None, destination: Destination) -> list[str]:
+    if shape.create or step.options.drop:
         return destination.creation(shape.table)
     if existing is not None and (shape.add or shape.widen):
         return destination.alteration(existing, shape.add, shape.widen)

@@ -1,5 +1,7 @@
 """Finds what is gone at the source by comparing keys, and lets it go at the destination."""
 
+from dataclasses import replace
+
 from syncd.engine.careful import key_text
 from syncd.engine.compare import compare
 from syncd.engine.mend import copy_rows, delete_rows, refuse_too_many
@@ -25,6 +27,7 @@ def reconcile(step: Transfer, standing: Standing, around: Surroundings) -> tuple
     if not found.count:
         return Counters(), ()
     refuse_too_many(step.name, found, step.options)
+    standing = replace(standing, rows=min(standing.rows, found.target_rows))
     counters = Counters()
     warnings: tuple[str, ...] = ()
     if found.surplus:

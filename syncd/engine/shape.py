@@ -55,7 +55,7 @@ def shape_of(
         refuse_own_source(step, existing, *ends)
     replaced = options.truncate or options.drop or not match
     if existing is None or options.drop:
-        return _new(step, source, match, ends[1], replaced=replaced)
+        return replace(_new(step, source, match, ends[1], replaced=replaced), create=existing is None)
     if not match and not (full or options.truncate):
         refuse_foreign_rows(existing, standing)
     return _existing(step, source, match, existing, ends[1], replaced=replaced)

@@ -124,7 +124,7 @@ class Step:
             source=self.reading.table,
             columns=shape.columns,
             mode=mode,
-            format=self.format,
+            format=Format.ROWS if self.rejects else self.format,
             create=create,
             revision=self.revision,
             digest=self.step.digest,

@@ -74,6 +74,7 @@ def repair(
         FatalError: a guard stopped it; nothing was changed.
     """
     refuse_too_many(step.name, found, step.options)
+    standing = replace(standing, rows=min(standing.rows, found.target_rows))
     counters = Counters()
     if found.surplus:
         gone, standing = delete_rows(step, standing, sides, found.surplus, around)

@@ -130,6 +130,10 @@ def test_texts_that_are_too_long_are_cut_and_counted(pair: Pair) -> None:
 
     outcome = pair.ok(truncate_strings=True)
 
+    if pair.destination.type == "sqlite":
+        # Lengths mean nothing there: no text is too long.
+        assert outcome.steps[0].truncated == ()
+        return
     assert outcome.steps[0].truncated == (("name", 2),)
     assert pair.destination.rows("SELECT name FROM t WHERE id IN (2, 10) ORDER BY id") == [
         ("åßç𝄞éf",),
@@ -256,7 +260,7 @@ def test_batches_are_as_small_as_was_asked_for(pair: Pair) -> None:
 def test_a_rate_slows_the_run_down(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(pair, 500)
     slept: list[float] = []
-    moment = 0.0
+    moment = 100.0
 
     class Watch:
         def monotonic(self) -> float:
