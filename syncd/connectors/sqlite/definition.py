@@ -68,13 +68,22 @@ class Creation:
     def changed(self, name: str, types: Mapping[str, str], added: list[tuple[str, str]]) -> str:
         """The statement for another table name, with other types by column name, and with more columns."""
         edits = [(self.name_begin, self.name_end, quote(name))]
-        edits += [(c.type_begin, c.type_end, f" {types[c.name]} ") for c in self.columns if c.name in types]
+        edits += [
+            (c.type_begin, c.type_end, self._between(c, types[c.name]))
+            for c in self.columns
+            if c.name in types
+        ]
         behind = self.columns[-1].end
         edits.append((behind, behind, "".join(f", {quote(column)} {declared}" for column, declared in added)))
         text = self.sql
         for begin, end, new in sorted(edits, reverse=True):
             text = text[:begin] + new + text[end:]
         return text
+
+    def _between(self, column: Definition, declared: str) -> str:
+        """A type with the blanks that part it from its neighbours."""
+        following = self.sql[column.type_end : column.type_end + 1]
+        return f" {declared}" if following.isspace() or following in ",)" else f" {declared} "
 
     def collation_of(self, name: str) -> str:
         """The collation of a column, empty for BINARY."""
