@@ -19,6 +19,15 @@ HOW: Final = {
     "history": "every version is kept, with the time from and until which it was the present one",
     "drop": "a new table is filled beside this one and takes its place in the end",
     "replace": "all rows are replaced in one transaction",
+    "compare": "both sides are compared, and nothing is changed",
+    "repair": "both sides are compared, and the destination is mended",
+}
+
+
+DELETES: Final = {
+    "off": "not tracked: rows that vanish at the source stay at the destination",
+    "hard": "rows that vanish at the source are deleted, found by comparing keys",
+    "soft": "rows that vanish at the source stay and are marked, found by comparing keys",
 }
 
 
@@ -125,5 +134,5 @@ def _reading_lines(step: StepPreview) -> list[str]:
         lines.append("check column: none: every run reads all rows and compares them")
     lines.append(f"key:          {', '.join(step.key) or 'none'}")
     if step.key:
-        lines.append("deletes:      not tracked: rows that vanish at the source stay at the destination")
+        lines.append(f"deletes:      {DELETES[step.deletes]}")
     return lines

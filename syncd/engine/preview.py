@@ -7,9 +7,9 @@ from syncd.engine.evolve import loss
 from syncd.engine.execute import failure_of
 from syncd.engine.shape import Shape, shape_of
 from syncd.engine.surroundings import extract_of, key_of
-from syncd.errors import SyncdError
+from syncd.errors import NotFoundError, SyncdError
 from syncd.model.options import Write
-from syncd.model.plan import Plan, Transfer
+from syncd.model.plan import Comparison, Plan, Transfer
 from syncd.model.run import Failure
 from syncd.model.table import Table
 from syncd.model.writing import Standing
@@ -32,7 +32,7 @@ class StepPreview:
     """What one step would do. `failure` says why it would be refused; what is known until then is filled in.
 
     `mode` is how the source is read (first load, resume, incremental, full), `write` how rows meet the table
-    (insert, merge, append, history, replace, drop). `statements` create or change the table. `null_rows` and `future_rows` are
+    (insert, merge, append, history, replace, drop, and for CHECKCACHE compare or repair). `statements` create or change the table. `null_rows` and `future_rows` are
     among the rows to be read.
     """
 
@@ -53,6 +53,7 @@ class StepPreview:
     key: tuple[str, ...] = ()
     statements: tuple[str, ...] = ()
     columns: tuple[ColumnPreview, ...] = ()
+    deletes: str = "off"
     reset: str = ""
     nothing_to_do: bool = False
     warnings: tuple[str, ...] = ()
@@ -65,18 +66,25 @@ def preview(plan: Plan, source: Source, destination: Destination) -> tuple[StepP
     Raises:
         SyncdError: an end cannot be asked at all.
     """
-    steps = [step for step in plan.steps if isinstance(step, Transfer)]
-    standings = destination.survey([key_of(step, plan.job) for step in steps])
+    standings = destination.survey([key_of(step, plan.job) for step in plan.steps])
     return tuple(
         _preview_step(step, standing, source, destination)
-        for step, standing in zip(steps, standings, strict=True)
+        if isinstance(step, Transfer)
+        else _preview_comparison(step, destination)
+        for step, standing in zip(plan.steps, standings, strict=True)
     )
 
 
 def _preview_step(
     step: Transfer, standing: Standing, source: Source, destination: Destination
 ) -> StepPreview:
-    known = StepPreview(step.name, step.query, str(step.target), reset=_reset(step, standing))
+    known = StepPreview(
+        step.name,
+        step.query,
+        str(step.target),
+        reset=_reset(step, standing),
+        deletes=step.options.deletes.value,
+    )
     try:
         extract = extract_of(step, standing, full=False)
         facts = source.explain(extract)
@@ -89,6 +97,14 @@ def _preview_step(
             reading.close()
     except SyncdError as error:
         return replace(known, failure=failure_of(error))
+
+
+def _preview_comparison(step: Comparison, destination: Destination) -> StepPreview:
+    known = StepPreview(step.name, step.query, str(step.target), write="repair" if step.repair else "compare")
+    if destination.table(step.target) is not None:
+        return known
+    error = NotFoundError(f"the destination has no table {step.target} to compare", hint="run the job first")
+    return replace(known, failure=failure_of(error))
 
 
 def _reset(step: Transfer, standing: Standing) -> str:

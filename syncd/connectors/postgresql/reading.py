@@ -99,6 +99,8 @@ class PostgresqlReading:
             # The window may be read again in this snapshot, which an interrupted COPY would end.
             self._session.return_to(WINDOW)
             raise
+        # A snapshot can only be shared outside of savepoints.
+        self._session.execute(f"RELEASE SAVEPOINT {WINDOW}")
 
     def deleted(self, window: Window, check: Check) -> Iterator[Sequence[tuple[object, ...]]]:
         """Nothing: a table does not say which rows are gone."""
