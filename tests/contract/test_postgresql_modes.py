@@ -261,3 +261,14 @@ def test_writing_that_waits_too_long_ends_as_timeout(ends: Ends) -> None:
 
 
 INCOMING_TABLE = Table(TableName("t", "public"), (Column("id", NUMBER, False), INCOMING.columns[1]), ("id",))
+
+
+def test_repeated_key_in_a_recreated_table_is_told_by_its_own_name(ends: Ends) -> None:
+    ends.store.execute(f"{PLAIN}; INSERT INTO t VALUES (1, 'old')")
+
+    with pytest.raises(FatalError) as caught:
+        ends.write([(1, "a"), (1, "b")], Mode.RECREATE)
+
+    assert caught.value.code == "duplicate_key"
+    assert "syncd_new" not in f"{caught.value.message} {caught.value.where}"
+    assert ends.rows() == [(1, "old")]

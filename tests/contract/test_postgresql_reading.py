@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from syncd.connectors.postgresql import source
 from syncd.errors import FatalError, TransientError
 from syncd.model.batch import Format
 from syncd.model.options import Interval
@@ -292,3 +293,23 @@ def test_trace_hears_every_statement_and_no_value(ends: Ends) -> None:
     assert windows == [[("it's secret",)]]
     assert any(said.startswith("COPY (SELECT") for said in heard)
     assert not any("secret" in said for said in heard)
+
+
+def test_first_load_of_a_large_table_scans_it_once_before_it_reads(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    months(ends)
+    monkeypatch.setattr(source, "SUMMED_ROWS", 5)
+    heard: list[str] = []
+    ends.source.tune(Tuning(trace=heard.append))
+
+    _, cursor, first = ends.read(check_columns=("updated",))
+    scans = [said for said in heard if 'FROM "public"."t"' in said and not said.startswith("COPY")]
+    _, later, _ = ends.read(check_columns=("updated",), cursor=cursor)
+
+    assert len(scans) == 1, scans
+    assert first.mark_to == "2024-10-31 10:00:00+00"
+    unchanged = [
+        ends.source.unchanged([Extract(Relation(table=T), ("updated",), cursor=c)]) for c in (cursor, later)
+    ]
+    assert unchanged == [[False], [True]]

@@ -111,22 +111,22 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
         return FatalError(f"{place}: {said}", hint="check the query")
     if not state or state.startswith(TRANSIENT):
         return TransientError(f"{place}: {said or 'the connection was lost'}", hint="it is tried again")
-    if state in {"23505", "21000"} or state.startswith(("22", "23")):
+    if state in {"44000", "54000"} or state.startswith(("21", "22", "23", "P0")):
         return _of_a_row(said, state, diagnosis, place)
-    if state.startswith("P0") or state == "44000":
-        # What a trigger says may hold the values of its row.
-        return RowRejectedError(
-            f"{place}: a trigger or the view's own condition refuses a row"
-            + (f" ({_function(diagnosis)})" if _function(diagnosis) else ""),
-            where=_where(diagnosis),
-            hint="mend the row, or change the rule",
-        )
-    if state == "54000":
-        return RowRejectedError(
-            f"{place}: a row or its key is larger than the server can keep",
-            where=_where(diagnosis),
-            hint="leave the column out, or drop the index on it",
-        )
+    return _of_a_statement(said, state, diagnosis, place)
+
+
+def timed_out(place: str, seconds: float) -> TransientError:
+    """What to say when a statement went on for so long without any progress."""
+    return TransientError(
+        f"{place}: a statement made no progress for {seconds:g} seconds",
+        hint="it is tried again; give a longer command_timeout if the server needs more time",
+        code="timeout",
+    )
+
+
+def _of_a_statement(said: str, state: str, diagnosis: psycopg.errors.Diagnostic, place: str) -> SyncdError:
+    """What is wrong with a statement, or with what the server has for it."""
     if state in {"42P01", "3F000"}:
         return NotFoundError(f"{place}: {said}", hint="check the name and the schema")
     if state == "2BP01":
@@ -148,24 +148,12 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
     )
 
 
-def timed_out(place: str, seconds: float) -> TransientError:
-    """What to say when a statement went on for so long without any progress."""
-    return TransientError(
-        f"{place}: a statement made no progress for {seconds:g} seconds",
-        hint="it is tried again; give a longer command_timeout if the server needs more time",
-        code="timeout",
-    )
-
-
 def _of_a_row(said: str, state: str, diagnosis: psycopg.errors.Diagnostic, place: str) -> SyncdError:
     """What is wrong with a row, without its values."""
+    where = _where(diagnosis)
     if state == "23505":
-        return FatalError(
-            f"{place}: {said}",
-            where=_where(diagnosis),
-            hint="a unique rule of the destination forbids a row",
-            code="key_exists",
-        )
+        hint = "a unique rule of the destination forbids a row"
+        return FatalError(f"{place}: {said}", where=where, hint=hint, code="key_exists")
     if state == "21000":
         return FatalError(
             f"{place}: the query gives the same key more than once",
@@ -173,16 +161,19 @@ def _of_a_row(said: str, state: str, diagnosis: psycopg.errors.Diagnostic, place
             code="duplicate_key",
         )
     if state == "23502":
-        return RowRejectedError(
-            f"{place}: {said}",
-            where=_where(diagnosis),
-            hint="give that column of the destination a default, allow NULL there, or mend the row",
-        )
-    return RowRejectedError(
-        f"{place}: {_without_values(said, state)}",
-        where=_where(diagnosis),
-        hint="mend the value, or give the column a type that takes it",
-    )
+        hint = "give that column of the destination a default, allow NULL there, or mend the row"
+        return RowRejectedError(f"{place}: {said}", where=where, hint=hint)
+    if state == "44000" or state.startswith("P0"):
+        # What a trigger says may hold the values of its row.
+        name = _function(diagnosis)
+        said = "a trigger, a function or a view's condition refuses it" + (f" ({name})" if name else "")
+        return RowRejectedError(f"{place}: {said}", where=where, hint="mend the row, or change the rule")
+    if state == "54000":
+        said = "a row or its key is larger than the server can keep"
+        hint = "leave the column out, or drop the index on it"
+        return RowRejectedError(f"{place}: {said}", where=where, hint=hint)
+    hint = "mend the value, or give the column a type that takes it"
+    return RowRejectedError(f"{place}: {_without_values(said, state)}", where=where, hint=hint)
 
 
 def mask(text: str, parameters: Mapping[str, str]) -> str:

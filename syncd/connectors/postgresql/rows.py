@@ -22,8 +22,18 @@ def lines_to_rows(data: bytes, table: Table) -> list[tuple[Any, ...]]:
     if not data:
         return []
     converters = [_CONVERTERS.get(column.type.kind, str) for column in table.columns]
+    lines = data.decode()[:-1].split("\n")
+    if converters and b"\\" not in data:
+        # Neither NULL nor an escape: whole columns are converted at once.
+        columns = zip(*(line.split("\t") for line in lines), strict=True)
+        return list(
+            zip(
+                *(map(convert, column) for convert, column in zip(converters, columns, strict=True)),
+                strict=True,
+            )
+        )
     rows = []
-    for line in data.decode()[:-1].split("\n"):
+    for line in lines:
         fields = line.split("\t") if converters else []
         rows.append(
             tuple(

@@ -22,7 +22,7 @@ from syncd.connectors.postgresql.reading import PostgresqlReading
 from syncd.connectors.postgresql.rows import lines_to_rows
 from syncd.connectors.postgresql.session import Session
 from syncd.connectors.postgresql.start import TIMES
-from syncd.connectors.postgresql.sums import find_relation, key_range, make_sums, select_chunks
+from syncd.connectors.postgresql.sums import find_relation, key_range, make_sums, select_chunks, snapshot
 from syncd.connectors.postgresql.tally import Tally, find_candidate, is_indexed, see, take_tally
 from syncd.connectors.postgresql.types import PRODUCT
 from syncd.connectors.postgresql.window import interval_windows, key_windows, row_windows, single_window
@@ -41,7 +41,6 @@ SETTLE_SECONDS: Final = 5.0
 SETTLE_STEP_SECONDS: Final = 0.02
 SUMMED_ROWS: Final = 100_000
 """Up to how many rows a first load is summed where no index helps, so that the next run can find it unchanged."""
-ROWS_OF: Final = "syncd_rows"
 
 
 class PostgresqlSource:
@@ -178,21 +177,15 @@ class PostgresqlSource:
         self, relation: Relation, columns: tuple[str, ...], chunks: Chunks | None, check: Check
     ) -> Generator[Batch]:
         """These columns of all rows, or of the rows in `chunks.only`, as tuples."""
-        session = self._session
-        table, text = find_relation(session, relation)
+        table, text = find_relation(self._session, relation)
         wanted = replace(table, columns=tuple(c for name in columns if (c := table.column(name))))
         sql = select_chunks(table, text, columns, chunks)
-        inside = session.in_transaction
-        session.execute(f"SAVEPOINT {ROWS_OF}" if inside else "BEGIN READ ONLY")
-        try:
-            with closing(session.copy_out(f"COPY ({sql}) TO STDOUT", check)) as blocks:
-                for data, rows in blocks:
-                    yield Batch(Format.ROWS, lines_to_rows(data, wanted), rows)
-        finally:
-            if inside:
-                session.return_to(ROWS_OF)
-            else:
-                session.rollback()
+        with (
+            snapshot(self._session),
+            closing(self._session.copy_out(f"COPY ({sql}) TO STDOUT", check)) as blocks,
+        ):
+            for data, rows in blocks:
+                yield Batch(Format.ROWS, lines_to_rows(data, wanted), rows)
 
     def cancel(self) -> None:
         """Ask the server to stop whatever runs."""

@@ -86,11 +86,10 @@ class PostgresqlWriting:
             counters = self._absorb(self._arrived(copy, batch.rows))
         except FatalError as error:
             session.return_to(BATCH)
-            if error.code != "key_exists" or isinstance(error, RowRejectedError):
-                raise
-            raise RowRejectedError(
-                error.message, hint=error.hint, where=error.where, code=error.code
-            ) from error
+            named = self._named(error)
+            if error.code == "key_exists":
+                named = RowRejectedError(named.message, hint=named.hint, where=named.where, code=named.code)
+            raise named from error
         session.execute(f"RELEASE SAVEPOINT {BATCH}")
         self._applied = self._applied + counters
         return counters
@@ -211,4 +210,4 @@ class PostgresqlWriting:
         except FatalError as error:
             if error.code != "key_exists":
                 raise
-            raise repeated(self._target.table, error.where) from error
+            raise repeated(self._target.table, self._named(error).where) from error
