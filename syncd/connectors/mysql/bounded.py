@@ -36,7 +36,9 @@ def bind_marks(session: Session, ground: Ground, horizon: Horizon) -> Ground:
     last = _last(session, ground, column)
     upper = horizon.upper if horizon.upper is not None else _beyond(session, ground, column)
     next_mark = _with_interval(ground, column, last, upper)
-    text = relation.select.replace(LAST_MARK, _typed(last, column)).replace(NEXT_MARK, _typed(next_mark, column))
+    text = relation.select.replace(LAST_MARK, _typed(last, column)).replace(
+        NEXT_MARK, _typed(next_mark, column)
+    )
     return replace(ground, text=source_text(replace(relation, select=text), ground.found))
 
 

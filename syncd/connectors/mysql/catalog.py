@@ -104,7 +104,9 @@ def missing(session: Session, name: TableName) -> NotFoundError:
     """What to say about a table that is not there."""
     rows = session.execute(TABLES).rows
     shown = [table if schema == session.schema else f"{schema}.{table}" for schema, table in rows]
-    elsewhere = [f"{schema}.{table}" for schema, table in rows if table == name.name and schema != name.schema]
+    elsewhere = [
+        f"{schema}.{table}" for schema, table in rows if table == name.name and schema != name.schema
+    ]
     near = elsewhere[:1] or get_close_matches(str(name), shown, 1)
     hint = f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(shown[:10]) or 'no tables'}"
     return NotFoundError(f"there is no table {name} in {session.place}", hint=hint)
@@ -232,5 +234,3 @@ _TIMES: Final = {
     FIELD_TYPE.DATETIME: "datetime",
     FIELD_TYPE.TIMESTAMP: "timestamp",
 }
-
-

@@ -45,7 +45,9 @@ def key_range(session: Session, relation: Relation, name: str) -> tuple[int, int
 def sums(session: Session, relation: Relation, chunks: Chunks, check: Check) -> Sums:
     """Rows and checksum of each chunk that is not empty."""
     table, found = describe(session, relation)
-    number = _integer_number(table, chunks) if chunks.scheme is Scheme.INTEGER else _native_number(table, chunks)
+    number = (
+        _integer_number(table, chunks) if chunks.scheme is Scheme.INTEGER else _native_number(table, chunks)
+    )
     rows = session.execute(
         f"SELECT {_chunk(table, chunks)} AS syncd_chunk, COUNT(*), SUM({number})"
         f" FROM {source_text(relation, found)}{where(_only(table, chunks))} GROUP BY syncd_chunk",
@@ -73,7 +75,9 @@ def _column(table: Table, name: str) -> Column:
         (each for each in table.columns if each.name.lower() == name.lower()), None
     )
     if column is None:
-        raise FatalError(f"table {table.name} has no column '{name}'", hint="check the key", code="column_missing")
+        raise FatalError(
+            f"table {table.name} has no column '{name}'", hint="check the key", code="column_missing"
+        )
     return column
 
 

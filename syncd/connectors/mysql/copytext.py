@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from syncd.connectors.mysql.session import Field, fields_of, literal, quote
+from syncd.connectors.mysql.packet import Field, fields_of
+from syncd.connectors.mysql.session import literal, quote
 from syncd.connectors.mysql.types import SHAPES, family
 from syncd.model.table import Column, Kind, Table, Type
 
@@ -14,7 +15,16 @@ _FOREIGN: Final = re.compile(rb"\\(.)", re.DOTALL)
 _TO_LOAD: Final = {b"f": b"\x0c", b"v": b"\x0b"}
 
 PLAIN: Final = frozenset(
-    {Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT, Kind.BOOLEAN, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
+    {
+        Kind.INTEGER,
+        Kind.DECIMAL,
+        Kind.FLOAT,
+        Kind.BOOLEAN,
+        Kind.DATE,
+        Kind.TIME,
+        Kind.TIMESTAMP,
+        Kind.TIMESTAMPTZ,
+    }
     | {Kind.UUID, Kind.INTERVAL}
 )
 """Families whose text never holds a character that has to be escaped."""
@@ -111,7 +121,9 @@ def lines_of(rows: Sequence[Sequence[Any]], writers: Sequence[Callable[[Any], st
         UnicodeEncodeError: a text is not valid Unicode.
     """
     lines = [
-        "\t".join("\\N" if value is None else writer(value) for value, writer in zip(row, writers, strict=True))
+        "\t".join(
+            "\\N" if value is None else writer(value) for value, writer in zip(row, writers, strict=True)
+        )
         for row in rows
     ]
     return ("\n".join([*lines, ""])).encode()
@@ -199,7 +211,7 @@ def place_of(source: Type, target: Type, *, nullable: bool) -> str:
     elif word == "enum":
         members = target.native[target.native.index("(") :]
         # A number would be taken for a member's place, and case is not looked at.
-        place = f"IF(CAST({{v}} AS BINARY) IN {members.replace('{', '{{').replace('}', '}}')}, {{v}}, IF({{v}} IS NULL, NULL, '?'))"
+        place = f"IF(CAST({{v}} AS BINARY) IN {members}, {{v}}, IF({{v}} IS NULL, NULL, '?'))"
     if word == "timestamp" and not nullable:
         # The server would take NULL for the present.
         place = f"IFNULL({place}, 'NULL')"

@@ -118,17 +118,23 @@ def refusal(number: int, text: str, place: str) -> SyncdError:
     if number in MISSING:
         return NotFoundError(f"{place}: {text}", hint="check the name and the database")
     if number in FORBIDDEN:
-        return FatalError(f"{place}: permission denied: {text}", hint="grant the user that right", code="forbidden")
+        return FatalError(
+            f"{place}: permission denied: {text}", hint="grant the user that right", code="forbidden"
+        )
     if number in FULL or "errno: 28" in text:
         return FatalError(f"{place}: {text}", hint="free space at the server and run again", code="disk_full")
-    return FatalError(f"{place}: {without_values(text)}", hint="check the query and the table", where=column_of(text))
+    return FatalError(
+        f"{place}: {without_values(text)}", hint="check the query and the table", where=column_of(text)
+    )
 
 
 def _of_a_row(number: int, text: str, place: str) -> SyncdError:
     """What is wrong with a row, without its values."""
     if number == TRIGGER:
         # Its words are its author's, who may have put a value into them.
-        return RowRejectedError(f"{place}: a trigger of the table refuses a row", hint="see what its SIGNAL says")
+        return RowRejectedError(
+            f"{place}: a trigger of the table refuses a row", hint="see what its SIGNAL says"
+        )
     hint = "mend the value, or give the column a type that takes it"
     if number in NULLS:
         hint = "give that column of the destination a default, allow NULL there, or mend the row"

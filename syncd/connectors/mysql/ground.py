@@ -119,7 +119,9 @@ def where(condition: str) -> str:
 def digest_of(columns: Sequence[Column]) -> str:
     """A number of 64 bits that stands for the values of a row, as SQL; the same on every server."""
     parts = [
-        f"IFNULL({text_of(column)}, '\\\\N')" if column.type.kind in PLAIN else f"IFNULL(MD5({text_of(column)}), '\\\\N')"
+        f"IFNULL({text_of(column)}, '\\\\N')"
+        if column.type.kind in PLAIN
+        else f"IFNULL(MD5({text_of(column)}), '\\\\N')"
         for column in columns
     ]
     return f"CAST(CONV(LEFT(MD5(CONCAT_WS(',', {', '.join(parts)})), 16), 16, 10) AS UNSIGNED)"
@@ -169,7 +171,11 @@ def moment_of(mark: Value) -> datetime | None:
 
 def time_text(moment: datetime, column: Column) -> str:
     """A time as text for the column."""
-    return moment.date().isoformat() if column.type.kind is Kind.DATE else moment.isoformat(sep=" ", timespec="microseconds")
+    return (
+        moment.date().isoformat()
+        if column.type.kind is Kind.DATE
+        else moment.isoformat(sep=" ", timespec="microseconds")
+    )
 
 
 def _start(column: Column | None, extract: Extract) -> Value:

@@ -12,18 +12,14 @@ from syncd.model.table import Column, Kind, Table
 
 def observe(session: Session, table: Table, text: str, condition: str) -> Table:
     """The same table with the types that its values have, over the rows that the condition selects."""
-    asked = {
-        column.name: question for column in table.columns if (question := _question(column)) is not None
-    }
+    asked = {column.name: question for column in table.columns if (question := _question(column)) is not None}
     if not asked:
         return table
     row = session.execute(f"SELECT {', '.join(asked.values())} FROM {text}{where(condition)}").rows[0]
     beyond = {name for name, found in zip(asked, row, strict=True) if found == "1"}
     return replace(
         table,
-        columns=tuple(
-            _wider(column) if column.name in beyond else column for column in table.columns
-        ),
+        columns=tuple(_wider(column) if column.name in beyond else column for column in table.columns),
     )
 
 

@@ -197,7 +197,11 @@ def _from_url(url: str) -> Parameters:
         database=unquote(parts.path.lstrip("/")),
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
-        **more,
+        unix_socket=more.get("unix_socket", ""),
+        ssl=more.get("ssl", "prefer"),
+        ssl_ca=more.get("ssl_ca", ""),
+        ssl_cert=more.get("ssl_cert", ""),
+        ssl_key=more.get("ssl_key", ""),
     )
 
 

@@ -7,7 +7,8 @@ from typing import Any, Final, cast
 
 from syncd.connectors.mysql.copytext import line_of, lines_of, readers_of, rows_of, value_of, writers_of
 from syncd.connectors.mysql.ground import both, where
-from syncd.connectors.mysql.session import Session, first_field
+from syncd.connectors.mysql.packet import first_field
+from syncd.connectors.mysql.session import Session
 from syncd.connectors.mysql.window import Selector
 from syncd.errors import TransientError
 from syncd.model.batch import Batch, Format
@@ -101,7 +102,9 @@ class MysqlReading:
         """The rows whose line is longer than the server's max_allowed_packet, made into lines here."""
         found = 0
         writers = writers_of(self.table)
-        for batch in self._rows(both(condition and f"({condition})", f"{line_of(self.table)} IS NULL"), check):
+        for batch in self._rows(
+            both(condition and f"({condition})", f"{line_of(self.table)} IS NULL"), check
+        ):
             found += batch.rows
             yield Batch(Format.COPYTEXT, lines_of(cast("Any", batch.data), writers), batch.rows)
         if found != wanted:

@@ -2,19 +2,18 @@
 
 import contextlib
 import re
-import ssl
-import struct
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pymysql
 from pymysql.connections import Connection, MySQLResult
-from pymysql.constants import CLIENT, COMMAND
-from pymysql.converters import encoders, escape_string
+from pymysql.constants import COMMAND
+from pymysql.converters import escape_string
 from pymysql.protocol import MysqlPacket, OKPacketWrapper
 
-from syncd.connectors.mysql.failure import LOCAL_REFUSED, connecting, parts_of, running
+from syncd.connectors.mysql.connection import open_connection
+from syncd.connectors.mysql.failure import LOCAL_REFUSED, parts_of, running
 from syncd.connectors.mysql.plugin import Parameters
 from syncd.connectors.mysql.wire import Wire
 from syncd.errors import FatalError, RunCancelledError, SyncdError
@@ -33,15 +32,9 @@ SETTINGS: Final = (
 )
 """Values must be exact and mean the same on both ends, whatever the server's defaults are; a slow other end is no error."""
 ISOLATION: Final = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
-FACTS: Final = (
-    "SELECT VERSION(), DATABASE(), CONNECTION_ID(), @@max_allowed_packet, @@lower_case_table_names, @@hostname, @@port"
-)
+FACTS: Final = "SELECT VERSION(), DATABASE(), CONNECTION_ID(), @@max_allowed_packet, @@lower_case_table_names, @@hostname, @@port"
 
 _LITERAL: Final = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
-_LENGTHS: Final = {252: (struct.Struct("<H"), 3), 254: (struct.Struct("<Q"), 9)}
-NULL_BYTE: Final = 251
-
-Field = bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +79,8 @@ class Session:
         self.tuning = Tuning()
         self.in_transaction = False
         self._load: Load | None = None
-        self._connection = _connect(parameters)
+        self.fields: Sequence[Any] = ()
+        self._connection = open_connection(parameters)
         self._wire = Wire(self._connection._sock, self.place, self._interrupt)
         self._connection._sock = self._connection._rfile = self._wire
         try:
@@ -187,6 +181,22 @@ class Session:
             # The wish may have come after the end of the stream: it then hits this statement.
             self._quietly("DO 0")
 
+    def clean(self, *statements: str) -> None:
+        """Run statements that clean up, also after a stop; silent when the connection is lost."""
+        for statement in statements:
+            if self._connection.open:
+                self._quietly(statement)
+
+    def aside(self, sql: str) -> None:
+        """Run one statement through a connection of its own, outside the open transaction."""
+        other = open_connection(self._parameters)
+        try:
+            other.query(sql)
+        except pymysql.Error as error:
+            raise self.failed(error) from error
+        finally:
+            other.close()
+
     def _quietly(self, sql: str) -> None:
         """Run a statement that cleans up, also after a stop."""
         stopping, self._wire.stopping = self._wire.stopping, False
@@ -239,7 +249,7 @@ class Session:
         if not self._connection.open:
             return
         try:
-            other = _connect(self._parameters, CANCEL_SECONDS)
+            other = open_connection(self._parameters, CANCEL_SECONDS)
         except SyncdError:
             return
         try:
@@ -263,7 +273,7 @@ class Session:
         return bool(self._connection.open)
 
     def stream(self, sql: str, check: Check) -> Generator[list[bytes]]:
-        """The rows of a SELECT as packets, in blocks as they arrive; see `first_field` and `fields_of`.
+        """The rows of a SELECT as packets, in blocks as they arrive; see the module `packet`.
 
         `sql` holds no placeholders. A stop comes through while the server is silent.
         """
@@ -279,6 +289,10 @@ class Session:
             result.init_unbuffered_query()
             # Its rows are taken from the wire, not from this object.
             result.unbuffered_active = False
+            if not result.field_count:
+                self._raise_stop()
+                return
+            self.fields = result.fields
             for block in self._wire.blocks():
                 if block[0][:1] == b"\xff":
                     MysqlPacket(block[0], connection.encoding).raise_for_error()
@@ -363,82 +377,3 @@ class Load:
         """End it; its rows are undone by the transaction's end."""
         self._connection.write_packet(b"")
         self._connection._read_packet()
-
-
-def first_field(packet: bytes) -> Field:
-    """The first value of a row."""
-    if packet[0] < NULL_BYTE:
-        return packet[1 : 1 + packet[0]]
-    return fields_of(packet, 1)[0]
-
-
-def fields_of(packet: bytes, count: int) -> list[Field]:
-    """So many values of a row, from its first on."""
-    found: list[Field] = []
-    at = 0
-    for _ in range(count):
-        size = packet[at]
-        at += 1
-        if size == NULL_BYTE:
-            found.append(None)
-            continue
-        if size > NULL_BYTE:
-            if size == 253:
-                size, at = int.from_bytes(packet[at : at + 3], "little"), at + 3
-            else:
-                form, width = _LENGTHS[size]
-                size, at = form.unpack_from(packet, at)[0], at + width - 1
-        found.append(packet[at : at + size])
-        at += size
-    return found
-
-
-def _connect(parameters: Parameters, timeout_seconds: int = 0) -> "Connection[Any]":
-    try:
-        return _open(parameters, _context(parameters), timeout_seconds or parameters.connect_timeout_seconds)
-    except pymysql.Error as error:
-        if parameters.ssl == "prefer" and parts_of(error)[0] == 2026:
-            try:
-                return _open(parameters, None, timeout_seconds or parameters.connect_timeout_seconds)
-            except pymysql.Error as second:
-                raise connecting(second, parameters.place) from second
-        raise connecting(error, parameters.place) from error
-    except (OSError, UnicodeError, RuntimeError, ValueError) as error:
-        raise FatalError(
-            f"cannot connect to {parameters.place}: a file or name of the connection cannot be used",
-            hint="check `host`, `ssl_ca`, `ssl_cert` and `ssl_key`",
-            code="connection_refused",
-        ) from error
-
-
-def _open(parameters: Parameters, context: ssl.SSLContext | None, timeout_seconds: int) -> "Connection[Any]":
-    return pymysql.connect(
-        host=parameters.host,
-        port=parameters.port,
-        unix_socket=parameters.unix_socket or None,
-        user=parameters.user or None,
-        password=parameters.password,
-        database=parameters.database,
-        charset="utf8mb4",
-        autocommit=True,
-        # Values come as the texts that the server sends: exact, and the same for every driver.
-        conv=dict(encoders),
-        client_flag=CLIENT.LOCAL_FILES,
-        connect_timeout=timeout_seconds,
-        program_name="syncd",
-        ssl=context,
-        ssl_disabled=context is None,
-    )
-
-
-def _context(parameters: Parameters) -> ssl.SSLContext | None:
-    if parameters.ssl == "disable" or parameters.unix_socket:
-        return None
-    context = ssl.create_default_context(cafile=parameters.ssl_ca or None)
-    # The certificates that these servers make for themselves do not pass the strictest check.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    context.check_hostname = parameters.ssl == "verify-full"
-    context.verify_mode = ssl.CERT_REQUIRED if parameters.ssl.startswith("verify") else ssl.CERT_NONE
-    if parameters.ssl_cert:
-        context.load_cert_chain(parameters.ssl_cert, parameters.ssl_key or None)
-    return context

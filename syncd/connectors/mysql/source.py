@@ -42,9 +42,7 @@ SETTLE_SECONDS: Final = 5.0
 COUNTED_ROWS: Final = 100_000
 """Up to how many rows the server's estimate is not good enough, and a first load without check column is summed."""
 SNAPSHOT: Final = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
-BLIND: Final = (
-    "the source does not show its open transactions: grant the user PROCESS, or give lookback_seconds for long ones"
-)
+BLIND: Final = "the source does not show its open transactions: grant the user PROCESS, or give lookback_seconds for long ones"
 
 
 class MysqlSource:
@@ -163,12 +161,21 @@ class MysqlSource:
             conditions = [
                 selector.where for window in windows if isinstance(selector := window.selector, Selector)
             ]
-            table = observe(self._session, ground.table, ground.text, " OR ".join(f"({each})" for each in conditions))
+            table = observe(
+                self._session, ground.table, ground.text, " OR ".join(f"({each})" for each in conditions)
+            )
         except BaseException:
             self._session.rollback()
             raise
         return MysqlReading(
-            self._session, table, ground.text, windows, Cursor("", None), extract, mode="keys", rows_estimated=len(keys)
+            self._session,
+            table,
+            ground.text,
+            windows,
+            Cursor("", None),
+            extract,
+            mode="keys",
+            rows_estimated=len(keys),
         )
 
     def _look(self, ground: Ground) -> tuple[Ground, Horizon, Value]:
@@ -270,7 +277,9 @@ class MysqlSource:
     def _sum(self, ground: Ground, mark: Value) -> Seen:
         low = lowest(ground, mark)
         condition = since(ground.column, low, ground.start)
-        row = self._session.execute(f"SELECT {sum_of(ground.table)} FROM {ground.text}{where(condition)}").rows[0]
+        row = self._session.execute(
+            f"SELECT {sum_of(ground.table)} FROM {ground.text}{where(condition)}"
+        ).rows[0]
         return Seen(int(row[0]), str(row[1]), low, ground.extract.lookback_seconds)
 
     def _indexed(self, ground: Ground) -> bool:

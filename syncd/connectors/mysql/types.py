@@ -58,7 +58,10 @@ KEY_CHARACTERS: Final = 255
 KEY_BUDGET: Final = 768
 """How many characters of four bytes the text columns of one key may have together."""
 
-_PARTS: Final = re.compile(r"^\s*([a-z][a-z0-9 ]*?)\s*(?:\(([^()]*|'.*')\))?\s*((?:unsigned|zerofill|signed|\s)*)(comment '.*')?\s*$", re.I | re.S)
+_PARTS: Final = re.compile(
+    r"^\s*([a-z][a-z0-9 ]*?)\s*(?:\(([^()]*|'.*')\))?\s*((?:unsigned|zerofill|signed|\s)*)(comment '.*')?\s*$",
+    re.I | re.S,
+)
 _MEMBER: Final = re.compile(r"'((?:[^']|'')*)'")
 
 
@@ -97,7 +100,9 @@ def _read(native: str, comment: str, *, json: bool) -> Type | None:
     name, inner, signs = SYNONYMS.get(name, name), match.group(2) or "", (match.group(3) or "").lower()
     if name == "tinyint(1)":
         name, inner = "tinyint", "1"
-    numbers = [int(part) for part in inner.split(",")] if re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)?", inner) else []
+    numbers = (
+        [int(part) for part in inner.split(",")] if re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)?", inner) else []
+    )
     utc = comment.upper().startswith("UTC") or bool(match.group(4))
     if name in INTEGER_BITS:
         return _integer(name, numbers, unsigned="unsigned" in signs or "zerofill" in signs)
@@ -134,7 +139,9 @@ def _sized(name: str, numbers: list[int], signs: str, *, utc: bool) -> Type | No
             return _bits(size or 1)
         case "decimal":
             precision, scale = size or 10, numbers[1] if len(numbers) > 1 else 0
-            return Type(Kind.DECIMAL, f"decimal({precision},{scale}){sign}", PRODUCT, precision=precision, scale=scale)
+            return Type(
+                Kind.DECIMAL, f"decimal({precision},{scale}){sign}", PRODUCT, precision=precision, scale=scale
+            )
         case "float" | "double":
             wide = name == "double" or (len(numbers) == 1 and size > 24)
             pair = f"({size},{numbers[1]})" if len(numbers) > 1 else ""
@@ -211,7 +218,9 @@ def _make(source: Type, *, uuid: bool) -> Type:
 
 
 def _fits(source: Type) -> bool:
-    return source.precision <= LONGEST_DECIMAL[0] and 0 <= source.scale <= min(LONGEST_DECIMAL[1], source.precision)
+    return source.precision <= LONGEST_DECIMAL[0] and 0 <= source.scale <= min(
+        LONGEST_DECIMAL[1], source.precision
+    )
 
 
 def _key_type(made: Type, characters: int) -> Type:

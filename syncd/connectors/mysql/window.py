@@ -116,7 +116,9 @@ def _by_time(session: Session, ground: Ground, position: Value, interval: Interv
         f"SELECT {mark_text(f'MIN({named(column)})', column)}, {mark_text(f'MAX({named(column)})', column)}"
         f" FROM {ground.text}{where(condition)}"
     ).rows[0]
-    first = moment_of(position if position is not None else ground.start if ground.start is not None else least)
+    first = moment_of(
+        position if position is not None else ground.start if ground.start is not None else least
+    )
     last = moment_of(most)
     if first is None or last is None:
         return []
