@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.connectors.sqlite.types import read_type
 from syncd.errors import FatalError, NotFoundError
-from syncd.model.plan import Relation
+from syncd.model.plan import LAST_MARK, NEXT_MARK, Relation
 from syncd.model.table import Column, Kind, Table, TableName, Type
 
 GENERATED = (2, 3)
@@ -64,15 +64,31 @@ def describe(session: Session, relation: Relation) -> Table:
     return base
 
 
-def source_text(relation: Relation, table: Table) -> str:
-    """What follows FROM: the quoted table, or the query in parentheses."""
+def source_text(relation: Relation, table: Table, last: str = "NULL", upto: str = "NULL") -> str:
+    """What follows FROM: the quoted table, or the query in parentheses, with literals for its two marks."""
     if relation.select is None:
         return quote(table.name.name)
-    return f"({relation.select}\n)"
+    return f"({relation.select.replace(LAST_MARK, last).replace(NEXT_MARK, upto)}\n)"
+
+
+def list_tables(session: Session) -> list[TableName]:
+    """All tables and views but SQLite's own and syncd's."""
+    rows = session.execute(
+        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+        " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'syncd\\_%' ESCAPE '\\' ORDER BY name"
+    )
+    return [TableName(str(row[0])) for row in rows]
+
+
+def origin_of(relation: Relation, base: Table, name: str) -> Column | None:
+    """The column of the base table that a query gives under this name."""
+    renamed = _renames(relation, base).get(name.lower())
+    return base.column(renamed) if renamed is not None else None
 
 
 def _describe_select(session: Session, relation: Relation, base: Table | None) -> Table:
-    cursor = session.execute(f"SELECT * FROM ({relation.select}\n) LIMIT 0")
+    named = relation.table or TableName("query")
+    cursor = session.execute(f"SELECT * FROM {source_text(relation, Table(named, ()))} LIMIT 0")
     names = [entry[0] for entry in cursor.description or ()]
     refuse_twins(names)
     renames = _renames(relation, base)
@@ -89,7 +105,7 @@ def _describe_select(session: Session, relation: Relation, base: Table | None) -
         out = {renames[name.lower()]: name for name in names if name.lower() in renames}
         if base.key and all(column in out for column in base.key):
             key = tuple(out[column] for column in base.key)
-    return Table(relation.table or TableName("query"), tuple(columns), key)
+    return Table(named, tuple(columns), key)
 
 
 def _renames(relation: Relation, base: Table | None) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """PostgreSQL COPY text as values to bind: whole columns are converted at once, nothing per row."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from syncd.connectors.sqlite.storage import affinity_of, negative_zero
 from syncd.model.table import Column, Kind, Table
 
 ESCAPES: Final = {"\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t", "\\b": "\b", "\\f": "\f", "\\v": "\v"}
@@ -13,11 +14,14 @@ _NULL: Final = "\\N"
 Converter = Callable[[str | None], Any]
 
 
-def converters_of(table: Table) -> tuple[tuple[int, Converter], ...]:
-    """Index and converter of each column whose text is not bound as it is."""
+def converters_of(source: Table, target: Table, columns: Sequence[str]) -> tuple[tuple[int, Converter], ...]:
+    """Index and converter of each column of the source whose text is not bound as it is.
+
+    `columns` are the target's columns that take them, in the source's order.
+    """
     found = []
-    for index, column in enumerate(table.columns):
-        converter = _converter(column)
+    for index, (column, name) in enumerate(zip(source.columns, columns, strict=True)):
+        converter = _converter(column, target.column(name), f"{target.name}.{name}")
         if converter is not None:
             found.append((index, converter))
     return tuple(found)
@@ -39,10 +43,13 @@ def _plain(value: str) -> str | None:
     return _ESCAPE.sub(lambda match: ESCAPES.get(match.group(0), match.group(1)), value)
 
 
-def _converter(column: Column) -> Converter | None:
+def _converter(column: Column, place: Column | None, where: str) -> Converter | None:
     match column.type.kind:
         case Kind.FLOAT:
-            return _float
+            affinity = affinity_of(place.type.native) if place is not None else "none"
+            if affinity == "text":
+                return _float_text
+            return _float if affinity == "none" else lambda value: _signless(value, where)
         case Kind.INTEGER:
             return _int
         case Kind.BOOLEAN:
@@ -62,6 +69,17 @@ def _float(value: str | None) -> float | str | None:
     if value is None or value in {"NaN", "Infinity", "-Infinity"}:
         return value
     return float(value)
+
+
+def _float_text(value: str | None) -> float | str | None:
+    found = _float(value)
+    return repr(found) if isinstance(found, float) else found
+
+
+def _signless(value: str | None, where: str) -> float | str | None:
+    if value == "-0":
+        raise negative_zero(where)
+    return _float(value)
 
 
 def _bytes(value: str | None) -> bytes | None:

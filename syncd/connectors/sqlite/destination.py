@@ -4,24 +4,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from syncd.connectors.sqlite import ledger
+from syncd.connectors.sqlite.altering import alter, alteration
 from syncd.connectors.sqlite.catalog import find_table, read_table, table_identity
+from syncd.connectors.sqlite.creation import create_statement
 from syncd.connectors.sqlite.session import Session, quote, refuse_unwritable
-from syncd.connectors.sqlite.types import declaration, make_type
+from syncd.connectors.sqlite.types import PLAIN_TYPE, is_known, make_type, read_type
 from syncd.connectors.sqlite.writing import SqliteWriting
 from syncd.errors import FatalError, RunCancelledError
 from syncd.model.batch import Format
-from syncd.model.table import Column, Table, TableName
-from syncd.model.writing import Standing, StepKey, Target
+from syncd.model.reading import Tuning
+from syncd.model.table import Column, Table, TableName, Type
+from syncd.model.writing import Reject, Standing, StepKey, StoredCursor, Target
 from syncd.ports import Check, Writing
 
-CURSORS: Final = "syncd_cursors"
-CREATE_CURSORS: Final = f"""CREATE TABLE IF NOT EXISTS {CURSORS} (
-  job TEXT NOT NULL, step TEXT NOT NULL, target TEXT NOT NULL, digest TEXT NOT NULL,
-  revision INTEGER NOT NULL, cursor TEXT NOT NULL, mark TEXT, relation TEXT NOT NULL,
-  row_count INTEGER NOT NULL, updated TEXT NOT NULL, PRIMARY KEY (job, step))"""
-READ_CURSOR: Final = (
-    f"SELECT revision, cursor, mark, digest, row_count, relation FROM {CURSORS} WHERE job = ? AND step = ?"
-)
+MOST_ROWS: Final = 1_000
+"""How many rows of a statement's result are given."""
+COUNTED_ROWS: Final = 1_000_000
+"""Up to how many known rows the table is counted before each run, to notice that some were deleted."""
 
 
 class SqliteDestination:
@@ -32,6 +32,7 @@ class SqliteDestination:
     def __init__(self, path: str) -> None:
         self._path = path
         self._opened: Session | None = None
+        self._tuning = Tuning()
         self._cancelled = False
         if self._is_there:
             self._opened = Session(path, write=True)
@@ -45,7 +46,7 @@ class SqliteDestination:
                 self._refuse_schema(key.target)
             return [Standing(0, None, None, "", 0, exists=False, empty=True) for _ in keys]
         with self._session.snapshot():
-            has_cursors = find_table(self._session, TableName(CURSORS)) is not None
+            has_cursors = ledger.has_table(self._session, ledger.CURSORS)
             return [self._standing(key, has_cursors=has_cursors) for key in keys]
 
     def table(self, name: TableName) -> Table | None:
@@ -80,13 +81,68 @@ class SqliteDestination:
         """The statement that creates a designed table."""
         return [create_statement(table)]
 
+    def type_of(self, declaration: str) -> Type:
+        """The type of a column that is declared so; SQLite itself would take any words."""
+        found = read_type(declaration)
+        if not declaration.strip() or not PLAIN_TYPE.match(declaration) or not is_known(declaration):
+            raise FatalError(
+                f"'{declaration}' is no type of SQLite",
+                hint="for example INTEGER, REAL, TEXT, BLOB, BOOLEAN, DATE, TIMESTAMP, TEXT_DECIMAL(12,2)",
+                code="type_unknown",
+            )
+        return found
+
+    def alteration(self, table: Table, add: Sequence[Column], widen: Sequence[Column]) -> list[str]:
+        """The statements that add columns; for another type the table is made anew."""
+        with self._session.snapshot():
+            return alteration(self._session, table.name.name, add, widen)
+
+    def alter(self, table: Table, add: Sequence[Column], widen: Sequence[Column], check: Check) -> None:
+        """Do it in one transaction."""
+        alter(self._session, table.name.name, add, widen, check)
+
+    def cursors(self, job: str) -> list[StoredCursor]:
+        """The cursors of a job, by step."""
+        if not self._is_there:
+            return []
+        with self._session.snapshot():
+            has_cursors = ledger.has_table(self._session, ledger.CURSORS)
+            return ledger.list_cursors(self._session, job) if has_cursors else []
+
+    def put_cursor(self, stored: StoredCursor, cursor: str | None, mark: str | None) -> None:
+        """Give a stored cursor another value, or forget it with None."""
+        with self._session.changing(lambda: None):
+            ledger.move_cursor(self._session, stored, cursor, mark)
+
+    def rejects(self, key: StepKey) -> list[Reject]:
+        """The rows of this step that were set aside, oldest first."""
+        if not self._is_there:
+            return []
+        with self._session.snapshot():
+            return ledger.list_rejects(self._session, key)
+
+    def execute(self, statement: str, check: Check) -> Sequence[tuple[object, ...]]:
+        """Run one statement of the user's in a transaction of its own."""
+        with self._session.changing(check):
+            cursor = self._session.execute(statement)
+            with self._session.errors():
+                rows = cursor.fetchmany(MOST_ROWS)
+                cursor.close()
+        return rows
+
+    def tune(self, tuning: Tuning) -> None:
+        """How long a statement may go without progress, and who hears the statements."""
+        self._tuning = tuning
+        if self._opened is not None:
+            self._opened.tune(tuning)
+
     def takes(self, form: Format, source: Table, target: Table) -> bool:
         """Everything that it lists, for every pair of tables."""
         return form in self.formats
 
     def begin(self, target: Target, check: Check) -> Writing:
         """Take the write lock and prepare one window."""
-        return SqliteWriting(self._session, target, create_statement(target.table), CREATE_CURSORS, check)
+        return SqliteWriting(self._session, target, check)
 
     def cancel(self) -> None:
         """Interrupt whatever runs."""
@@ -109,12 +165,15 @@ class SqliteDestination:
             raise RunCancelledError("the run was stopped")
         if self._opened is None:
             self._opened = Session(self._path, write=True)
+            self._opened.tune(self._tuning)
         return self._opened
 
     def _standing(self, key: StepKey, *, has_cursors: bool) -> Standing:
         self._refuse_schema(key.target)
         found = find_table(self._session, key.target)
-        row = self._session.execute(READ_CURSOR, (key.job, key.step)).fetchone() if has_cursors else None
+        row = (
+            self._session.execute(ledger.READ_CURSOR, (key.job, key.step)).fetchone() if has_cursors else None
+        )
         empty = found is None or self._is_empty(found)
         if row is None:
             return Standing(0, None, None, "", 0, exists=found is not None, empty=empty)
@@ -124,7 +183,7 @@ class SqliteDestination:
             reset = "the destination table is missing"
         elif rows and empty:
             reset = "the destination table was emptied"
-        elif relation != relation_of(self._session, found):
+        elif relation != ledger.relation_of(self._session, found):
             reset = "the destination table was replaced by another one"
         elif rows <= COUNTED_ROWS and self._count(found) < rows:
             reset = "rows of the destination table were deleted"
@@ -144,24 +203,3 @@ class SqliteDestination:
                 f"a SQLite file has no schema '{name.schema}' for table {name.name}",
                 hint=f"name the destination alone: REPLICATE [{name.name}] SELECT * FROM [{name.schema}].[{name.name}]",
             )
-
-
-COUNTED_ROWS: Final = 1_000_000
-"""Up to how many known rows the table is counted before each run, to notice that some were deleted."""
-
-
-def relation_of(session: Session, name: str) -> str:
-    """What tells this table from another one that was created under its name later."""
-    row = session.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
-    return f"{row[0]}" if row else ""
-
-
-def create_statement(table: Table) -> str:
-    """CREATE TABLE with types, NOT NULL and the key."""
-    lines = [
-        f"{quote(column.name)} {declaration(column)}".rstrip() + ("" if column.nullable else " NOT NULL")
-        for column in table.columns
-    ]
-    if table.key:
-        lines.append(f"PRIMARY KEY ({', '.join(quote(name) for name in table.key)})")
-    return f"CREATE TABLE {quote(table.name.name)} (\n  " + ",\n  ".join(lines) + "\n)"

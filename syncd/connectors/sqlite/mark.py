@@ -7,7 +7,7 @@ speaks only for values of its own form: values of another form within its last d
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from syncd.connectors.sqlite.moment import TIMES, day_of, form_of, is_time, place
@@ -55,6 +55,15 @@ def find_mark(session: Session, text: str, column: Column | None, now: datetime)
     """
     if column is None:
         return None
+    return _below(session, text, column, highest_of(session, text, column), now - LAG)
+
+
+def highest_of(session: Session, text: str, column: Column) -> Value:
+    """The highest value, and the highest time where other values stand above the times.
+
+    Raises:
+        FatalError: the highest value is binary.
+    """
     name = quote(column.name)
     highest = _highest(session, text, name)
     if isinstance(highest, bytes):
@@ -67,7 +76,42 @@ def find_mark(session: Session, text: str, column: Column | None, now: datetime)
         highest = _highest(session, text, name, f"{name} < 9e999")
     if isinstance(highest, str) and not is_time(highest) and _may_hide_times(highest, column):
         highest = _highest(session, text, name, f"{name} GLOB '{DAY_GLOB}'") or highest
-    return _below(session, text, column, highest, now - LAG)
+    found: Value = highest
+    return found
+
+
+def lowest_of(session: Session, text: str, column: Column) -> Value:
+    """The lowest value that is no binary; None without values."""
+    name = quote(column.name)
+    found: Value = session.execute(
+        f"SELECT min({name}) FROM {text} WHERE typeof({name}) <> 'blob'"
+    ).fetchone()[0]
+    return found
+
+
+def present(session: Session) -> datetime:
+    """The present as this machine's SQLite tells it, aware UTC."""
+    text = session.execute("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')").fetchone()[0]
+    return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
+
+
+def horizon_of(like: Value, column: Column, now: datetime) -> Value:
+    """The bound below which a mark may be, as `like` is written; None when there is none: it is no time."""
+    return _bound(like, column, now - LAG)
+
+
+def literal(value: Value) -> str:
+    """A value as SQL text."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        plain = "'" + value.replace("'", "''") + "'"
+        return plain if "\x00" not in value else f"CAST(x'{value.encode().hex()}' AS TEXT)"
+    return (
+        ("9e999" if value > 0 else "-9e999")
+        if isinstance(value, float) and math.isinf(value)
+        else repr(value)
+    )
 
 
 def _below(session: Session, text: str, column: Column, highest: Value, limit: datetime) -> Value:

@@ -33,8 +33,25 @@ def place(like: Value, kind: Kind, moment: datetime) -> Value:
 
     Whole numbers and fractions are times only in a column that is declared as one.
     """
-    if isinstance(like, str):
-        return _as_text(like, moment)
+    return _as_text(like, moment) if isinstance(like, str) else _as_number(like, kind, moment)
+
+
+def written(like: Value, kind: Kind, moment: datetime) -> Value:
+    """The moment exactly, as `like` is written; None when `like` is no time.
+
+    A text has no more digits than the moment needs and no zone, so it sorts before all longer texts of that moment. A
+    clock without zone counts as UTC.
+    """
+    match = _TEXT.match(like) if isinstance(like, str) else None
+    if match is None:
+        return None if isinstance(like, str) else _as_number(like, kind, moment)
+    local = moment.astimezone(_zone_of(match.group(5)))
+    clock = f"{local:%H:%M:%S.%f}".rstrip("0").removesuffix(".").removesuffix(":00")
+    day = local.date().isoformat()
+    return day if clock == "00:00" else f"{day}{match.group(2) or ' '}{clock}"
+
+
+def _as_number(like: int | float | None, kind: Kind, moment: datetime) -> Value:
     if kind not in TIMES or like is None:
         return None
     seconds = moment.timestamp()
@@ -50,11 +67,33 @@ def back(mark: Value, kind: Kind, seconds: float) -> Value:
     """The mark moved back by some seconds, in its own form; unchanged when it is no time or `seconds` is 0."""
     if not seconds or mark is None:
         return mark
-    moment = _moment_of(mark, kind)
+    moment = moment_of(mark, kind)
     if moment is None:
         return mark
     moved = place(mark, kind, moment - timedelta(seconds=seconds))
     return mark if moved is None else moved
+
+
+def moment_of(value: str | int | float, kind: Kind) -> datetime | None:
+    """The moment that a value stands for; None when it is no time. A clock without zone counts as UTC."""
+    if isinstance(value, str):
+        match = _TEXT.match(value)
+        if match is None:
+            return None
+        clock = match.group(3) or "00:00:00"
+        text = f"{match.group(1)}T{clock}" + (f".{match.group(4)[:6]:0<6}" if match.group(4) else "")
+        try:
+            return datetime.fromisoformat(text).replace(tzinfo=_zone_of(match.group(5)))
+        except ValueError:
+            return None
+    if kind not in TIMES:
+        return None
+    if isinstance(value, float) and value < 1e7:
+        return datetime.fromtimestamp((value - EPOCH_JULIAN) * DAY_SECONDS, UTC)
+    for factor in (1, 1_000, 1_000_000, 1_000_000_000):
+        if abs(value) < 1e11 * factor:
+            return datetime.fromtimestamp(value / factor, UTC)
+    return None
 
 
 def is_time(text: str) -> bool:
@@ -122,24 +161,3 @@ def _zone_of(text: str | None) -> timezone:
     sign = -1 if text[0] == "-" else 1
     digits = text[1:].replace(":", "")
     return timezone(sign * timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0)))
-
-
-def _moment_of(value: str | int | float, kind: Kind) -> datetime | None:
-    if isinstance(value, str):
-        match = _TEXT.match(value)
-        if match is None:
-            return None
-        clock = match.group(3) or "00:00:00"
-        text = f"{match.group(1)}T{clock}" + (f".{match.group(4)[:6]:0<6}" if match.group(4) else "")
-        try:
-            return datetime.fromisoformat(text).replace(tzinfo=_zone_of(match.group(5)))
-        except ValueError:
-            return None
-    if kind not in TIMES:
-        return None
-    if isinstance(value, float) and value < 1e7:
-        return datetime.fromtimestamp((value - EPOCH_JULIAN) * DAY_SECONDS, UTC)
-    for factor in (1, 1_000, 1_000_000, 1_000_000_000):
-        if abs(value) < 1e11 * factor:
-            return datetime.fromtimestamp(value / factor, UTC)
-    return None

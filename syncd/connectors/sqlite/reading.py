@@ -1,6 +1,6 @@
 """One snapshot of a SQLite relation, cut into windows."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
@@ -26,6 +26,14 @@ class Selector:
     position: Value = None
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a batch has at most: rows, and about so many bytes; 0 where nobody said."""
+
+    rows: int = 0
+    bytes: int = 0
+
+
 class SqliteReading:
     """Rows of one relation inside one read transaction."""
 
@@ -36,6 +44,7 @@ class SqliteReading:
         text: str,
         windows: list[Window],
         final: Cursor,
+        size: Size,
         *,
         mode: str,
         reset: str,
@@ -47,6 +56,7 @@ class SqliteReading:
         self._text = text
         self._windows = windows
         self._final = final
+        self._size = size
         self.table = table
         self.mode = mode
         self.reset = reset
@@ -66,15 +76,22 @@ class SqliteReading:
         cursor = self._session.execute(
             f"SELECT {columns} FROM {self._text}{selector.clause.where}", selector.clause.parameters
         )
-        wanted = FIRST_ROWS
+        most = self._size.rows or BATCH_ROWS
+        most_bytes = self._size.bytes or BATCH_BYTES
+        wanted = min(FIRST_ROWS, most)
         while True:
             check()
             with self._session.errors():
                 rows = cursor.fetchmany(wanted)
             if not rows:
                 return
-            yield Batch(form, rows, len(rows))
-            wanted = _next_rows(rows)
+            for part in _parts(rows, self._size.bytes) if self._size.bytes else [rows]:
+                yield Batch(form, part, len(part))
+            wanted = _next_rows(rows, most, most_bytes)
+
+    def deleted(self, window: Window, check: Check) -> Iterator[Sequence[tuple[object, ...]]]:
+        """None: a file does not remember rows that are gone."""
+        return iter(())
 
     def cursor(self, window: Window) -> str:
         """Where a later reading goes on: at the next window's begin, or with changes after the last one."""
@@ -93,8 +110,26 @@ class SqliteReading:
         self._session.rollback()
 
 
-def _next_rows(rows: list[tuple[Any, ...]]) -> int:
+def _next_rows(rows: list[tuple[Any, ...]], most: int, most_bytes: int) -> int:
     """How many rows the next batch may have, when they are like the widest of a few of these."""
     few = rows[:: max(1, len(rows) // 8)]
-    widest = max(sum(len(value) for value in row if isinstance(value, str | bytes)) for row in few)
-    return max(1, min(BATCH_ROWS, BATCH_BYTES // (widest + 1)))
+    widest = max(_weight(row) for row in few)
+    return max(1, min(most, most_bytes // (widest + 1)))
+
+
+def _parts(rows: list[tuple[Any, ...]], most_bytes: int) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows in lists of about so many bytes."""
+    part: list[tuple[Any, ...]] = []
+    weight = 0
+    for row in rows:
+        if part and weight >= most_bytes:
+            yield part
+            part, weight = [], 0
+        part.append(row)
+        weight += _weight(row)
+    yield part
+
+
+def _weight(row: tuple[Any, ...]) -> int:
+    """Bytes of the row's texts and binary values, and 8 for every other one."""
+    return sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)

@@ -1,5 +1,6 @@
 """A connection to a SQLite file: opening, waiting for locks, and its errors as ours."""
 
+import math
 import os
 import sqlite3
 import time
@@ -10,14 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote as quote_url
 
+from syncd.connectors.sqlite.failure import translate
 from syncd.errors import (
     FatalError,
     NotFoundError,
     RowRejectedError,
     RunCancelledError,
-    SyncdError,
     TransientError,
 )
+from syncd.model.reading import Tuning
 from syncd.ports import Check
 
 LOCK_SECONDS: Final = 30.0
@@ -48,29 +50,45 @@ class Session:
     def __init__(self, path: str, *, write: bool) -> None:
         self.path = path
         self.cancelled = False
+        self._tuning = Tuning()
+        self._deadline: float | None = None
+        self._overdue = False
         self._reading = False
         self._connection = _open(path, write=write)
         file = Path(path).expanduser().stat()
         self.file = (file.st_dev, file.st_ino)
         # An interruption between two statements is lost; the flag is not.
-        self._connection.set_progress_handler(lambda: self.cancelled, STEPS_BETWEEN_LOOKS)
+        self._connection.set_progress_handler(self._shall_stop, STEPS_BETWEEN_LOOKS)
+        self._connection.create_function("syncd_text", 1, _exact_text, deterministic=True)
+        self._connection.create_function("syncd_negative", 1, _is_negative, deterministic=True)
+
+    def tune(self, tuning: Tuning) -> None:
+        """From now on: how long a statement may go without progress, and who hears the statements."""
+        self._tuning = tuning
 
     def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Run one statement; a lock that another program holds raises TransientError at once."""
         self._refuse_after_cancel()
+        self._tell(sql)
         with self.errors():
             return self._connection.execute(sql, parameters)
 
     def patient(self, sql: str, check: Check, parameters: Parameters = ()) -> sqlite3.Cursor:
-        """Run one statement, waiting for a lock up to LOCK_SECONDS in steps in which a stop is seen."""
-        deadline = time.monotonic() + LOCK_SECONDS
+        """Run one statement, waiting for a lock up to LOCK_SECONDS in steps in which a stop is seen.
+
+        A shorter command timeout ends the wait, and the error then has its code.
+        """
+        limit = self._tuning.command_timeout_seconds or LOCK_SECONDS
+        deadline = time.monotonic() + min(limit, LOCK_SECONDS)
         while True:
             try:
                 return self.execute(sql, parameters)
-            except TransientError:
+            except TransientError as error:
+                if error.code == "timeout":
+                    raise
                 check()
                 if time.monotonic() > deadline:
-                    raise
+                    raise (self._timeout(error.message) if limit < LOCK_SECONDS else error) from error
                 time.sleep(DRIVER_WAIT_SECONDS / 2)
 
     @contextmanager
@@ -108,16 +126,56 @@ class Session:
             )
         self.patient("BEGIN IMMEDIATE", check)
 
+    @contextmanager
+    def changing(self, check: Check) -> Iterator[None]:
+        """A write transaction around a block: durable when the block ends well, without a trace otherwise."""
+        self.begin_writing(check)
+        try:
+            yield
+            self.patient("COMMIT", check)
+        finally:
+            self.rollback()
+
     def _journal_mode(self) -> Any:
         return self.patient("PRAGMA journal_mode", lambda: None).fetchone()[0]
+
+    def _tell(self, sql: str) -> None:
+        if self._tuning.trace is not None:
+            self._tuning.trace(sql)
+
+    def _shall_stop(self) -> bool:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self._overdue = True
+        return self.cancelled or self._overdue
+
+    def _timeout(self, what: str) -> TransientError:
+        seconds = self._tuning.command_timeout_seconds
+        return TransientError(
+            f"{what}: no progress for {seconds:g} seconds",
+            hint="it is tried again; give a longer command timeout, or help the query with an index",
+            code="timeout",
+        )
 
     def _refuse_after_cancel(self) -> None:
         if self.cancelled:
             raise RunCancelledError("the run was stopped")
 
+    def collect(self, table: str, width: int, rows: Sequence[Parameters]) -> None:
+        """Keep rows in a temporary table with the columns c0, c1, ... without types, numbered from 1 by their rowid."""
+        names = ", ".join(f"c{number}" for number in range(width))
+        slots = ", ".join("?" * width)
+        self.execute("PRAGMA query_only=OFF")
+        try:
+            self.execute(f"DROP TABLE IF EXISTS temp.{table}")
+            self.execute(f"CREATE TEMP TABLE {table} ({names})")
+            self.insert(f"INSERT INTO temp.{table} VALUES ({slots})", rows)
+        finally:
+            self.execute("PRAGMA query_only=ON")
+
     def insert(self, sql: str, rows: Sequence[Parameters]) -> None:
         """Run one statement for each row of a batch."""
         self._refuse_after_cancel()
+        self._tell(sql)
         with self.errors():
             self._connection.executemany(sql, rows)
 
@@ -152,12 +210,18 @@ class Session:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn the driver's errors into ours."""
+        """Turn the driver's errors into ours, and end a statement that takes too long."""
+        seconds = self._tuning.command_timeout_seconds
+        self._overdue = False
+        self._deadline = time.monotonic() + seconds if seconds else None
         try:
             yield
-        except sqlite3.Error as error:
+        # Several statements in one text are only a Warning of the driver, before Python 3.12.
+        except (sqlite3.Error, sqlite3.Warning) as error:
             if self.cancelled:
                 raise RunCancelledError("the run was stopped") from error
+            if self._overdue:
+                raise self._timeout(f"a statement on {self.path} was ended") from error
             raise translate(error, self.path) from error
         except OverflowError as error:
             raise RowRejectedError(
@@ -165,6 +229,24 @@ class Session:
                 where=self.path,
                 hint="cast it to TEXT in a SELECT",
             ) from error
+        except UnicodeEncodeError as error:
+            raise RowRejectedError(
+                "a text holds half of a character, which UTF-8 cannot hold",
+                where=self.path,
+                hint="mend the text",
+            ) from error
+        finally:
+            self._deadline = None
+
+
+def _exact_text(value: Any) -> Any:
+    """A fraction as the shortest text that means it; SQLite's own cast keeps 15 digits."""
+    return repr(value) if isinstance(value, float) else value
+
+
+def _is_negative(value: Any) -> bool:
+    """Has a fraction a minus sign, also when it is zero? SQLite's comparisons do not tell -0.0 from 0.0."""
+    return isinstance(value, float) and math.copysign(1.0, value) < 0
 
 
 def refuse_unwritable(path: str) -> None:
@@ -241,64 +323,3 @@ def _prepare_for_writing(connection: sqlite3.Connection, *, new: bool) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL" if new else "PRAGMA synchronous=FULL")
     connection.execute("PRAGMA cache_size=-16384")
-
-
-def translate(error: BaseException, path: str) -> SyncdError:
-    """A driver error as one of ours, without a row's values."""
-    text = str(error)
-    low = text.lower()
-    if "locked" in low or "busy" in low:
-        return TransientError(
-            f"the SQLite file {path} is locked by another program",
-            hint="it is tried again; close long transactions",
-        )
-    return _of_a_row(text, low, path) or _of_the_file(error, text, low, path)
-
-
-def _of_a_row(text: str, low: str, path: str) -> SyncdError | None:
-    """What is wrong with a row; None when the file is to blame."""
-    if "unique constraint failed" in low or "primary key must be unique" in low:
-        return FatalError(
-            f"a row with the same key exists already ({text.rpartition(': ')[2]})",
-            hint="a unique rule of the destination forbids it",
-            code="key_exists",
-            where=path,
-        )
-    if "constraint failed" in low:
-        return RowRejectedError(
-            f"a row breaks a rule of the destination: {text}",
-            where=path,
-            hint="mend the row, or the constraint",
-        )
-    if "datatype mismatch" in low or "cannot store" in low:
-        return RowRejectedError(
-            f"a value does not fit its column: {text}",
-            where=path,
-            hint="mend the value, or give the column a type that takes it",
-        )
-    if "could not decode" in low:
-        column = text.partition("column '")[2].partition("'")[0]
-        return RowRejectedError(
-            f"the text in column {column or '?'} is not valid UTF-8",
-            where=path,
-            hint=f"SELECT CAST({column} AS BLOB)",
-        )
-    return None
-
-
-def _of_the_file(error: BaseException, text: str, low: str, path: str) -> SyncdError:
-    if "disk is full" in low or (isinstance(error, OSError) and error.errno == 28):
-        return FatalError(
-            f"the disk that holds {path} is full", hint="free space and run again", code="disk_full"
-        )
-    if "not a database" in low or "malformed" in low:
-        return FatalError(
-            f"{path} is not a sound SQLite database: {text}", hint="check `path`; restore a backup"
-        )
-    if "readonly" in low or "unable to open" in low or isinstance(error, PermissionError):
-        return FatalError(
-            f"cannot open the SQLite file {path}: {text}", hint="check its permissions and its folder's"
-        )
-    if "interrupted" in low:
-        return RunCancelledError("the run was stopped")
-    return FatalError(f"{path}: {text}", where=path, hint="check the query and the table")

@@ -4,6 +4,7 @@ A column's declaration makes SQLite turn '007' into 7 or 0.1 + 0.2 into '0.3'. B
 cannot happen, since the source's column has done it already.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -68,7 +69,20 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
+def negative_zero(where: str) -> RowRejectedError:
+    """What is wrong with -0.0: SQLite keeps its sign in no column that is declared for numbers."""
+    return RowRejectedError(
+        f"the number -0.0 would lose its sign in {where}",
+        where=where,
+        hint="declare that column TEXT, or without a type, or add 0.0 to the value in a SELECT",
+    )
+
+
 def _as_number(value: Any, column: Column, where: str, *, whole_is_kept: bool) -> Any:
+    if isinstance(value, float):
+        if value == 0.0 and math.copysign(1.0, value) < 0:
+            raise negative_zero(where)
+        return value
     if (
         isinstance(value, str)
         and column.type.kind not in {Kind.INTEGER, Kind.FLOAT}

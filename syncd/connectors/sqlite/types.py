@@ -47,6 +47,37 @@ MADE: Final = {
 }
 """How a canonical type is declared in a table that we create."""
 
+NUMERIC: Final = frozenset({"NUMERIC", "DECIMAL", "DEC", "NUMBER", "MONEY"})
+PLAIN: Final = frozenset(
+    [
+        "INT",
+        "INTEGER",
+        "TINYINT",
+        "SMALLINT",
+        "MEDIUMINT",
+        "BIGINT",
+        "INT2",
+        "INT4",
+        "INT8",
+        "UNSIGNED",
+        "TEXT",
+        "CHAR",
+        "CHARACTER",
+        "VARCHAR",
+        "NCHAR",
+        "NVARCHAR",
+        "NATIVE",
+        "VARYING",
+        "CLOB",
+        "BLOB",
+        "REAL",
+        "DOUBLE",
+        "FLOAT",
+        "ANY",
+    ]
+)
+"""First words of declarations from which SQLite derives what they say."""
+
 TEXT_DIGITS: Final = 99
 """Digits of a second in a time that is kept as text: as many as it has."""
 
@@ -68,6 +99,15 @@ def read_type(declared: str) -> Type:
         return Type(kind, declared, PRODUCT, precision=TEXT_DIGITS)
     bits = 64 if kind in {Kind.INTEGER, Kind.FLOAT} else 0
     return Type(kind, declared, PRODUCT, bits=bits)
+
+
+def is_known(declared: str) -> bool:
+    """Do the words name a type that SQLite or this connector knows? SQLite takes any others for numbers."""
+    match = _PARTS.match(declared)
+    name = " ".join((match.group(1) if match else declared).upper().split())
+    if name in DECLARED or name.partition(" ")[0] in NUMERIC:
+        return True
+    return name.partition(" ")[0] in PLAIN or name in PLAIN
 
 
 def make_type(source: Type) -> Type:

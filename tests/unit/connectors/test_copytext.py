@@ -52,6 +52,6 @@ def test_lines_become_the_rows_that_they_were(rows: list[tuple[Any, ...]]) -> No
 
     assert lines_to_rows(data, TABLE) == rows
     if rows:
-        assert values_of(data, len(TABLE.columns), converters_of(TABLE)) == [
+        assert values_of(data, len(TABLE.columns), converters_of(TABLE, TABLE, TABLE.column_names)) == [
             value for row in rows for value in row
         ]
