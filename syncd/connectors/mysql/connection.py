@@ -9,7 +9,7 @@ from pymysql.constants import CLIENT
 from pymysql.converters import encoders
 
 from syncd.connectors.mysql.failure import connecting, parts_of
-from syncd.connectors.mysql.plugin import Parameters
+from syncd.connectors.mysql.parameters import Parameters
 from syncd.errors import FatalError
 
 

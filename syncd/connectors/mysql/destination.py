@@ -5,8 +5,8 @@ from contextlib import closing
 from typing import Final
 
 from syncd.connectors.mysql.catalog import Found, find, read_table, table_identity, table_number
-from syncd.connectors.mysql.cursors import CREATE_CURSORS, cursors_of, put_cursor, read_cursors, rejects_of
 from syncd.connectors.mysql.definition import alter_statements, create_statement, design
+from syncd.connectors.mysql.ledger import CREATE_CURSORS, cursors_of, put_cursor, read_cursors, rejects_of
 from syncd.connectors.mysql.packet import fields_of
 from syncd.connectors.mysql.session import Session
 from syncd.connectors.mysql.types import declared_type

@@ -14,7 +14,7 @@ from pymysql.protocol import MysqlPacket, OKPacketWrapper
 
 from syncd.connectors.mysql.connection import open_connection
 from syncd.connectors.mysql.failure import LOCAL_REFUSED, parts_of, running
-from syncd.connectors.mysql.plugin import Parameters
+from syncd.connectors.mysql.parameters import Parameters
 from syncd.connectors.mysql.wire import Wire
 from syncd.errors import FatalError, RunCancelledError, SyncdError
 from syncd.model.reading import Tuning

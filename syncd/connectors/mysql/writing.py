@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Final
 
 from syncd.connectors.mysql.catalog import Found, find, table_number
-from syncd.connectors.mysql.cursors import CREATE_REJECTS, FORGET_OTHERS, let_go, set_aside, store_cursor
 from syncd.connectors.mysql.definition import (
     create_statement,
     new_name,
     refuse_engine,
     refuse_recreation,
 )
+from syncd.connectors.mysql.ledger import CREATE_REJECTS, FORGET_OTHERS, let_go, set_aside, store_cursor
 from syncd.connectors.mysql.loading import Gate, Loading, heed, named
 from syncd.connectors.mysql.merging import STAGE, Place, create_stage, keep_history, merge, moment_after
 from syncd.connectors.mysql.session import Session, quote
