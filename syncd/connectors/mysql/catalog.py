@@ -1,6 +1,7 @@
 """What a MariaDB or MySQL database says about its tables."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
@@ -12,7 +13,7 @@ from syncd.connectors.mysql.types import read_type
 from syncd.errors import FatalError, NotFoundError
 from syncd.model.choice import choose_columns
 from syncd.model.plan import LAST_MARK, NEXT_MARK, Relation
-from syncd.model.table import Column, Table, TableName, Type
+from syncd.model.table import Column, Kind, Table, TableName, Type
 
 FIND: Final = """
 SELECT TABLE_SCHEMA, TABLE_NAME, IFNULL(ENGINE, ''), TABLE_TYPE, IFNULL(TABLE_ROWS, -1) FROM information_schema.TABLES
@@ -79,7 +80,9 @@ def read_table(session: Session, found: Found, *, writable: bool = False) -> Tab
 
 
 def describe(session: Session, relation: Relation) -> tuple[Table, Found | None]:
-    """The columns and key of what a relation reads, and its one table when it reads only one.
+    """All columns and the key of what a relation reads, and its one table when it reads only one.
+
+    Which of a table's columns are chosen is `chosen`'s to say: a check column need not be among them.
 
     Raises:
         NotFoundError: no such table, with the nearest name.
@@ -90,7 +93,13 @@ def describe(session: Session, relation: Relation) -> tuple[Table, Found | None]
         return _describe_select(session, relation, found), found
     if found is None:
         raise missing(session, relation.table or TableName(""))
-    return choose_columns(read_table(session, found), relation), found
+    return read_table(session, found), found
+
+
+def chosen(session: Session, relation: Relation) -> tuple[Table, Found | None]:
+    """The columns that a relation takes, and its one table; raises as `describe` does."""
+    table, found = describe(session, relation)
+    return (table if relation.select is not None else choose_columns(table, relation)), found
 
 
 def source_text(relation: Relation, found: Found | None) -> str:
@@ -215,6 +224,22 @@ def _field_type(field: Any) -> Type:
             return read_type(f"varchar({characters})")
         case _:
             return read_type("longtext")
+
+
+def reader_of(field: Any) -> Callable[[bytes], Any]:
+    """What makes a value of a result's field: a number, a text or bytes."""
+    kind = _field_type(field)
+    if kind.native.startswith("bit"):
+        return lambda data: int.from_bytes(data, "big")
+    match kind.kind:
+        case Kind.INTEGER:
+            return int
+        case Kind.FLOAT:
+            return float
+        case Kind.BYTES:
+            return bytes
+        case _:
+            return lambda data: data.decode(errors="replace")
 
 
 _NUMBERS: Final = {

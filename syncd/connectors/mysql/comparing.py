@@ -4,7 +4,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Final
 
-from syncd.connectors.mysql.catalog import describe, source_text
+from syncd.connectors.mysql.catalog import chosen, source_text
 from syncd.connectors.mysql.copytext import readers_of, rows_of, value_of
 from syncd.connectors.mysql.ground import digest_of, named, where
 from syncd.connectors.mysql.reading import packets_of
@@ -26,7 +26,7 @@ def key_range(session: Session, relation: Relation, name: str) -> tuple[int, int
     Raises:
         FatalError: the column is no whole number, or one of its values has more than 64 bits with its sign.
     """
-    table, found = describe(session, relation)
+    table, found = chosen(session, relation)
     column = _column(table, name)
     whole = column.type.kind is Kind.INTEGER or (column.type.kind is Kind.DECIMAL and not column.type.scale)
     if not whole:
@@ -44,7 +44,7 @@ def key_range(session: Session, relation: Relation, name: str) -> tuple[int, int
 
 def sums(session: Session, relation: Relation, chunks: Chunks, check: Check) -> Sums:
     """Rows and checksum of each chunk that is not empty."""
-    table, found = describe(session, relation)
+    table, found = chosen(session, relation)
     number = (
         _integer_number(table, chunks) if chunks.scheme is Scheme.INTEGER else _native_number(table, chunks)
     )
@@ -60,7 +60,7 @@ def rows_of_chunks(
     session: Session, relation: Relation, names: tuple[str, ...], chunks: Chunks | None, check: Check
 ) -> Generator[Batch]:
     """These columns of all rows, or of the rows in some chunks, in ROWS batches."""
-    table, found = describe(session, relation)
+    table, found = chosen(session, relation)
     part = replace(table, columns=tuple(_column(table, name) for name in names), key=())
     condition = _only(table, chunks) if chunks is not None else ""
     values = ", ".join(value_of(column) for column in part.columns)

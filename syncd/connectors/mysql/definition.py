@@ -24,6 +24,9 @@ SELECT CONSTRAINT_NAME, TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COL
  WHERE REFERENCED_TABLE_NAME IS NOT NULL
    AND ((REFERENCED_TABLE_SCHEMA = %s AND REFERENCED_TABLE_NAME = %s) OR (TABLE_SCHEMA = %s AND TABLE_NAME = %s))
  LIMIT 1"""
+VIEWS: Final = """
+SELECT TABLE_NAME FROM information_schema.VIEWS
+ WHERE LOCATE(CONCAT('`', %s, '`.`', %s, '`'), VIEW_DEFINITION) > 0 LIMIT 1"""
 TRIGGERS: Final = """
 SELECT TRIGGER_NAME FROM information_schema.TRIGGERS
  WHERE EVENT_OBJECT_SCHEMA = %s AND EVENT_OBJECT_TABLE = %s LIMIT 1"""
@@ -125,7 +128,7 @@ def new_name(key: StepKey, what: str) -> str:
 
 
 def refuse_recreation(session: Session, found: Found) -> None:
-    """A table that others hang on is not replaced: their keys and triggers would be lost with it.
+    """A table that others hang on is not replaced: keys and triggers would be lost, and a view might find no column.
 
     Raises:
         FatalError: names what hangs on it.
@@ -133,8 +136,11 @@ def refuse_recreation(session: Session, found: Found) -> None:
     place = (found.name.schema, found.name.name)
     keys = session.execute(FOREIGN_KEYS, place * 2).rows
     triggers = session.execute(TRIGGERS, place).rows
+    views = session.execute(VIEWS, place).rows
     said = ""
-    if keys:
+    if views:
+        said = f"the view {views[0][0]}, which reads it,"
+    elif keys:
         said = f"the foreign key {keys[0][0]} of {keys[0][1]}.{keys[0][2]}"
     elif triggers:
         said = f"the trigger {triggers[0][0]}"
@@ -142,7 +148,7 @@ def refuse_recreation(session: Session, found: Found) -> None:
         said = "its definition: it is a view"
     if said:
         raise FatalError(
-            f"table {found.name} cannot be dropped and made anew: {said} would be lost",
+            f"table {found.name} cannot be dropped and made anew: {said} may be lost",
             hint="use truncate in place of drop, or take that away first",
             code="table_in_use",
         )

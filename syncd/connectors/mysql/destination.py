@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Final
 
-from syncd.connectors.mysql.catalog import Found, find, read_table, table_identity, table_number
+from syncd.connectors.mysql.catalog import Found, find, read_table, reader_of, table_identity, table_number
+from syncd.connectors.mysql.copytext import rows_of
 from syncd.connectors.mysql.definition import alter_statements, create_statement, design
 from syncd.connectors.mysql.ledger import CREATE_CURSORS, cursors_of, put_cursor, read_cursors, rejects_of
-from syncd.connectors.mysql.packet import fields_of
 from syncd.connectors.mysql.session import Session
 from syncd.connectors.mysql.types import declared_type
 from syncd.connectors.mysql.writing import MysqlWriting
@@ -93,15 +93,14 @@ class MysqlDestination:
         return rejects_of(self._session, key)
 
     def execute(self, statement: str, check: Check) -> Sequence[tuple[object, ...]]:
-        """Run one SQL statement that a user wrote; at most 1 000 rows of its result, as texts."""
+        """Run one SQL statement that a user wrote; at most 1 000 rows of its result."""
         self._session.begin()
         try:
             rows: list[tuple[object, ...]] = []
             with closing(self._session.stream(statement, check)) as blocks:
                 for block in blocks:
-                    for packet in block[: SHOWN_ROWS - len(rows)]:
-                        fields = fields_of(packet, len(self._session.fields))
-                        rows.append(tuple(None if f is None else f.decode(errors="replace") for f in fields))
+                    readers = [reader_of(field) for field in self._session.fields]
+                    rows += rows_of(block[: SHOWN_ROWS - len(rows)], readers)
                     if len(rows) >= SHOWN_ROWS:
                         break
             self._session.leave()

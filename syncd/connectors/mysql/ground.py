@@ -12,7 +12,7 @@ from syncd.connectors.mysql.horizon import TIMES
 from syncd.connectors.mysql.session import Session, literal, quote
 from syncd.connectors.mysql.types import family
 from syncd.errors import FatalError
-from syncd.model.choice import override_key
+from syncd.model.choice import choose_columns, override_key
 from syncd.model.cursor import Cursor, Value, cursor_from_text
 from syncd.model.following import find_check_column
 from syncd.model.reading import Extract
@@ -56,8 +56,10 @@ class Ground:
 def find_ground(session: Session, extract: Extract) -> Ground:
     """Look the relation up."""
     table, found = describe(session, extract.relation)
-    table = override_key(table, extract.key)
     column = _check_column(table, extract)
+    if extract.relation.select is None:
+        table = choose_columns(table, extract.relation)
+    table = override_key(table, extract.key)
     identity = table_identity(session, found) if found is not None else f"{session.server}/query"
     cursor = cursor_from_text(extract.cursor)
     reset = ""

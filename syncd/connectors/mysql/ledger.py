@@ -43,7 +43,7 @@ FORGET_OTHERS: Final = "DELETE FROM syncd_cursors WHERE relation = %s AND NOT (j
 
 SET_ASIDE: Final = """
 INSERT INTO syncd_rejects (job, step, target, `key`, names, `row`, reason, at, attempts, key_digest)
-VALUES (%s, %s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6), %s, %s)
+VALUES (%s, %s, %s, %s, %s, %s, %s, IFNULL(%s, UTC_TIMESTAMP(6)), %s, %s)
     ON DUPLICATE KEY UPDATE target = VALUES(target), names = VALUES(names), `row` = VALUES(`row`),
        reason = VALUES(reason), attempts = attempts + VALUES(attempts)"""
 
@@ -142,6 +142,7 @@ def set_aside(session: Session, key: StepKey, rejects: Sequence[Reject]) -> None
                 json.dumps(reject.names, ensure_ascii=False),
                 reject.values,
                 reject.reason,
+                reject.at.rstrip("Z").replace("T", " ") or None,
                 reject.attempts,
                 _digest(reject.key),
             ),

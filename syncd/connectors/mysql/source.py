@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from syncd.connectors.mysql.bounded import bind_marks
-from syncd.connectors.mysql.catalog import TABLES, describe, find, table_identity
+from syncd.connectors.mysql.catalog import TABLES, chosen, find, table_identity
 from syncd.connectors.mysql.comparing import key_range, rows_of_chunks, sums
 from syncd.connectors.mysql.ground import (
     Ground,
@@ -57,7 +57,7 @@ class MysqlSource:
 
     def describe(self, relation: Relation) -> Table:
         """The columns and key of a table or query."""
-        return describe(self._session, relation)[0]
+        return chosen(self._session, relation)[0]
 
     def identity(self, relation: Relation) -> str:
         """The table by its server, name and number there."""
@@ -116,7 +116,7 @@ class MysqlSource:
         rows, null_rows, future_rows = self._count(ground, horizon, condition)
         return {
             "sql": f"SELECT {', '.join(ground.table.column_names)} FROM {ground.text}{where(condition)}",
-            "windows": len(self._windows(ground, rows, condition)),
+            "windows": len(self._windows(ground, horizon, rows, condition)),
             "rows_estimated": rows,
             "null_rows": null_rows,
             "future_rows": future_rows,
@@ -242,7 +242,7 @@ class MysqlSource:
             self._session,
             observe(self._session, ground.table, ground.text, condition),
             ground.text,
-            self._windows(ground, rows, condition),
+            self._windows(ground, horizon, rows, condition),
             final,
             ground.extract,
             mode=mode_of(cursor, ground.column),
@@ -252,12 +252,12 @@ class MysqlSource:
             warnings=warnings,
         )
 
-    def _windows(self, ground: Ground, rows: int, condition: str) -> list[Window]:
+    def _windows(self, ground: Ground, horizon: Horizon, rows: int, condition: str) -> list[Window]:
         if ground.extract.relation.bounded:
             return [Window(1, "between the marks", whole=False, selector=Selector(""))]
         if not ground.first and ground.column is not None:
             return [Window(1, "changes", whole=False, selector=Selector(condition))]
-        return cut(self._session, ground, rows, self._window_rows)
+        return cut(self._session, ground, rows, self._window_rows, horizon.present)
 
     def _count(self, ground: Ground, horizon: Horizon, condition: str) -> tuple[int, int, int]:
         tail = where(condition)

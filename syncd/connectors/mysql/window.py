@@ -39,8 +39,11 @@ class Selector:
     position: Value = None
 
 
-def cut(session: Session, ground: Ground, rows: int, window_rows: int) -> list[Window]:
-    """Windows of a first load or its resumption: ranges of the check column, or of the key's first column."""
+def cut(session: Session, ground: Ground, rows: int, window_rows: int, present: Value) -> list[Window]:
+    """Windows of a first load or its resumption: ranges of the check column, or of the key's first column.
+
+    Lengths of time end at `present`: what is dated later comes with the last window.
+    """
     position = ground.cursor.position if ground.cursor is not None and ground.loading else None
     by = ground.column or (ground.table.column(ground.table.key[0]) if ground.table.key else None)
     base = since(ground.column, None, ground.start)
@@ -51,7 +54,7 @@ def cut(session: Session, ground: Ground, rows: int, window_rows: int) -> list[W
     if ground.extract.single:
         edges = ()
     elif interval is not None:
-        edges = _by_time(session, ground, position, interval)
+        edges = _by_time(session, ground, position, interval, present)
     elif rows > (most := ground.extract.window_rows or window_rows):
         edges = _by_rows(session, ground, by, position, rows, most)
     return _ranges(by, edges, position, base)
@@ -102,7 +105,9 @@ def _by_rows(
     return edges
 
 
-def _by_time(session: Session, ground: Ground, position: Value, interval: Interval) -> list[Value]:
+def _by_time(
+    session: Session, ground: Ground, position: Value, interval: Interval, present: Value
+) -> list[Value]:
     column = ground.column
     if column is None or column.type.kind not in TIMES:
         said = f"column {column.name} is {column.type}" if column else "no check column is followed"
@@ -112,6 +117,8 @@ def _by_time(session: Session, ground: Ground, position: Value, interval: Interv
             code="bad_interval",
         )
     condition = both(since(column, None, ground.start), f"{named(column)} >= '0001-01-01'")
+    if present is not None:
+        condition = both(condition, f"{named(column)} <= {mark_literal(present, column)}")
     least, most = session.execute(
         f"SELECT {mark_text(f'MIN({named(column)})', column)}, {mark_text(f'MAX({named(column)})', column)}"
         f" FROM {ground.text}{where(condition)}"

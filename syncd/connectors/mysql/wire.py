@@ -188,8 +188,7 @@ class Wire:
                 self._interrupted = now
                 self._interrupt()
         elif self.limit_seconds and now - self._progress > self.limit_seconds:
-            self._interrupt()
-            raise TransientError(
+            self.stopped = TransientError(
                 f"{self._place}: no progress for {self.limit_seconds:g} seconds",
                 hint="it is tried again; give a longer command_timeout_seconds when that is normal",
                 code="timeout",

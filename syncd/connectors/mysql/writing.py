@@ -61,7 +61,7 @@ class MysqlWriting:
         try:
             self._loading.write(batch)
         except SyncdError as error:
-            raise self._told(error) from error
+            raise self._refused(error) from error
 
     def finish(self) -> Counters:
         """End the load, merge what was staged and count what became of it."""
@@ -211,7 +211,10 @@ class MysqlWriting:
         loading, self._loading = self._loading, None
         try:
             arrived = loading.end() if loading is not None else 0
-            self._check()
+        except SyncdError as error:
+            raise self._refused(error) from error
+        self._check()
+        try:
             return self._merge(arrived)
         except SyncdError as error:
             raise self._told(error) from error
@@ -226,17 +229,20 @@ class MysqlWriting:
             heed(self._session, self._name)
         return counters
 
-    def _told(self, error: SyncdError) -> SyncdError:
-        """The error with the table's own name, and with the right reason for a key that is there twice."""
-        target = self._target
-        staged = STAGE in error.message or (self._loading is not None and target.mode in STAGED)
-        if error.code == "key_exists" and "PRIMARY" in error.message and (staged or self._made):
+    def _refused(self, error: SyncdError) -> SyncdError:
+        """What a row on its way met: in a place that was empty, a key is there only because it came twice."""
+        empty = self._target.mode in STAGED or bool(self._made)
+        if error.code == "key_exists" and "PRIMARY" in error.message and empty:
             return FatalError(
                 f"the query for {self._name} gives the same key more than once",
                 hint="a row of the destination can take only one of them: add a condition or GROUP BY",
                 where=self._name,
                 code="duplicate_key",
             )
+        return self._told(error)
+
+    def _told(self, error: SyncdError) -> SyncdError:
+        """The error with the table's own name."""
         if isinstance(error, RowRejectedError) or error.code == "key_exists":
             return named(error, self._name)
         return error
