@@ -147,6 +147,17 @@ class PostgresStore:
         self.execute("CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO public")
 
 
+class MysqlConnection(pymysql.connections.Connection):
+    """A connection that runs statements as psycopg's does."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run statements."""
+        with self.cursor() as cursor:
+            cursor.execute(sql, parameters or None)
+            while cursor.nextset():
+                pass
+
+
 class MysqlStore:
     """A database of its own on the private MariaDB server; the test's statements quote names as the others do."""
 
@@ -166,10 +177,7 @@ class MysqlStore:
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run statements."""
-        with self.connection.cursor() as cursor:
-            cursor.execute(sql, parameters or None)
-            while cursor.nextset():
-                pass
+        self.connection.execute(sql, parameters)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query; times are the server's texts."""
@@ -184,10 +192,10 @@ class MysqlStore:
             *self.rows(f'SELECT * FROM "{table}" ORDER BY 1'),
         ]
 
-    def another(self) -> "pymysql.Connection[Any]":
+    def another(self) -> MysqlConnection:
         """A second connection, in transactions."""
         texts = {FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.DATE, FIELD_TYPE.TIME}
-        return pymysql.connect(
+        return MysqlConnection(
             host="127.0.0.1",
             port=self.server.port,
             user="tester",

@@ -30,10 +30,9 @@ PLAIN: Final = frozenset(
 """Families whose text never holds a character that has to be escaped."""
 
 
-def text_of(column: Column, alias: str = "t") -> str:
+def text_of(column: Column) -> str:
     """The column's value as exact text, as PostgreSQL would print it; NULL stays NULL, bytes become hex digits."""
-    name = f"{alias}.{quote(column.name)}"
-    word = family(column.type.native)
+    name, word = _name(column), family(column.type.native)
     match column.type.kind:
         case Kind.BOOLEAN:
             return f"ELT({name} + 1, 'f', 't')"
@@ -71,15 +70,22 @@ def field_of(column: Column) -> str:
     if column.type.kind in PLAIN:
         return f"IFNULL({text}, '\\\\N')"
     if column.type.kind is Kind.BYTES:
-        return f"IFNULL(CONCAT('\\\\\\\\x', LOWER({text})), '\\\\N')"
+        text = f"CONCAT('\\\\\\\\x', LOWER({text}))"
+        return f"IF({_name(column)} IS NULL, '\\\\N', {text})"
     for char, escaped in _ESCAPES:
         text = f"REPLACE({text}, {literal(char)}, {literal(escaped)})"
-    return f"IFNULL({text}, '\\\\N')"
+    # A text that became too long is NULL too, and must not pass for a missing one.
+    return f"IF({_name(column)} IS NULL, '\\\\N', {text})"
+
+
+def _name(column: Column) -> str:
+    return f"t.{quote(column.name)}"
 
 
 def line_of(table: Table) -> str:
     """A whole line without its end, as SQL; NULL when it is longer than the server's max_allowed_packet."""
-    return f"CONCAT_WS('\\t', {', '.join(field_of(column) for column in table.columns)})"
+    fields = ", '\\t', ".join(field_of(column) for column in table.columns)
+    return f"CONCAT({fields})"
 
 
 def value_of(column: Column) -> str:

@@ -30,6 +30,7 @@ ROW: Final = frozenset(
 
 NULLS: Final = frozenset({1048, 1263, 1364})
 TRIGGER: Final = 1644
+TWICE: Final = 1060
 
 _COLUMN: Final = re.compile(r"(?:for column|Column|Field) (?:`[^`]*`\.)*[`']([^`']*)[`']", re.IGNORECASE)
 _VALUE: Final = re.compile(r"value:? '.*?'(?= for (?:column|function)|$)|entry '.*'(?= for key)", re.DOTALL)
@@ -121,6 +122,10 @@ def refusal(number: int, text: str, place: str) -> SyncdError:
         return FatalError(
             f"{place}: permission denied: {text}", hint="grant the user that right", code="forbidden"
         )
+    if number == TWICE:
+        return FatalError(
+            f"the query gives two columns the name '{_name_of(text)}'", hint="rename one: SELECT a AS b"
+        )
     if number in FULL or "errno: 28" in text:
         return FatalError(f"{place}: {text}", hint="free space at the server and run again", code="disk_full")
     return FatalError(
@@ -145,6 +150,10 @@ def parts_of(error: pymysql.Error) -> tuple[int, str]:
     """The number and the words of a driver's error; 0 when the connection is closed."""
     number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     return number, str(error.args[1]) if len(error.args) > 1 else ""
+
+
+def _name_of(text: str) -> str:
+    return text.partition("'")[2].rpartition("'")[0]
 
 
 def column_of(text: str) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from syncd.connectors.mysql.catalog import Found, describe, source_text, table_identity
-from syncd.connectors.mysql.copytext import PLAIN, text_of
+from syncd.connectors.mysql.copytext import PLAIN, text_of, value_of
 from syncd.connectors.mysql.horizon import TIMES
 from syncd.connectors.mysql.session import Session, literal, quote
 from syncd.connectors.mysql.types import family
@@ -123,7 +123,7 @@ def digest_of(columns: Sequence[Column]) -> str:
     parts = [
         f"IFNULL({text_of(column)}, '\\\\N')"
         if column.type.kind in PLAIN
-        else f"IFNULL(MD5({text_of(column)}), '\\\\N')"
+        else f"IFNULL(MD5({value_of(column)}), '\\\\N')"
         for column in columns
     ]
     return f"CAST(CONV(LEFT(MD5(CONCAT_WS(',', {', '.join(parts)})), 16), 16, 10) AS UNSIGNED)"
