@@ -16,7 +16,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 for _name in [name for name in os.environ if name.startswith(("PG", "SYNCD_", "MYSQL_"))]:
     del os.environ[_name]  # the tester's own servers and configuration must not be met by a test
 
-NEEDS = {"postgres": "postgresql", "database": "postgresql", "two_databases": "postgresql"}
+NEEDS = {
+    "postgres": "postgresql",
+    "database": "postgresql",
+    "two_databases": "postgresql",
+    "mariadb": "mysql",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,11 +1,11 @@
-"""Fixtures: the four pairs of real stores. Imported by the conftest of each folder that uses them."""
+"""Fixtures: the nine pairs of real stores. Imported by the conftest of each folder that uses them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.stores import PAIRS, Pair, PostgresStore, SqliteStore, Store
+from tests.stores import PAIRS, TYPES, MysqlStore, Pair, PostgresStore, SqliteStore, Store
 
 MakeStore = Callable[[str], Store]
 
@@ -19,6 +19,8 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeS
         store: Store
         if kind == "sqlite":
             store = SqliteStore(tmp_path / f"store{len(made)}.db")
+        elif kind == "mysql":
+            store = MysqlStore(request.getfixturevalue("mariadb"))
         else:
             store = PostgresStore(request.getfixturevalue("postgres"))
         made.append(store)
@@ -29,18 +31,20 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeS
         store.close()
 
 
-def _marked(pair: str) -> object:
-    return pytest.param(pair, id=pair, marks=[pytest.mark.postgresql] if "postgresql" in pair else [])
+def marked(pair: str) -> object:
+    """A parameter for tests, with the marks of the servers that it needs."""
+    marks = [getattr(pytest.mark, name) for name in ("postgresql", "mysql") if name in pair]
+    return pytest.param(pair, id=pair, marks=marks)
 
 
-@pytest.fixture(params=[_marked(pair) for pair in PAIRS])
+@pytest.fixture(params=[marked(pair) for pair in PAIRS])
 def pair(request: pytest.FixtureRequest, make_store: MakeStore) -> Pair:
-    """Each of the four pairs."""
+    """Each of the nine pairs."""
     source, destination = request.param.split(">")
     return Pair(make_store(source), make_store(destination))
 
 
-@pytest.fixture(params=[_marked("sqlite"), _marked("postgresql")])
+@pytest.fixture(params=[marked(name) for name in TYPES])
 def kind(request: pytest.FixtureRequest) -> str:
     """Each type of store."""
     return str(request.param)

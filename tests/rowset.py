@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.stores import Pair, PostgresStore, Store
+from tests.stores import MysqlStore, Pair, PostgresStore, Store
 
 OLD = "2026-01-0{} 10:00:00.12345{}"
 
@@ -21,7 +21,12 @@ def create_target(pair: Pair, name: str = "t") -> None:
 
 def target_stamp(pair: Pair) -> str:
     """The type at the destination that takes the source's stamps."""
-    kinds = {("sqlite", "postgresql"): "timestamp", ("postgresql", "sqlite"): "TIMESTAMPTZ"}
+    kinds = {
+        ("sqlite", "postgresql"): "timestamp",
+        ("sqlite", "mysql"): "datetime(6)",
+        ("postgresql", "sqlite"): "TIMESTAMPTZ",
+        ("mysql", "sqlite"): "TIMESTAMPTZ",
+    }
     return kinds.get((pair.source.type, pair.destination.type), pair.destination.stamp)
 
 
@@ -41,6 +46,10 @@ def content(store: Store, name: str = "t") -> list[tuple[Any, ...]]:
         return store.rows(
             f"SELECT id, name, to_char(updated::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
             f" FROM {name} ORDER BY 1"
+        )
+    if isinstance(store, MysqlStore):
+        return store.rows(
+            f"SELECT id, name, DATE_FORMAT(updated, '%Y-%m-%d %H:%i:%s.%f') FROM {name} ORDER BY 1"
         )
     rows = store.rows(f"SELECT id, name, updated FROM {name} ORDER BY 1")
     return [(i, n, None if u is None else six_digits(u)) for i, n, u in rows]

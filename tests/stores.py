@@ -11,6 +11,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
+import pymysql
+from pymysql.constants import CLIENT, FIELD_TYPE
+from pymysql.converters import conversions
 
 from syncd.engine.compile import compile_job, has_wildcards
 from syncd.engine.pace import Pace
@@ -20,12 +23,13 @@ from syncd.model.options import Options
 from syncd.model.run import Counters, Status, StepResult
 from syncd.registry import connector
 from tests.running import execute
-from tests.servers import PostgresServer
+from tests.servers import MariadbServer, PostgresServer
 
 _SPARE: "WeakKeyDictionary[PostgresServer, list[str]]" = WeakKeyDictionary()
 """Empty databases of each server that wait for another test."""
 
-PAIRS = ("sqlite>sqlite", "sqlite>postgresql", "postgresql>sqlite", "postgresql>postgresql")
+TYPES = ("sqlite", "postgresql", "mysql")
+PAIRS = tuple(f"{source}>{destination}" for source in TYPES for destination in TYPES)
 
 
 class WallClock:
@@ -144,7 +148,74 @@ class PostgresStore:
         self.execute("CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO public")
 
 
-Store = SqliteStore | PostgresStore
+class MysqlConnection(pymysql.connections.Connection):
+    """A connection that runs statements as psycopg's does."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run statements."""
+        with self.cursor() as cursor:
+            cursor.execute(sql, parameters or None)
+            while cursor.nextset():
+                pass
+
+
+class MysqlStore:
+    """A database of its own on the private MariaDB server; the test's statements quote names as the others do."""
+
+    type = "mysql"
+    integer, text, stamp, number = "bigint", "text", "datetime(6) COMMENT 'UTC'", "bigint"
+
+    def __init__(self, server: MariadbServer) -> None:
+        self.server = server
+        self.name = server.create_database()
+        self.url = server.url(self.name)
+        self.connection = self.another()
+        self.connection.autocommit(True)
+
+    def options(self, **extra: Any) -> dict[str, Any]:
+        """What its connector takes."""
+        return {"url": self.url, **extra}
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run statements."""
+        self.connection.execute(sql, parameters)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a query; times are the server's texts."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def versions(self, table: str) -> list[tuple[Any, ...]]:
+        """What changes with every write: the cursors, the time of the table's last change, and its rows."""
+        return [
+            *self.rows("SELECT job, step, revision, updated FROM syncd_cursors"),
+            *self.rows(f'SELECT * FROM "{table}" ORDER BY 1'),
+        ]
+
+    def another(self) -> MysqlConnection:
+        """A second connection, in transactions."""
+        texts = {FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.DATE, FIELD_TYPE.TIME}
+        return MysqlConnection(
+            host="127.0.0.1",
+            port=self.server.port,
+            user="tester",
+            database=self.name,
+            charset="utf8mb4",
+            ssl_disabled=True,
+            conv={code: convert for code, convert in conversions.items() if code not in texts},
+            sql_mode="ANSI_QUOTES,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO",
+            init_command="SET time_zone = '+00:00'",
+            client_flag=CLIENT.MULTI_STATEMENTS,
+        )
+
+    def close(self) -> None:
+        """Remove the database."""
+        self.connection.close()
+        self.server.drop_database(self.name)
+
+
+Store = SqliteStore | PostgresStore | MysqlStore
 
 
 @dataclass

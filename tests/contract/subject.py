@@ -190,7 +190,14 @@ class SqlSubject:
 
 NAMED = os.environ.get("CONTRACT_SUBJECT", "")
 SUBJECTS = (
-    [NAMED] if NAMED else ["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+    [NAMED]
+    if NAMED
+    else [
+        "memory",
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.postgresql),
+        pytest.param("mysql", marks=pytest.mark.mysql),
+    ]
 )
 
 

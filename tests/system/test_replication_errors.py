@@ -207,7 +207,7 @@ def test_further_column_that_must_have_a_value(pair: Pair) -> None:
 def test_rule_of_the_destination_that_a_row_breaks(pair: Pair) -> None:
     table(pair.source)
     pair.source.execute(f"INSERT INTO t VALUES (1, '{VALUE}')")
-    table(pair.destination, "v text CONSTRAINT tiny CHECK (length(v) < 3)")
+    table(pair.destination, "v text, CONSTRAINT tiny CHECK (length(v) < 3)")
 
     check(run(pair).failure, "row_rejected", "tiny")
 

@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+import pymysql
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from syncd.connectors.mysql import source as mysql_source
 from syncd.connectors.postgresql import source as source_module
 from syncd.engine.compile import compile_job
 from syncd.errors import SyncdError
 from syncd.registry import connector
+from tests.pairs import marked
 from tests.running import execute
-from tests.stores import PAIRS, Pair, PostgresStore, Store, WallClock
+from tests.stores import PAIRS, MysqlStore, Pair, PostgresStore, Store, WallClock
 
 EXAMPLES = {"dev": 15, "ci": 100}
 PROFILE = "ci" if settings.default.max_examples > 50 else "dev"  # type: ignore[attr-defined]
@@ -115,18 +118,19 @@ class World:
 
     def put(self, identity: int, value: str, connection: Any = None) -> None:
         self.writes += 1
-        sql = (
-            f"INSERT INTO t VALUES ({identity}, 'v{self.writes}', {value}) ON CONFLICT (id) DO UPDATE"
-            " SET v = excluded.v, updated = excluded.updated"
-        )
+        sets = "ON CONFLICT (id) DO UPDATE SET v = excluded.v, updated = excluded.updated"
+        if isinstance(self.pair.source, MysqlStore):
+            sets = "ON DUPLICATE KEY UPDATE v = VALUES(v), updated = VALUES(updated)"
+        sql = f"INSERT INTO t VALUES ({identity}, 'v{self.writes}', {value}) {sets}"
         (connection or self.pair.source).execute(sql)
 
     def begin_late(self, identity: int) -> None:
         """Only numbers and times of the present are late below the mark; both are tried."""
-        if not isinstance(self.pair.source, PostgresStore) or self.late:
+        if not isinstance(self.pair.source, PostgresStore | MysqlStore) or self.late:
             return
         connection = self.pair.source.another()
-        value = self.value("grow") if self.check == "number" else "clock_timestamp()"
+        present = "clock_timestamp()" if isinstance(self.pair.source, PostgresStore) else "UTC_TIMESTAMP(6)"
+        value = self.value("grow") if self.check == "number" else present
         self.put(identity, value, connection)
         self.late.append((connection, identity))
 
@@ -200,17 +204,23 @@ def throw_out(store: Store) -> None:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND application_name = 'syncd'"
             )
+    if isinstance(store, MysqlStore):
+        own = "ID <> CONNECTION_ID() AND DB = DATABASE()"
+        for (number,) in store.rows(f"SELECT ID FROM information_schema.PROCESSLIST WHERE {own}"):
+            with suppress(pymysql.Error):
+                store.execute(f"KILL {number}")
 
 
 def contents(store: Store) -> list[tuple[Any, ...]]:
     return store.rows("SELECT id, v FROM t ORDER BY id")
 
 
-@pytest.fixture(params=[pytest.param(p, marks=[pytest.mark.postgresql] if "pos" in p else []) for p in PAIRS])
+@pytest.fixture(params=[marked(pair) for pair in PAIRS])
 def stores(
     request: pytest.FixtureRequest, make_store: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> Pair:
     monkeypatch.setattr(source_module, "SETTLE_SECONDS", 0.02)
+    monkeypatch.setattr(mysql_source, "SETTLE_SECONDS", 0.02)
     source, destination = request.param.split(">")
     return Pair(make_store(source), make_store(destination))
 

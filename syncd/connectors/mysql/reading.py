@@ -1,0 +1,160 @@
+"""One snapshot of a MariaDB or MySQL relation, cut into windows and read as lines that the server makes."""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, Final, cast
+
+from syncd.connectors.mysql.copytext import line_of, lines_of, readers_of, rows_of, value_of, writers_of
+from syncd.connectors.mysql.ground import both, where
+from syncd.connectors.mysql.packet import first_field
+from syncd.connectors.mysql.session import Session
+from syncd.connectors.mysql.window import Selector
+from syncd.errors import TransientError
+from syncd.model.batch import Batch, Format
+from syncd.model.cursor import Cursor, Value, cursor_to_text
+from syncd.model.reading import Extract, Window
+from syncd.model.table import Table
+from syncd.ports import Check
+
+ROWS_AT_ONCE: Final = 2_000
+"""How many rows a batch has at most when nobody says otherwise; the lines of one block are joined once."""
+
+
+class MysqlReading:
+    """Rows of one relation inside one repeatable-read transaction."""
+
+    def __init__(
+        self,
+        session: Session,
+        table: Table,
+        text: str,
+        windows: list[Window],
+        final: Cursor,
+        extract: Extract,
+        *,
+        mode: str,
+        reset: str = "",
+        mark_from: Value = None,
+        rows_estimated: int | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        self._session = session
+        self._text = text
+        self._windows = windows
+        self._final = final
+        self._extract = extract
+        self.table = table
+        self.mode = mode
+        self.reset = reset
+        self.check_column = final.column
+        self.mark_from = None if mark_from is None else str(mark_from)
+        self.rows_estimated = rows_estimated
+        self.warnings = warnings
+
+    @property
+    def shared(self) -> bool:
+        """No: the server lets nobody join a snapshot."""
+        return False
+
+    def windows(self) -> Iterator[Window]:
+        """The windows still to be read, in order."""
+        return iter(self._windows)
+
+    def read(self, window: Window, form: Format, check: Check) -> Generator[Batch]:
+        """The rows of one window, in blocks."""
+        selector = cast("Selector", window.selector)
+        if form is Format.ROWS:
+            yield from self._rows(selector.where, check)
+            return
+        long_rows = yield from self._lines(selector.where, check)
+        if long_rows:
+            yield from self._long_lines(selector.where, long_rows, check)
+
+    def deleted(self, window: Window, check: Check) -> Iterator[Sequence[tuple[object, ...]]]:
+        """Nothing: this source captures no changes."""
+        return iter(())
+
+    def cursor(self, window: Window) -> str:
+        """Where a later reading goes on: at the next window's begin, or with changes after the last one."""
+        selector = cast("Selector", window.selector)
+        if selector.position is None:
+            return cursor_to_text(self._final)
+        return cursor_to_text(replace(self._final, loading=True, position=selector.position, seen=None))
+
+    @property
+    def mark_to(self) -> str | None:
+        """The mark that the final cursor carries."""
+        return None if self._final.mark is None else str(self._final.mark)
+
+    def close(self) -> None:
+        """Give the snapshot back."""
+        self._session.rollback()
+
+    def _lines(self, condition: str, check: Check) -> Generator[Batch, None, int]:
+        """Blocks of lines; returns how many rows the server could not make a line of."""
+        missing = 0
+        sql = f"SELECT {line_of(self.table)} FROM {self._text}{where(condition)}"
+        for packets in self._packets(sql, check):
+            lines = [first_field(packet) for packet in packets]
+            whole = [line for line in lines if line is not None]
+            missing += len(lines) - len(whole)
+            if whole:
+                yield Batch(Format.COPYTEXT, b"\n".join([*whole, b""]), len(whole))
+        return missing
+
+    def _long_lines(self, condition: str, wanted: int, check: Check) -> Generator[Batch]:
+        """The rows whose line is longer than the server's max_allowed_packet, made into lines here."""
+        found = 0
+        writers = writers_of(self.table)
+        for batch in self._rows(
+            both(condition and f"({condition})", f"{line_of(self.table)} IS NULL"), check
+        ):
+            found += batch.rows
+            yield Batch(Format.COPYTEXT, lines_of(cast("Any", batch.data), writers), batch.rows)
+        if found != wanted:
+            raise TransientError(
+                f"{wanted} rows of {self.table.name} are too long for a line, and {found} of them were found again",
+                hint="it is tried again; a larger max_allowed_packet at the server helps",
+                code="line_too_long",
+            )
+
+    def _rows(self, condition: str, check: Check) -> Generator[Batch]:
+        sql = f"SELECT {', '.join(value_of(column) for column in self.table.columns)} FROM {self._text}{where(condition)}"
+        readers = readers_of(self.table)
+        for packets in self._packets(sql, check):
+            yield Batch(Format.ROWS, rows_of(packets, readers), len(packets))
+
+    def _packets(self, sql: str, check: Check) -> Generator[list[bytes]]:
+        yield from packets_of(self._session, sql, check, self._extract.batch_rows, self._extract.batch_bytes)
+
+
+def packets_of(
+    session: Session, sql: str, check: Check, batch_rows: int = 0, batch_bytes: int = 0
+) -> Generator[list[bytes]]:
+    """The rows of a SELECT as packets, in blocks of bounded size; the connection is free again afterwards."""
+    try:
+        with closing(session.stream(sql, check)) as blocks:
+            for block in blocks:
+                yield from _parts(block, batch_rows or ROWS_AT_ONCE, batch_bytes)
+    except GeneratorExit:
+        # The window may be read again in this snapshot.
+        session.leave()
+        raise
+
+
+def _parts(block: list[bytes], most_rows: int, most_bytes: int) -> Iterator[list[bytes]]:
+    if not most_bytes:
+        for start in range(0, len(block), most_rows):
+            yield block[start : start + most_rows]
+        return
+    part: list[bytes] = []
+    size = 0
+    for packet in block:
+        if part and (len(part) >= most_rows or size + len(packet) > most_bytes):
+            yield part
+            part, size = [], 0
+        part.append(packet)
+        size += len(packet)
+    if part:
+        yield part
