@@ -10,6 +10,7 @@ from syncd.errors import FatalError, RunCancelledError
 from syncd.model.plan import Relation
 from syncd.model.reading import Chunks, Scheme
 from syncd.model.table import TableName
+from syncd.registry import connector
 from tests.contract.postgres_ends import Ends, nothing
 
 pytestmark = pytest.mark.postgresql
@@ -115,8 +116,6 @@ def test_native_sum_is_of_the_exact_text_whatever_collation_and_session(ends: En
     (database,) = ends.rows("SELECT current_database()")[0]
     ends.store.execute(f"ALTER DATABASE {database} SET TimeZone = 'Asia/Tokyo'")
     ends.store.execute(f"ALTER DATABASE {database} SET extra_float_digits = 0")
-    from syncd.registry import connector
-
     other = connector("postgresql").open_source(ends.store.options())
     sums.append(other.sums(T, chunks, nothing)[0])
     other.close()
@@ -138,7 +137,8 @@ def test_comparing_stops_when_asked(ends: Ends) -> None:
 
     with pytest.raises(RunCancelledError):
         ends.source.sums(slow, Chunks(Scheme.NATIVE, ("id",), of=("s",)), stop)
-    ends.source.close()
+
+    assert ends.source.key_range(T, "id")[0] == 100
 
 
 def test_comparing_ends_by_cancel_from_another_thread(ends: Ends) -> None:

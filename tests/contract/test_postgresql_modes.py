@@ -7,6 +7,7 @@ import pytest
 
 from syncd.errors import FatalError, RowRejectedError, TransientError
 from syncd.model.batch import Batch, Format
+from syncd.model.reading import Tuning
 from syncd.model.run import Counters
 from syncd.model.table import Column, Kind, Table, TableName, Type
 from syncd.model.writing import ACTIVE, DELETED_AT, SINCE, UNTIL, Mode
@@ -245,8 +246,6 @@ def test_view_that_appears_while_the_new_table_is_filled_refuses_too(ends: Ends)
 
 
 def test_writing_that_waits_too_long_ends_as_timeout(ends: Ends) -> None:
-    from syncd.model.reading import Tuning
-
     ends.store.execute(PLAIN)
     ends.write([(1, "a")])
     ends.destination.tune(Tuning(command_timeout_seconds=0.4))
@@ -272,3 +271,42 @@ def test_repeated_key_in_a_recreated_table_is_told_by_its_own_name(ends: Ends) -
     assert caught.value.code == "duplicate_key"
     assert "syncd_new" not in f"{caught.value.message} {caught.value.where}"
     assert ends.rows() == [(1, "old")]
+
+
+def test_history_makes_its_table_with_the_first_rows(ends: Ends) -> None:
+    moment = Type(Kind.TIMESTAMPTZ, precision=6)
+    columns = (Column(SINCE, moment, False), Column(UNTIL, moment), Column(ACTIVE, Type(Kind.BOOLEAN), False))
+    wanted = Table(TableName("t"), (*INCOMING.columns, *columns), ("id", SINCE))
+    table = ends.destination.design(wanted, TableName("t"))
+
+    counters = ends.write([(1, "a"), (2, None)], Mode.HISTORY, table=table, match=("id",))
+
+    assert counters == Counters(2, inserted=2)
+    assert ends.destination.table(TableName("t")).key == ("id", SINCE)
+    assert versions(ends) == [(1, "a", True, True), (2, None, True, True)]
+
+
+@pytest.mark.parametrize(("length", "staged"), [(3, False), (4, True), (0, True)])
+def test_only_texts_that_may_be_too_long_are_staged(ends: Ends, length: int, staged: bool) -> None:
+    ends.store.execute("CREATE TABLE t (id bigint PRIMARY KEY, name varchar(3))")
+    incoming = Table(
+        TableName("t"), (INCOMING.columns[0], Column("name", Type(Kind.TEXT, length=length))), ("id",)
+    )
+    heard: list[str] = []
+    ends.destination.tune(Tuning(trace=heard.append))
+
+    ends.write([(1, "abc")], Mode.INSERT, incoming=incoming)
+
+    assert any("CREATE TEMP TABLE" in said for said in heard) is staged
+    assert ends.rows() == [(1, "abc")]
+
+
+def test_abandoned_copy_leaves_the_connection_usable(ends: Ends) -> None:
+    ends.store.execute(PLAIN)
+    ends.write([(1, "a")])
+    (pid,) = ends.destination.execute("SELECT pg_backend_pid()", nothing)[0]
+    writing = ends.destination.begin(ends.target(Mode.INSERT, revision=1), nothing)
+    writing.write(Batch(Format.ROWS, [(2, "b")], 1))
+    writing.abandon()
+
+    assert ends.destination.execute("SELECT pg_backend_pid()", nothing) == [(pid,)]
