@@ -28,7 +28,7 @@ from syncd.connectors.mysql.reading import MysqlReading
 from syncd.connectors.mysql.session import Session
 from syncd.connectors.mysql.types import PRODUCT
 from syncd.connectors.mysql.window import Selector, by_keys, cut
-from syncd.errors import SyncdError
+from syncd.errors import FatalError, SyncdError
 from syncd.model.batch import Batch, Format
 from syncd.model.cursor import Cursor, Seen, Value, cursor_from_text
 from syncd.model.following import mode_of, warnings_of
