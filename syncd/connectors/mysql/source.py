@@ -85,7 +85,12 @@ class MysqlSource:
             branches.append(f"SELECT {index}, {sum_of(ground.table)} FROM {ground.text}{where(condition)}")
         if not branches:
             return same
-        for index, count, total in self._session.execute(" UNION ALL ".join(branches)).rows:
+        try:
+            rows = self._session.execute(" UNION ALL ".join(branches)).rows
+        except SyncdError:
+            # One of the tables changed its shape; the run of that step says what is wrong.
+            return same if len(extracts) == 1 else [self.unchanged([extract])[0] for extract in extracts]
+        for index, count, total in rows:
             seen = cursors[int(index)].seen
             same[int(index)] = seen is not None and (seen.rows, seen.sum) == (int(count), total)
         return same
