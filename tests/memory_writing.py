@@ -171,7 +171,8 @@ class MemoryWriting:
             elif repr(self._with(self._into.rows[at], values)) != repr(self._into.rows[at]):
                 new.append(values)
                 ended.append(at)
-        now = self._moment(ended)
+        keys = {tuple(values[name] for name in self._match) for values in new}
+        now = self._moment([at for at, row in enumerate(self._into.rows) if self._key(row) in keys])
         self._end(ended, now)
         for values in new:
             version = {**values, SINCE: now, UNTIL: None, ACTIVE: True}
@@ -182,9 +183,10 @@ class MemoryWriting:
         for at in places:
             self._into.rows[at] = self._with(self._into.rows[at], {UNTIL: now, ACTIVE: False})
 
-    def _moment(self, ended: Sequence[int]) -> str:
-        """The present, waited for until it is later than the beginnings of the versions that end."""
-        last = max((self._value(self._into.rows[at], SINCE) for at in ended), default="")
+    def _moment(self, places: Sequence[int]) -> str:
+        """The present, waited for until it is later than the beginnings and ends of these versions."""
+        rows = [self._into.rows[at] for at in places]
+        last = max((self._value(row, UNTIL) or self._value(row, SINCE) for row in rows), default="")
         while (now := present()) <= last:
             self._port.look()
         return now

@@ -101,6 +101,23 @@ def test_row_that_comes_back_gets_a_new_version(subject: Subject, destination: A
     assert [bool(row[3]) for row in versions(subject, 1)] == [False, True]
 
 
+def test_row_that_comes_and_goes_quickly_has_versions_that_do_not_overlap(
+    subject: Subject, destination: Any
+) -> None:
+    write(destination, [(1, "a", 1)], Mode.HISTORY, create=True)
+    for revision in range(1, 9, 2):
+        writing = destination.begin(target(destination, Mode.HISTORY, revision=revision), nothing)
+        writing.finish()
+        writing.delete([(1,)])
+        writing.commit("c", "m", 1)
+        write(destination, [(1, "a", 1)], Mode.HISTORY, revision=revision + 1)
+
+    found = versions(subject, 1)
+
+    assert len(found) == 5
+    assert all(one[1] < one[2] <= other[1] for one, other in pairwise(found))
+
+
 def test_row_that_is_deleted_twice_goes_once(destination: Any) -> None:
     write(destination, ROWS[:3], Mode.HISTORY, create=True)
     writing = destination.begin(target(destination, Mode.HISTORY, revision=1), nothing)

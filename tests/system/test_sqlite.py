@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from syncd.errors import FatalError, RowRejectedError, SyncdError, TransientError
+from syncd.errors import FatalError, RowRejectedError, RunCancelledError, SyncdError, TransientError
 from syncd.model.options import Interval
-from syncd.model.plan import NEXT_MARK, Relation
+from syncd.model.plan import LAST_MARK, NEXT_MARK, Relation
 from syncd.model.reading import Tuning
 from syncd.model.run import Counters
-from syncd.model.table import Column, TableName
+from syncd.model.table import Column, Table, TableName
 from syncd.model.writing import Mode
 from syncd.registry import connector
 from tests.contract.acts import KEY, batch, extract, load, nothing, target, write
@@ -333,7 +333,7 @@ def test_interval_that_gives_nothing_does_not_stop_a_query_with_marks(lite: Sqli
     """The end of an empty interval becomes the mark, else the query would stay before the gap for ever."""
     lite.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, at TIMESTAMP)")
     lite.execute("INSERT INTO t VALUES (1, '2026-01-01 00:00:00'), (2, '2026-03-15 00:00:00')")
-    select = f"SELECT id, at FROM t WHERE at >= {'{syncd:last_mark}'} AND at < {NEXT_MARK}"
+    select = f"SELECT id, at FROM t WHERE at >= {LAST_MARK} AND at < {NEXT_MARK}"
     relation = Relation(T, select=select, outputs=(("id", "id"), ("at", "at")))
     cursor, found = None, []
 
@@ -352,3 +352,55 @@ def test_untyped_column_keeps_the_sign_of_zero(lite: SqliteStore, goal: Any) -> 
 
     assert counters.updated == 1
     assert str(lite.rows("SELECT grade FROM t")[0][0]) == "-0.0"
+
+
+def test_query_with_marks_may_follow_numbers(lite: SqliteStore, origin: Any) -> None:
+    lite.execute(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (-5, 'a'), (1, 'b'), (2, 'c')"
+    )
+    select = f"SELECT id, v FROM t WHERE id >= {LAST_MARK} AND id < {NEXT_MARK}"
+    relation = Relation(T, select=select, outputs=(("id", "id"), ("v", "v")))
+
+    first, cursor, _ = load(origin, extract("id", relation=relation))
+    lite.execute("INSERT INTO t VALUES (3, 'd')")
+    second, _, reading = load(origin, extract("id", cursor, relation=relation))
+
+    assert [row[0] for row in first] == [-5, 1, 2]
+    assert [row[0] for row in second] == [2, 3]
+    assert reading.mark_to == "3"
+
+
+def test_query_with_marks_may_join_tables(lite: SqliteStore, origin: Any) -> None:
+    lite.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, at TIMESTAMP); CREATE TABLE u (id INTEGER, v TEXT)")
+    lite.execute("INSERT INTO t VALUES (1, '2026-01-01 00:00:00'), (2, '2026-02-01 00:00:00')")
+    lite.execute("INSERT INTO u VALUES (1, 'a'), (2, 'b')")
+    select = f"SELECT t.id, t.at, u.v FROM t JOIN u ON u.id = t.id WHERE t.at >= {LAST_MARK} AND t.at < {NEXT_MARK}"
+
+    first, cursor, _ = load(origin, extract("at", relation=Relation(select=select)))
+    second, _, _ = load(origin, extract("at", cursor, relation=Relation(select=select)))
+
+    assert [row[0] for row in first] == [1, 2]
+    assert [row[0] for row in second] == [2]
+
+
+def test_mark_of_a_query_with_marks_stays_when_nothing_came(lite: SqliteStore, origin: Any) -> None:
+    lite.execute(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at TIMESTAMP); INSERT INTO t VALUES (1, '2026-01-01 00:00:00')"
+    )
+    select = f"SELECT id, at FROM t WHERE at > {LAST_MARK}"
+    relation = Relation(T, select=select, outputs=(("id", "id"), ("at", "at")))
+    _, cursor, _ = load(origin, extract("at", relation=relation, start="2025-01-01"))
+
+    rows, again, reading = load(origin, extract("at", cursor, relation=relation))
+
+    assert (rows, again, reading.mark_to) == ([], cursor, "2026-01-01 00:00:00")
+
+
+def test_alteration_that_is_cancelled_ends_soon(lite: SqliteStore, goal: Any) -> None:
+    lite.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
+    goal.cancel()
+
+    with pytest.raises(RunCancelledError):
+        goal.alter(Table(T, (), ()), [], [Column("v", goal.type_of("TEXT"))], nothing)
+
+    assert lite.rows("SELECT type FROM pragma_table_info('t')") == [("INTEGER",), ("INTEGER",)]

@@ -1,7 +1,7 @@
 """How a table of a SQLite file is told from another: key range, sums of chunks, and the rows of some chunks."""
 
-import hashlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
+from hashlib import blake2b
 from typing import Any, Final
 
 from syncd.connectors.sqlite.catalog import describe, source_text
@@ -17,13 +17,6 @@ LARGEST: Final = (1 << 63) - 1
 
 Row = tuple[Any, ...]
 
-SUM_INTEGERS: Final = """
-SELECT chunk, count(*), sum((y | (y >> 15)) - (y & (y >> 15)) + (d >> 32)) FROM (
-  SELECT chunk, d, (((x | (x >> 16)) - (x & (x >> 16))) * 73244475) & 4294967295 AS y FROM (
-    SELECT d / :width AS chunk, d, d & 4294967295 AS x FROM (SELECT {key} - :low AS d FROM {text}{where})))
-GROUP BY chunk"""
-"""Scheme INTEGER where no difference of keys leaves 64 bits; a ^ b is (a | b) - (a & b)."""
-
 
 def key_range(session: Session, relation: Relation, column: str) -> tuple[int, int, int]:
     """How many rows, and the lowest and highest key; needs a snapshot.
@@ -36,29 +29,29 @@ def key_range(session: Session, relation: Relation, column: str) -> tuple[int, i
         f"SELECT count(*), min({key}), max({key}), sum(typeof({key}) <> 'integer') FROM {text}"
     ).fetchone()
     if others:
-        raise FatalError(
-            f"{others} values of column {column} are no whole numbers",
-            hint="compare by the values of all columns",
-            code="key_range",
-        )
+        raise _no_number(column)
     return (int(rows), int(low), int(high)) if rows else (0, 0, 0)
 
 
 def sums(session: Session, relation: Relation, chunks: Chunks, check: Check) -> Sums:
-    """Rows and checksum of each chunk; needs a snapshot."""
+    """Rows and checksum of each chunk, in one scan; needs a snapshot.
+
+    Cost: about a microsecond a row for INTEGER, two for NATIVE. SQL would take longer: SQLite has no exclusive or.
+    """
     check()
-    if chunks.scheme is Scheme.INTEGER and chunks.low is not None:
-        return _integer_sums(session, relation, chunks, chunks.low, check)
-    columns = tuple(dict.fromkeys((*chunks.key, *chunks.of)))
-    chunk_of = _chunk_finder(chunks, columns)
-    found: dict[int, tuple[int, int]] = {}
+    columns = (
+        chunks.key if chunks.scheme is Scheme.INTEGER else tuple(dict.fromkeys((*chunks.key, *chunks.of)))
+    )
+    only = None if chunks.only is None else set(chunks.only)
+    counts: dict[int, int] = {}
+    totals: dict[int, int] = {}
     for rows in _read(session, relation, columns, chunks, check):
-        for row in rows:
-            chunk = chunk_of(row)
-            if chunks.only is None or chunk in chunks.only:
-                count, total = found.get(chunk, (0, 0))
-                found[chunk] = (count + 1, total + _native(row))
-    return {chunk: (count, str(total)) for chunk, (count, total) in found.items()}
+        places = _places(rows, chunks)
+        numbers = _mixed(rows, chunks.low or 0) if chunks.scheme is Scheme.INTEGER else _native(rows)
+        for place, number in zip(places, numbers, strict=True):
+            counts[place] = counts.get(place, 0) + 1
+            totals[place] = totals.get(place, 0) + number
+    return {place: (counts[place], str(totals[place])) for place in counts if only is None or place in only}
 
 
 def rows_of(
@@ -71,55 +64,36 @@ def rows_of(
             yield Batch(Format.ROWS, rows, len(rows))
         return
     names = (*columns, *chunks.key)
-    chunk_of, only, width = _chunk_finder(chunks, names[len(columns) :]), set(chunks.only), len(columns)
+    only, width = set(chunks.only), len(columns)
     for rows in _read(session, relation, names, chunks, check):
-        part = [row[:width] for row in rows if chunk_of(row[width:]) in only]
+        places = _places([row[width:] for row in rows], chunks)
+        part = [row[:width] for row, place in zip(rows, places, strict=True) if place in only]
         if part:
             yield Batch(Format.ROWS, part, len(part))
 
 
-def _integer_sums(session: Session, relation: Relation, chunks: Chunks, low: int, check: Check) -> Sums:
-    key, text = quote(chunks.key[0]), _text(session, relation)
-    least, most = session.execute(f"SELECT min({key}), max({key}) FROM {text}").fetchone()
-    if least is None:
-        return {}
-    if least >= low and most - low <= LARGEST and chunks.width <= LARGEST:
-        found: Sums = {}
-        for where, parameters in _wheres(chunks, key):
-            check()
-            sql = SUM_INTEGERS.format(key=key, text=text, where=where)
-            rows = session.execute(sql, {"low": low, "width": chunks.width, **parameters})
-            with session.errors():
-                found |= {int(chunk): (int(count), str(total)) for chunk, count, total in rows}
-        return found
-    sums_found: dict[int, tuple[int, int]] = {}
-    for keys in _read(session, relation, chunks.key, chunks, check):
-        for (value,) in keys:
-            distance = value - low
-            count, total = sums_found.get(distance // chunks.width, (0, 0))
-            sums_found[distance // chunks.width] = (count + 1, total + _mixed(distance))
-    return {chunk: (count, str(total)) for chunk, (count, total) in sums_found.items()}
-
-
-def _mixed(distance: int) -> int:
-    """The number of one row in the scheme INTEGER."""
-    low = distance & 0xFFFFFFFF
-    mixed = ((low ^ (low >> 16)) * 73244475) & 0xFFFFFFFF
-    return (mixed ^ (mixed >> 15)) + (distance >> 32)
-
-
-def _native(row: Row) -> int:
-    """The number of one row in the scheme NATIVE: of the values' exact forms, whatever their storage classes."""
-    text = repr(row).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.md5(text, usedforsecurity=False).digest()[:8], "big")
-
-
-def _chunk_finder(chunks: Chunks, columns: tuple[str, ...]) -> Callable[[Row], int]:
-    """In which chunk a row of these columns lies; they begin with the key's."""
-    low, width = chunks.low, len(chunks.key)
+def _places(rows: list[Row], chunks: Chunks) -> list[int]:
+    """In which chunk each row lies; its values begin with the key's."""
+    low, width = chunks.low, chunks.width
     if low is not None:
-        return lambda row: int((row[0] - low) // chunks.width)
-    return lambda row: _native(row[:width]) % chunks.count
+        if any(not isinstance(row[0], int) for row in rows):
+            raise _no_number(chunks.key[0])
+        return [(row[0] - low) // width for row in rows]
+    keys = len(chunks.key)
+    return [number % chunks.count for number in _native([row[:keys] for row in rows])]
+
+
+def _mixed(rows: list[Row], low: int) -> list[int]:
+    """The numbers of rows in the scheme INTEGER."""
+    distances = [row[0] - low for row in rows]
+    mixed = [(((d & 0xFFFFFFFF) ^ ((d & 0xFFFFFFFF) >> 16)) * 73244475) & 0xFFFFFFFF for d in distances]
+    return [(y ^ (y >> 15)) + (d >> 32) for y, d in zip(mixed, distances, strict=True)]
+
+
+def _native(rows: list[Row]) -> list[int]:
+    """The numbers of rows in the scheme NATIVE: of the values' exact forms, which tell 1 from 1.0 and '1'."""
+    digests = [blake2b(repr(row).encode(), digest_size=8).digest() for row in rows]
+    return [int.from_bytes(digest, "big") for digest in digests]
 
 
 def _read(
@@ -162,3 +136,11 @@ def _wheres(chunks: Chunks, key: str) -> list[tuple[str, dict[str, int]]]:
 
 def _text(session: Session, relation: Relation) -> str:
     return source_text(relation, describe(session, relation))
+
+
+def _no_number(column: str) -> FatalError:
+    return FatalError(
+        f"column {column} holds other values than whole numbers",
+        hint="compare by the values of all columns",
+        code="key_range",
+    )

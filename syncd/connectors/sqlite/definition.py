@@ -97,7 +97,9 @@ def read_creation(sql: str) -> Creation:
         FatalError: it is no plain CREATE TABLE, as that of a virtual table is.
     """
     tokens = list(_tokens(sql))
-    if [token.word for token in tokens[:2]] != ["CREATE", "TABLE"] or tokens[3].text != "(":
+    if [token.word for token in tokens[:2]] != ["CREATE", "TABLE"] or [each.text for each in tokens[3:4]] != [
+        "("
+    ]:
         raise FatalError("this is no plain table", hint="only tables made by CREATE TABLE can be altered")
     items, behind = _items(tokens, 3)
     columns = [_column(item) for item in items if item[0].word not in TABLE_RULES]

@@ -113,6 +113,8 @@ def move_cursor(session: Session, stored: StoredCursor, cursor: str | None, mark
 
 def set_aside(session: Session, key: StepKey, rejects: Sequence[Reject]) -> None:
     """Keep refused rows; the table for them is made by the first."""
+    if not rejects:
+        return
     session.execute(CREATE_REJECTS)
     session.insert(
         SET_ASIDE,

@@ -68,7 +68,11 @@ class Matching:
             f"SELECT count(*) FROM {STAGE} s WHERE EXISTS (SELECT 1 FROM {self._into} t WHERE {active})"
         ):
             raise self._ambiguous()
-        now = self._moment(f"SELECT max(t.{quote(SINCE)}) FROM {STAGE} s JOIN {self._into} t ON {changed}")
+        # Also versions that ended already: one of the same key must not begin before they did.
+        now = self._moment(
+            f"SELECT max(coalesce(t.{quote(UNTIL)}, t.{quote(SINCE)})) FROM {STAGE} s"
+            f" JOIN {self._into} t ON {self._on()}"
+        )
         ended = run(
             f"UPDATE {self._into} AS t SET {quote(UNTIL)} = ?, {quote(ACTIVE)} = 0 FROM {STAGE} s WHERE {changed}",
             (now,),
@@ -195,7 +199,7 @@ class Matching:
         )
 
     def _moment(self, last: str) -> str:
-        """The present, or one microsecond after the latest beginning of a version that ends, whichever is later."""
+        """The present, or one microsecond after the latest moment of the versions that `last` asks for."""
         now, latest = str(self._value(PRESENT)), self._value(last)
         if latest is None or now > str(latest):
             return now
