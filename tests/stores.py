@@ -160,7 +160,10 @@ class MysqlConnection(pymysql.connections.Connection):
 
 
 class MysqlStore:
-    """A database of its own on the private MariaDB server; the test's statements quote names as the others do."""
+    """A database of its own on the private MariaDB server; the test's statements quote names as the others do.
+
+    `own` are the numbers of the test's connections.
+    """
 
     type = "mysql"
     integer, text, stamp, number = "bigint", "text", "datetime(6) COMMENT 'UTC'", "bigint"
@@ -169,6 +172,7 @@ class MysqlStore:
         self.server = server
         self.name = server.create_database()
         self.url = server.url(self.name)
+        self.own: list[int] = []
         self.connection = self.another()
         self.connection.autocommit(True)
 
@@ -196,7 +200,7 @@ class MysqlStore:
     def another(self) -> MysqlConnection:
         """A second connection, in transactions."""
         texts = {FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.DATE, FIELD_TYPE.TIME}
-        return MysqlConnection(
+        connection = MysqlConnection(
             host="127.0.0.1",
             port=self.server.port,
             user="tester",
@@ -208,6 +212,8 @@ class MysqlStore:
             init_command="SET time_zone = '+00:00'",
             client_flag=CLIENT.MULTI_STATEMENTS,
         )
+        self.own.append(connection.thread_id())
+        return connection
 
     def close(self) -> None:
         """Remove the database."""

@@ -152,5 +152,5 @@ def test_schema_is_json_with_the_options_of_connectors(capsys: pytest.CaptureFix
     assert run("schema") == 0
 
     printed = json.loads(capsys.readouterr().out)
-    assert printed["$defs"]["connection"]["properties"]["type"]["enum"] == ["postgresql", "sqlite"]
+    assert printed["$defs"]["connection"]["properties"]["type"]["enum"] == ["mysql", "postgresql", "sqlite"]
     assert "path" in printed["$defs"]["connection-sqlite"]["properties"]

@@ -347,6 +347,23 @@ def test_every_way_in_keeps_the_same_values(store: MysqlStore, goal: Any, local:
     assert counters.inserted == 2
 
 
+def test_server_that_takes_no_load_data_gets_inserts(my_pair: Pair, mariadb: MariadbServer) -> None:
+    my_pair.source.execute("CREATE TABLE t (id int PRIMARY KEY, v text, b tinyint(1))")
+    my_pair.source.execute("INSERT INTO t SELECT seq, CONCAT('it''s ', seq), seq % 2 FROM seq_1_to_1200")
+    mariadb.query("SET GLOBAL local_infile = 0")
+
+    try:
+        first = my_pair.ok(check=None)
+        again = my_pair.ok(check=None, full=True)
+    finally:
+        mariadb.query("SET GLOBAL local_infile = 1")
+
+    assert (first.counters.inserted, again.counters.unchanged) == (1200, 1200)
+    assert my_pair.destination.rows("SELECT * FROM t ORDER BY id") == my_pair.source.rows(
+        "SELECT * FROM t ORDER BY id"
+    )
+
+
 def test_keys_that_only_a_collation_takes_for_one_are_not_merged(my_pair: Pair) -> None:
     my_pair.source.execute("CREATE TABLE t (k varchar(9) COLLATE utf8mb4_nopad_bin PRIMARY KEY, v int)")
     my_pair.source.execute("INSERT INTO t VALUES ('a', 1), ('A', 2)")

@@ -205,10 +205,11 @@ def throw_out(store: Store) -> None:
                 " WHERE datname = current_database() AND application_name = 'syncd'"
             )
     if isinstance(store, MysqlStore):
-        own = "ID <> CONNECTION_ID() AND DB = DATABASE()"
-        for (number,) in store.rows(f"SELECT ID FROM information_schema.PROCESSLIST WHERE {own}"):
+        numbers = store.rows("SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE()")
+        for (number,) in numbers:
             with suppress(pymysql.Error):
-                store.execute(f"KILL {number}")
+                if number not in store.own:
+                    store.execute(f"KILL {number}")
 
 
 def contents(store: Store) -> list[tuple[Any, ...]]:

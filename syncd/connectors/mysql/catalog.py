@@ -1,14 +1,14 @@
 """What a MariaDB or MySQL database says about its tables."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
 from pymysql.constants import FIELD_TYPE, FLAG
 
-from syncd.connectors.mysql.session import Session, quote
+from syncd.connectors.mysql.session import Session, literal, quote
 from syncd.connectors.mysql.types import read_type
 from syncd.errors import FatalError, NotFoundError
 from syncd.model.choice import choose_columns
@@ -37,6 +37,9 @@ SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
  WHERE TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')
    AND TABLE_TYPE IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED') AND TABLE_NAME NOT LIKE 'syncd\\\\_%'
  ORDER BY TABLE_SCHEMA <> DATABASE(), 1, 2 LIMIT 5000"""
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_]+")
+"""Names that the server spells in its files as they are."""
 
 BINARY: Final = 63
 """The number of the character set that means bytes."""
@@ -147,6 +150,39 @@ def table_number(session: Session, found: Found) -> str:
     return str(number or session.value(CREATED, (found.name.schema, found.name.name)) or "")
 
 
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """InnoDB's number of a table, and how many columns it has: another one means that its definition changed."""
+
+    number: str
+    columns: str
+
+
+def stamps_of(session: Session, names: Iterable[TableName]) -> dict[TableName, Stamp]:
+    """The stamps of those tables that are spelt exactly so and kept by InnoDB; one question for all of them.
+
+    A name that is missing here may be there all the same: spelt otherwise, partitioned, a view, or not to be seen.
+    """
+    spelt = {
+        f"{name.schema or session.schema}/{name.name}": name
+        for name in names
+        if _PLAIN.fullmatch(name.schema or session.schema) and _PLAIN.fullmatch(name.name)
+    }
+    if not spelt:
+        return {}
+    view = "INNODB_SYS_TABLES" if session.maria else "INNODB_TABLES"
+    wanted = ", ".join(literal(name) for name in spelt)
+    try:
+        rows = session.execute(
+            f"SELECT NAME, TABLE_ID, N_COLS FROM information_schema.{view} WHERE NAME IN ({wanted})"
+        ).rows
+    except FatalError as error:
+        if error.code != "forbidden":
+            raise
+        return {}
+    return {spelt[name]: Stamp(str(number), str(columns)) for name, number, columns in rows if name in spelt}
+
+
 CREATED: Final = (
     "SELECT CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
 )
@@ -154,7 +190,7 @@ CREATED: Final = (
 
 def _file_name(session: Session, name: str) -> str:
     """A name as the server spells it in its files."""
-    if re.fullmatch(r"[A-Za-z0-9_]+", name):
+    if _PLAIN.fullmatch(name):
         return name
     return bytes.fromhex(session.value("SELECT HEX(CONVERT(%s USING filename))", (name,))).decode()
 

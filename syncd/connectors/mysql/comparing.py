@@ -48,6 +48,7 @@ def sums(session: Session, relation: Relation, chunks: Chunks, check: Check) -> 
     number = (
         _integer_number(table, chunks) if chunks.scheme is Scheme.INTEGER else _native_number(table, chunks)
     )
+    check()
     rows = session.execute(
         f"SELECT {_chunk(table, chunks)} AS syncd_chunk, COUNT(*), SUM({number})"
         f" FROM {_text(relation, table, found)}{where(_only(table, chunks))} GROUP BY syncd_chunk",

@@ -1,10 +1,19 @@
 """A MariaDB or MySQL database as a destination, with its cursors in the table `syncd_cursors`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
-from syncd.connectors.mysql.catalog import Found, find, read_table, reader_of, table_identity, table_number
+from syncd.connectors.mysql.catalog import (
+    Found,
+    Stamp,
+    find,
+    read_table,
+    reader_of,
+    stamps_of,
+    table_identity,
+    table_number,
+)
 from syncd.connectors.mysql.copytext import rows_of
 from syncd.connectors.mysql.definition import alter_statements, create_statement, design
 from syncd.connectors.mysql.ledger import CREATE_CURSORS, cursors_of, put_cursor, read_cursors, rejects_of
@@ -36,10 +45,12 @@ class MysqlDestination:
         """The standing of each step: one question for the cursors, one for the rows of all tables."""
         stored = read_cursors(self._session, keys)
         rows = [stored.get((key.job, key.step)) for key in keys]
-        found = [find(self._session, key.target) for key in keys]
+        stamps = stamps_of(self._session, {key.target for key in keys})
+        found = [self._found(key.target, stamps) for key in keys]
         counts = self._count(found, rows)
         return [
-            self._standing(row, table, count) for row, table, count in zip(rows, found, counts, strict=True)
+            self._standing(row, table, count, stamps.get(key.target))
+            for key, row, table, count in zip(keys, rows, found, counts, strict=True)
         ]
 
     def table(self, name: TableName) -> Table | None:
@@ -131,6 +142,13 @@ class MysqlDestination:
         """Close the connection; open work is undone."""
         self._session.close()
 
+    def _found(self, name: TableName, stamps: Mapping[TableName, Stamp]) -> Found | None:
+        if name in stamps:
+            return Found(
+                TableName(name.name, name.schema or self._session.schema), "InnoDB", "BASE TABLE", -1
+            )
+        return find(self._session, name)
+
     def _ensure_cursors(self) -> None:
         if not self._has_cursors:
             self._session.execute(CREATE_CURSORS)
@@ -156,7 +174,9 @@ class MysqlDestination:
         counts = {int(index): int(count) for index, count in counted}
         return [counts.get(index, 0) for index in range(len(found))]
 
-    def _standing(self, row: tuple[str, ...] | None, found: Found | None, count: int) -> Standing:
+    def _standing(
+        self, row: tuple[str, ...] | None, found: Found | None, count: int, stamp: Stamp | None
+    ) -> Standing:
         exists, empty = found is not None, count == 0
         if row is None:
             return Standing(0, None, None, "", 0, exists=exists, empty=empty)
@@ -167,7 +187,7 @@ class MysqlDestination:
             reset = "the destination table is missing"
         elif rows and not count:
             reset = "the destination table was emptied"
-        elif relation != table_number(self._session, found):
+        elif relation != (stamp.number if stamp else table_number(self._session, found)):
             reset = "the destination table was replaced by another one"
         elif 0 < rows <= COUNTED_ROWS and count < rows:
             reset = "rows of the destination table were deleted"

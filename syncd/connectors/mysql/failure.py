@@ -32,6 +32,42 @@ NULLS: Final = frozenset({1048, 1263, 1364})
 TRIGGER: Final = 1644
 TWICE: Final = 1060
 
+REFUSALS: Final = (
+    ({1045, 1698}, "password rejected", "check `user` and `password`", "connection_refused"),
+    ({1044, 1049}, "there is no such database for this user", "check `database` and `user`", "not_found"),
+    (
+        {1129, 1130},
+        "the server does not let us in from here",
+        "ask its administrator to allow this host",
+        "connection_refused",
+    ),
+    (
+        {1251, 2059, 2061},
+        "the server wants another way to log in",
+        "switch TLS on, or ask its administrator for another authentication plugin",
+        "connection_refused",
+    ),
+    (
+        {2026},
+        "no TLS connection that `ssl` asks for can be made",
+        "check `ssl` and `ssl_ca`, or switch TLS on at the server",
+        "connection_refused",
+    ),
+)
+"""Numbers of a refused connection -> what it means, what to try, our code."""
+
+REASONS: Final = (
+    ("connection refused", "connection refused"),
+    ("name or service not known", "no such host name"),
+    ("name resolution", "no such host name"),
+    ("nodename nor servname", "no such host name"),
+    ("no address associated", "no such host name"),
+    ("timed out", "no answer in time"),
+    ("no such file", "no server listens on that socket"),
+    ("too many connections", "the server has too many connections"),
+)
+"""Words of a connection that failed -> what it means."""
+
 _COLUMN: Final = re.compile(r"(?:for column|Column|Field) (?:`[^`]*`\.)*[`']([^`']*)[`']", re.IGNORECASE)
 _VALUE: Final = re.compile(r"value:? '.*?'(?= for (?:column|function)|$)|entry '.*'(?= for key)", re.DOTALL)
 _ROW_NUMBER: Final = re.compile(r" at row \d+")
@@ -42,50 +78,13 @@ def connecting(error: pymysql.Error, place: str) -> SyncdError:
     """Why a connection could not be opened."""
     number, text = parts_of(error)
     low = text.lower()
-    if number in {1045, 1698}:
-        return FatalError(
-            f"cannot connect to {place}: password rejected",
-            hint="check `user` and `password`",
-            code="connection_refused",
-        )
-    if number in {1044, 1049}:
-        return FatalError(
-            f"cannot connect to {place}: there is no such database for this user",
-            hint="check `database` and `user`",
-            code="not_found",
-        )
-    if number in {1129, 1130}:
-        return FatalError(
-            f"cannot connect to {place}: the server does not let us in from here",
-            hint="ask its administrator to allow this host",
-            code="connection_refused",
-        )
-    if "certificate" in low or number == 2026:
-        return FatalError(
-            f"cannot connect to {place}: no TLS connection that `ssl` asks for can be made",
-            hint="check `ssl` and `ssl_ca`, or switch TLS on at the server",
-            code="connection_refused",
-        )
-    if number in {1251, 2059, 2061}:
-        return FatalError(
-            f"cannot connect to {place}: the server wants another way to log in",
-            hint="switch TLS on, or ask its administrator for another authentication plugin",
-            code="connection_refused",
-        )
-    reason = "it does not answer"
-    for words, meaning in (
-        ("connection refused", "connection refused"),
-        ("name or service not known", "no such host name"),
-        ("name resolution", "no such host name"),
-        ("nodename nor servname", "no such host name"),
-        ("no address associated", "no such host name"),
-        ("timed out", "no answer in time"),
-        ("no such file", "no server listens on that socket"),
-        ("too many connections", "the server has too many connections"),
-    ):
-        if words in low:
-            reason = meaning
-            break
+    for numbers, meaning, hint, code in REFUSALS:
+        if number in numbers:
+            return FatalError(f"cannot connect to {place}: {meaning}", hint=hint, code=code)
+    if "certificate" in low:
+        meaning, hint, code = REFUSALS[-1][1:]
+        return FatalError(f"cannot connect to {place}: {meaning}", hint=hint, code=code)
+    reason = next((meaning for words, meaning in REASONS if words in low), "it does not answer")
     return TransientError(
         f"cannot connect to {place}: {reason}", hint="check `host` and `port`, and that the server runs"
     )

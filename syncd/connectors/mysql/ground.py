@@ -15,6 +15,7 @@ from syncd.errors import FatalError
 from syncd.model.choice import choose_columns, override_key
 from syncd.model.cursor import Cursor, Value, cursor_from_text
 from syncd.model.following import find_check_column
+from syncd.model.plan import Relation
 from syncd.model.reading import Extract
 from syncd.model.table import Column, Kind, Table
 
@@ -53,14 +54,30 @@ class Ground:
         return self.cursor is None or self.cursor.loading
 
 
-def find_ground(session: Session, extract: Extract) -> Ground:
-    """Look the relation up."""
-    table, found = describe(session, extract.relation)
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the catalogue said about a relation: all its columns, its one table, and how it is told from others."""
+
+    table: Table
+    found: Found | None
+    identity: str
+
+
+def look_up(session: Session, relation: Relation) -> Described:
+    """Ask the catalogue about a relation."""
+    table, found = describe(session, relation)
+    identity = table_identity(session, found) if found is not None else f"{session.server}/query"
+    return Described(table, found, identity)
+
+
+def find_ground(session: Session, extract: Extract, described: Described | None = None) -> Ground:
+    """What a reading stands on; `described` is what the catalogue says, when that is known already."""
+    known = described or look_up(session, extract.relation)
+    table, found, identity = known.table, known.found, known.identity
     column = _check_column(table, extract)
     if extract.relation.select is None:
         table = choose_columns(table, extract.relation)
     table = override_key(table, extract.key)
-    identity = table_identity(session, found) if found is not None else f"{session.server}/query"
     cursor = cursor_from_text(extract.cursor)
     reset = ""
     if cursor is not None:

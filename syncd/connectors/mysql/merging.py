@@ -85,7 +85,7 @@ def keep_history(session: Session, place: Place, arrived: int) -> tuple[Counters
     """End the active versions of rows that differ, and add a new version of these and of new rows."""
     active = f" AND t.{quote(ACTIVE)} = 1"
     inserted, updated = compare(session, place, active)
-    now = moment_after(session, place, STAGE, f" WHERE s.{STATE} = {CHANGED}")
+    now = moment_after(session, place, STAGE, f" WHERE s.{STATE} <> {SAME}")
     ended = session.execute(
         f"UPDATE {place.text} t JOIN {STAGE} s ON {place.on()}{active}"
         f" SET t.{quote(UNTIL)} = {now}, t.{quote(ACTIVE)} = 0 WHERE s.{STATE} = {CHANGED}"
@@ -98,10 +98,11 @@ def keep_history(session: Session, place: Place, arrived: int) -> tuple[Counters
 
 
 def moment_after(session: Session, place: Place, other: str, where: str = "") -> str:
-    """The present as SQL, later than the beginning of every active version that matches a row of the other table."""
+    """The present as SQL, later than the beginning and the end of every version that matches a row of the other table."""
+    last = f"MAX(GREATEST(t.{quote(SINCE)}, IFNULL(t.{quote(UNTIL)}, t.{quote(SINCE)})))"
     text = session.value(
-        f"SELECT GREATEST(UTC_TIMESTAMP(6), IFNULL(MAX(t.{quote(SINCE)}) + INTERVAL 1 MICROSECOND, UTC_TIMESTAMP(6)))"
-        f" FROM {other} s JOIN {place.text} t ON {place.on()} AND t.{quote(ACTIVE)} = 1{where}"
+        f"SELECT GREATEST(UTC_TIMESTAMP(6), IFNULL({last} + INTERVAL 1 MICROSECOND, UTC_TIMESTAMP(6)))"
+        f" FROM {other} s JOIN {place.text} t ON {place.on()}{where}"
     )
     return f"CAST('{text}' AS DATETIME(6))"
 

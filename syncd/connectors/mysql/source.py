@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Final
 
 from syncd.connectors.mysql.bounded import bind_marks
-from syncd.connectors.mysql.catalog import TABLES, chosen, find, table_identity
+from syncd.connectors.mysql.catalog import TABLES, Stamp, chosen, find, stamps_of, table_identity
 from syncd.connectors.mysql.comparing import key_range, rows_of_chunks, sums
 from syncd.connectors.mysql.ground import (
+    Described,
     Ground,
     find_ground,
     follows,
+    look_up,
     lowest,
     mark_literal,
     mark_text,
@@ -54,6 +56,7 @@ class MysqlSource:
     def __init__(self, session: Session, window_rows: int) -> None:
         self._session = session
         self._window_rows = window_rows
+        self._known: dict[TableName, tuple[Stamp, Described]] = {}
 
     def describe(self, relation: Relation) -> Table:
         """The columns and key of a table or query."""
@@ -69,12 +72,15 @@ class MysqlSource:
         same = [False] * len(extracts)
         branches: list[str] = []
         cursors: dict[int, Cursor] = {}
+        stamps = stamps_of(
+            self._session, {e.relation.table for e in extracts if e.relation.table is not None}
+        )
         for index, extract in enumerate(extracts):
             cursor = cursor_from_text(extract.cursor)
             if cursor is None or cursor.loading or extract.relation.bounded or not follows(cursor, extract):
                 continue
             try:
-                ground = find_ground(self._session, extract)
+                ground = find_ground(self._session, extract, self._described(extract.relation, stamps))
             except SyncdError:
                 # The run itself will say what is wrong.
                 continue
@@ -85,7 +91,12 @@ class MysqlSource:
             branches.append(f"SELECT {index}, {sum_of(ground.table)} FROM {ground.text}{where(condition)}")
         if not branches:
             return same
-        for index, count, total in self._session.execute(" UNION ALL ".join(branches)).rows:
+        try:
+            rows = self._session.execute(" UNION ALL ".join(branches)).rows
+        except SyncdError:
+            # One of the tables changed its shape; the run of that step says what is wrong.
+            return same if len(extracts) == 1 else [self.unchanged([extract])[0] for extract in extracts]
+        for index, count, total in rows:
             seen = cursors[int(index)].seen
             same[int(index)] = seen is not None and (seen.rows, seen.sum) == (int(count), total)
         return same
@@ -156,6 +167,18 @@ class MysqlSource:
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
+
+    def _described(self, relation: Relation, stamps: Mapping[TableName, Stamp]) -> Described:
+        """What the catalogue says about a relation; not asked again while the table keeps its stamp."""
+        name = relation.table
+        stamp = stamps.get(name) if name is not None and relation.select is None else None
+        if name is None or stamp is None:
+            return look_up(self._session, relation)
+        known = self._known.get(name)
+        if known is None or known[0] != stamp:
+            # The stamp was taken before: a change that comes meanwhile is noticed the next time.
+            known = self._known[name] = (stamp, look_up(self._session, Relation(table=name)))
+        return known[1]
 
     def _open_keys(self, extract: Extract, keys: Sequence[tuple[object, ...]]) -> MysqlReading:
         ground = find_ground(self._session, replace(extract, cursor=None, start=None, check_columns=()))

@@ -86,6 +86,7 @@ class Wire:
         """A new statement starts: nothing has been asked to end it yet."""
         self._progress = time.monotonic()
         self._interrupted = self._asked = 0.0
+        self.stopped = None
 
     def blocks(self) -> Generator[list[bytes]]:
         """The rows of a result as undecoded packets, in blocks as they arrive.

@@ -84,8 +84,8 @@ def test_proof_of_a_shipped_schema_is_compiled(name: str) -> None:
         if "examples" in schema
         else {}
     )
-    if name == "postgresql":
-        good = {"type": "postgresql", "database": "crm"}
+    if name in {"postgresql", "mysql"}:
+        good = {"type": name, "database": "crm"}
 
     assert compile_proof(schema, DEFINITIONS)(good)
 
