@@ -293,7 +293,7 @@ class Pair:
         go_on: bool = False,
         **options: Any,
     ) -> Outcome:
-        """Run the job once on fresh connections; further options are those of `job`."""
+        """Run the job once on fresh connections; further options are those of `run_on` and `job`."""
         with self.ports() as (source, destination):
             return self.run_on(source, destination, *queries, full=full, stop=stop, go_on=go_on, **options)
 
@@ -307,20 +307,26 @@ class Pair:
         go_on: bool = False,
         pace: Pace | None = None,
         variables: Mapping[str, str] | None = None,
+        tell: Callable[[RunEvent], None] = lambda _: None,
         **options: Any,
     ) -> Outcome:
-        """Run the job once on these ports."""
+        """Run the job once on these ports; `tell` hears each event, and may raise."""
         job = self.job(*(queries or ("REPLICATE [t]",)), **options)
         tables = tuple(source.tables()) if has_wildcards(job) else ()
         plan = compile_job(job, connector(self.source.type).dialect, (), variables or {}, tables)
         events: list[RunEvent] = []
+
+        def hear(event: RunEvent) -> None:
+            events.append(event)
+            tell(event)
+
         with ExitStack() as stack:
             steps = execute(
                 plan,
                 source,
                 destination,
                 full=full,
-                emit=events.append,
+                emit=hear,
                 check=stop,
                 clock=WallClock(),
                 mirror=lambda: stack.enter_context(self.mirror()),

@@ -13,7 +13,7 @@ from syncd.model.event import RunEvent, StepEnded, WindowCommitted
 from syncd.model.options import Deletes, Verify
 from syncd.model.plan import Comparison, Plan, Step, Transfer
 from syncd.model.run import Counters, Failure, Status, StepResult
-from syncd.model.writing import Standing
+from syncd.model.writing import Standing, StepKey
 
 
 def execute(plan: Plan, around: Surroundings, *, go_on: bool = False) -> tuple[StepResult, ...]:
@@ -32,8 +32,14 @@ def execute(plan: Plan, around: Surroundings, *, go_on: bool = False) -> tuple[S
     quiet = _quiet_steps(steps, standings, around)
     asked = around.clock.monotonic() - began
     results: list[StepResult] = []
+    begun: set[StepKey] = set()
     for step, standing in zip(steps, standings, strict=True):
         around.check()
+        key = key_of(step, plan.job)
+        if key in begun:
+            # A comparison and the step that fills its table share a cursor, and the one before moved it.
+            standing = around.destination.survey([key])[0]
+        begun.add(key)
         if step.name in quiet and not _proves(step):
             result = _nothing_to_do(step, standing, asked)
             around.emit(StepEnded(around.run, plan.job, result))
@@ -146,14 +152,14 @@ def _done(step: Step, standing: Standing, around: Surroundings, *, quiet: bool) 
     if not _proves(step):
         return moved
     warnings = list(moved.warnings)
-    counters = moved.counters
+    counters, status = moved.counters, moved.status
     if step.options.deletes is not Deletes.OFF and not (step.options.truncate or step.options.drop):
         now = around.destination.survey([key_of(step, around.job)])[0]
-        gone, said = reconcile(step, now, around)
-        counters = counters + gone
+        mended, said = reconcile(step, now, around)
+        counters = counters + mended
+        status = Status.PARTIAL if mended.rejected else status
         warnings += said
     verdict = None
-    status = moved.status
     if step.options.verify is not Verify.OFF:
         verdict = verdict_of(step, around)[0]
         warnings += difference_warnings(verdict)

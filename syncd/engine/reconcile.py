@@ -15,6 +15,8 @@ from syncd.model.writing import Standing
 def reconcile(step: Transfer, standing: Standing, around: Surroundings) -> tuple[Counters, tuple[str, ...]]:
     """Compare the keys of both sides; delete what only the destination has, copy what only the source has.
 
+    What was done, and warnings.
+
     Rows that only the source has are new since the run read it, or were lost at the destination: both are copied.
 
     Raises:
@@ -29,13 +31,12 @@ def reconcile(step: Transfer, standing: Standing, around: Surroundings) -> tuple
     refuse_too_many(step.name, found, step.options)
     standing = replace(standing, rows=min(standing.rows, found.target_rows))
     counters = Counters()
-    warnings: tuple[str, ...] = ()
     if found.surplus:
         gone, standing = delete_rows(step, standing, sides, found.surplus, around)
         counters = counters + gone
     aside = {reject.key for reject in around.destination.rejects(key_of(step, around.job))}
     missing = [key for key in found.missing if key_text(key) not in aside]
-    if missing:
-        result, standing = copy_rows(step, standing, missing, around)
-        counters = counters + result.counters
-    return counters, warnings
+    if not missing:
+        return counters, ()
+    result, _ = copy_rows(step, standing, missing, around)
+    return counters + result.counters, result.warnings

@@ -49,7 +49,7 @@ def extract_of(step: Transfer, standing: Standing, full: bool) -> Extract:
         step.relation,
         options.check_columns,
         options.lookback_seconds,
-        standing.cursor if usable else None,
+        standing.cursor or None if usable else None,
         key=options.key,
         start=options.start,
         interval=options.interval,

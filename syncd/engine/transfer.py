@@ -52,7 +52,7 @@ def run_windows(one: Step) -> StepResult:
 
 def _tell_reset(step: Transfer, standing: Standing, around: Surroundings) -> None:
     reason = standing.reset
-    if not reason and standing.cursor is not None and standing.digest != step.digest:
+    if not reason and standing.cursor and standing.digest != step.digest:
         reason = "the query changed"
     if reason:
         around.emit(StateReset(around.run, around.job, step.name, reason))

@@ -52,7 +52,7 @@ def check_step(step: Comparison, standing: Standing, around: Surroundings) -> St
     counters = Counters()
     if step.repair and found is not None and found.count:
         counters = repair(_transfer(step, standing), standing, sides, found, around)
-        verdict = replace(verdict, repaired=found.count)
+        verdict = replace(verdict, repaired=found.count - counters.rejected)
     return StepResult(
         step=step.name,
         status=Status.OK if verdict.same else Status.PARTIAL,
@@ -75,6 +75,9 @@ def repair(
     """
     refuse_too_many(step.name, found, step.options)
     standing = replace(standing, rows=min(standing.rows, found.target_rows))
+    if standing.reset:
+        # The cursor tells of rows that went; stored once more, it would keep them from being read again.
+        standing = replace(standing, cursor=None, mark=None)
     counters = Counters()
     if found.surplus:
         gone, standing = delete_rows(step, standing, sides, found.surplus, around)
@@ -99,7 +102,9 @@ def difference_warnings(verdict: Verdict) -> tuple[str, ...]:
         )
         if count
     ]
-    done = ": repaired" if verdict.repaired else ": syncd verify JOB --repair mends them"
+    done = ": syncd verify JOB --repair mends them"
+    if verdict.repaired:
+        done = ": repaired" if verdict.same else f": {verdict.repaired} repaired"
     return (f"the destination differs from the source: {', '.join(parts)}{done}",)
 
 
@@ -152,4 +157,5 @@ def _verdict(found: Findings, around: Surroundings) -> Verdict:
 def _transfer(step: Comparison, standing: Standing) -> Transfer:
     """The step by which rows are copied to mend what was found."""
     options: Options = step.options
-    return Transfer(step.name, step.query, standing.digest, step.relation, step.target, options)
+    name = step.cursor or step.name
+    return Transfer(name, step.query, standing.digest, step.relation, step.target, options)

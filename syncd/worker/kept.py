@@ -40,7 +40,7 @@ class KeptPorts:
         key = self._touch(place)
         if key not in self._sources:
             self._sources[key] = connector(place.type).open_source(place.wrapped())
-            self._files[key] = _file(place)
+            self._files.setdefault(key, _file(place))
         with self._lock:
             self._in_use.append(self._sources[key])
         return self._sources[key]
@@ -50,7 +50,7 @@ class KeptPorts:
         key = self._touch(place)
         if key not in self._destinations:
             self._destinations[key] = connector(place.type).open_destination(place.wrapped())
-            self._files[key] = _file(place)
+            self._files.setdefault(key, _file(place))
         with self._lock:
             self._in_use.append(self._destinations[key])
         return self._destinations[key]
@@ -104,11 +104,17 @@ class KeptPorts:
 
     def _touch(self, place: Place) -> bytes:
         key = place.key
-        if key in self._files and (self._files[key] != _file(place) or self._files[key] == MISSING):
+        stale = key in self._files and (self._files[key] != _file(place) or self._files[key] == MISSING)
+        # A run that made the file itself goes on with it.
+        if stale and not self._is_in_use(key):
             # A file that was not there when it was opened may have come and gone since. Otherwise the file was deleted or replaced: what is open has no name any more, and rows written there are lost.
             self._close([key])
         self._used[key] = (place.name, self._monotonic())
         return key
+
+    def _is_in_use(self, key: bytes) -> bool:
+        with self._lock:
+            return any(port in self._in_use for port in (self._sources.get(key), self._destinations.get(key)))
 
     def _close(self, keys: Collection[bytes]) -> None:
         for key in keys:

@@ -184,3 +184,16 @@ def test_a_plan_makes_no_destination_file(site: Site):
     assert not (site.folder / "dst.db").exists()
     assert site.syncd("sync", "one").returncode == 0
     assert site.rows("one", "dst.db") == site.rows("one", "src.db")
+
+
+def test_a_run_that_makes_the_destination_file_can_compare_with_it_at_once(site: Site):
+    site.jobs(
+        "  job: {source: src, destination: dst, queries: ['REPLICATE [t]'], check_column: updated,"
+        " deletes: hard, verify: checksum}\n"
+    )
+    site.table("t", 10)
+
+    result = site.syncd("sync", "job")
+
+    assert result.returncode == 0, result.stderr
+    assert site.rows("t") == site.rows("t", "src.db")

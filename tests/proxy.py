@@ -1,0 +1,113 @@
+"""A TCP proxy on loopback that can be told to misbehave: to cut, to crawl, to let nobody in."""
+
+import contextlib
+import socket
+import struct
+import threading
+from typing import Final
+
+BLOCK_BYTES: Final = 65_536
+SLICE_SECONDS: Final = 0.05
+RESET: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER so that closing throws the connection away, as a cable that is pulled."""
+
+
+class Proxy:
+    """Passes connections on to a port of this machine. `_guard` guards the open connections and the listener."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._guard = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._bytes_per_second = 0.0
+        self._listener = _listen(0)
+        self.port: int = self._listener.getsockname()[1]
+        self._serve(self._listener)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        with self._guard:
+            return len(self._open) // 2
+
+    def cut(self) -> None:
+        """Throw all connections away, now."""
+        with self._guard:
+            cut, self._open = self._open, set()
+        for end in cut:
+            with contextlib.suppress(OSError):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def slow(self, bytes_per_second: float) -> None:
+        """Let so many bytes pass each second, on each connection and way."""
+        self._bytes_per_second = bytes_per_second
+
+    def refuse(self) -> None:
+        """Let nobody in any more; open connections stay."""
+        with self._guard:
+            # A thread that waits in accept would keep a socket that is only closed.
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+
+    def go_on(self) -> None:
+        """Be a good proxy again."""
+        self._bytes_per_second = 0.0
+        with self._guard:
+            if self._listener.fileno() == -1:
+                self._listener = _listen(self.port)
+                self._serve(self._listener)
+
+    def close(self) -> None:
+        """End."""
+        self.refuse()
+        self.cut()
+
+    def _serve(self, listener: socket.socket) -> None:
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self._target), timeout=10)
+            except OSError:
+                near.close()
+                continue
+            far.settimeout(None)
+            with self._guard:
+                self._open |= {near, far}
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+
+    def _pump(self, one: socket.socket, other: socket.socket) -> None:
+        pause = threading.Event()
+        with contextlib.suppress(OSError):
+            while True:
+                rate = self._bytes_per_second
+                block = one.recv(max(1, int(rate * SLICE_SECONDS)) if rate else BLOCK_BYTES)
+                if not block:
+                    break
+                other.sendall(block)
+                if rate:
+                    pause.wait(len(block) / rate)
+        with self._guard:
+            self._open -= {one, other}
+        for end in (one, other):
+            # The other way's thread may wait in it.
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen(64)
+    return listener
