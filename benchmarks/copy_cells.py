@@ -73,8 +73,8 @@ def cells() -> list[Cell]:
         )
         for name, check, with_table in (
             ("syncd", "", False),
-            ("syncd-check-column", "updated_at", False),
-            ("syncd-into-keyed", "updated_at", True),
+            ("syncd-check-column", "l_updated", False),
+            ("syncd-into-keyed", "l_updated", True),
         ):
             found.append(
                 Cell(

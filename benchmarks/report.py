@@ -1,0 +1,81 @@
+"""Tables of what was measured, and the file that keeps them."""
+
+import re
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.cell import Cell
+from benchmarks.measure import Sample
+
+HEAD: Final = ("cell", "n", "wall s", "ratio", "client CPU s", "server CPU s", "peak RSS MB", "more")
+WORDS_SHOWN: Final = 240
+RESULTS: Final = Path(__file__).parent / "RESULTS.md"
+PREFACE: Final = """# Results
+
+Two cores, PostgreSQL 15, MariaDB 10.11, SQLite 3.40, Python 3.11; servers with fsync on. Medians; `ratio` is wall time
+to the first cell of the group in the same round. Above each table stands the command that makes it anew.
+"""
+
+Results = dict[str, list[Sample]]
+
+
+def table(cells: Sequence[Cell], results: Results, failures: dict[str, str]) -> str:
+    """The medians as a Markdown table."""
+    lines = [f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|"]
+    for cell in cells:
+        samples = results.get(cell.name, [])
+        if not samples or cell.name in failures:
+            words = one_line(failures.get(cell.name, "not measured"))
+            lines.append(f"| {cell.name} | - | - | | | | | failed: {words} |")
+            continue
+        limit = next(
+            (results[one.name] for one in cells if one.group == cell.group and one.name in results), samples
+        )
+        lines.append(f"| {' | '.join(row(cell, samples, ratio(samples, limit)))} |")
+    return "\n".join(lines)
+
+
+def ratio(samples: Sequence[Sample], limit: Sequence[Sample]) -> float:
+    """The median over the turns of wall time to the limit's in the same turn."""
+    pairs = zip(samples, limit, strict=False)
+    return statistics.median(one.wall_seconds / other.wall_seconds for one, other in pairs)
+
+
+def one_line(words: str) -> str:
+    """The most telling line of what a program said last, fit for a table."""
+    lines = [" ".join(line.split()) for line in words.splitlines() if line.strip()] or ["no word"]
+    telling = [line for line in lines if "rror" in line or "fail" in line.lower()] or lines
+    shown = telling[-1] if len(lines) > 1 else lines[0]
+    return shown.replace("|", "/")[:WORDS_SHOWN]
+
+
+def row(cell: Cell, samples: Sequence[Sample], to_limit: float) -> list[str]:
+    """One line of the table."""
+    names = ("wall_seconds", "client_cpu_seconds", "server_cpu_seconds", "peak_rss_megabytes")
+    wall, client, server, rss = (statistics.median(getattr(one, name) for one in samples) for name in names)
+    facts = [
+        f"{name} {statistics.median(one.facts[name] for one in samples):.3g}" for name in samples[0].facts
+    ]
+    notes = dict.fromkeys(one.note for one in samples if one.note)
+    more = ", ".join([*facts, *notes])
+    return [
+        cell.name,
+        str(len(samples)),
+        f"{wall:.3f}",
+        f"{to_limit:.2f}",
+        f"{client:.2f}",
+        f"{server:.2f}",
+        f"{rss:.0f}",
+        more,
+    ]
+
+
+def write(names: Sequence[str], repeat: int, rows: int, measured: str) -> None:
+    """Put the table under the command that made it into the file; an older one of the same command goes."""
+    command = " ".join(["python -m benchmarks.run", *names, f"--repeat {repeat}", f"--rows {rows}"])
+    heading = f"## `{command}`"
+    text = RESULTS.read_text() if RESULTS.exists() else PREFACE
+    old = re.compile(rf"^{re.escape(heading)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    RESULTS.write_text(f"{old.sub('', text).rstrip()}\n\n{heading}\n\n{measured}\n")
