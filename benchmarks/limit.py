@@ -61,7 +61,7 @@ def _sqlite_mariadb(load: Load) -> list[list[str]]:
     names = [f"substr({name}, 1, length({name}) - 6)" if name == CHECK_COLUMN else name for name in COLUMNS]
     rows = load.source.client("-csv", f"SELECT {', '.join(names)} FROM {load.tables[0]}")
     into = mariadb_load("/dev/stdin") + " FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"'"
-    return [rows, load.destination.client(f"--execute={into} LINES TERMINATED BY '\\r\\n'")]
+    return [rows, load.destination.client(f"--execute={into}")]
 
 
 def _mariadb_sqlite(load: Load) -> list[list[str]]:

@@ -43,7 +43,7 @@ _OTHERS: Final = {
         "timestamp with time zone": "timestamp(6)",
     },
 }
-"""What other stores call the same; SQLite's decimals are texts, for its numbers would round them."""
+"""What other stores call the same; SQLite's decimals are texts, for its numbers would round larger ones."""
 
 _FILL: Final = """
 INSERT INTO lineitem
@@ -98,7 +98,7 @@ def source(stage: Stage, kind: str, rows: int) -> Store:
     name = f"lineitem_{rows}"
     found = stage.store(kind, name)
     if not stage.has(found):
-        carry(stage, origin, destination(stage, kind, name))
+        carry(origin, destination(stage, kind, name))
     return found
 
 
@@ -110,7 +110,7 @@ def destination(stage: Stage, kind: str, name: str) -> Store:
     return store
 
 
-def carry(stage: Stage, origin: Store, store: Store) -> None:
+def carry(origin: Store, store: Store) -> None:
     """Bring PostgreSQL's rows into the empty table of another kind of store, the plain way."""
     if store.kind == "sqlite":
         # Minutes in a zone's offset: SQLite's own functions read it no other way.
@@ -121,7 +121,7 @@ def carry(stage: Stage, origin: Store, store: Store) -> None:
     else:
         rows = origin.client(f"--command=COPY {mariadb_select()} TO STDOUT")
         loader = store.client(f"--execute={mariadb_load('/dev/stdin')}")
-    measure(Command([rows, loader], {"PGTZ": "UTC"}, stage.folder))
+    measure(Command([rows, loader], {"PGTZ": "UTC"}))
 
 
 def mariadb_select() -> str:

@@ -46,9 +46,9 @@ def ratio(samples: Sequence[Sample], limit: Sequence[Sample]) -> float:
 def one_line(words: str) -> str:
     """The most telling line of what a program said last, fit for a table."""
     lines = [" ".join(line.split()) for line in words.splitlines() if line.strip()] or ["no word"]
-    telling = [line for line in lines if "rror" in line or "fail" in line.lower()] or lines
-    shown = telling[-1] if len(lines) > 1 else lines[0]
-    return shown.replace("|", "/")[:WORDS_SHOWN]
+    signs = ("error", "exception", "fail", "fatal", "stopped")
+    telling = [line for line in lines if any(sign in line.lower() for sign in signs) and line[0] != "<"]
+    return (telling or lines)[-1].replace("|", "/")[:WORDS_SHOWN]
 
 
 def row(cell: Cell, samples: Sequence[Sample], to_limit: float) -> list[str]:

@@ -5,8 +5,17 @@ import sys
 
 import dlt
 from dlt.sources.sql_database import sql_table
+from sqlalchemy import NUMERIC, Table, Text
 
 CHUNK_ROWS = 50_000
+
+
+def read_unknown_as_text(table: Table) -> Table:
+    """In SQLite, SQLAlchemy takes a type that it does not know for a number, and a time is none."""
+    for column in table.columns:
+        if type(column.type) is NUMERIC and column.type.precision is None:
+            column.type = Text()
+    return table
 
 
 def main() -> None:
@@ -20,6 +29,8 @@ def main() -> None:
     tables = []
     for name in wanted["tables"]:
         more = {"incremental": dlt.sources.incremental(wanted["check_column"])} if merge else {}
+        if wanted["source"].startswith("sqlite"):
+            more["table_adapter_callback"] = read_unknown_as_text
         table = sql_table(
             wanted["source"],
             table=name,
