@@ -40,11 +40,12 @@ _RENDERED: Final = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tool put the table."""
+    """Where a tool put the table; with `where`, only the rows of that condition are meant."""
 
     store: Store
     schema: str
     table: str = TABLE
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def digest(place: Place, names: Sequence[str] = tuple(COLUMNS)) -> Digest:
     """
     rendered = _RENDERED[place.store.kind]
     parts = ", ".join(rendered.get(COLUMNS[name], "{0}").format(name) for name in names)
-    query = f"SELECT {parts} FROM {place.schema}.{place.table} ORDER BY {', '.join(KEY)}"
+    where = f" WHERE {place.where}" if place.where else ""
+    query = f"SELECT {parts} FROM {place.schema}.{place.table}{where} ORDER BY {', '.join(KEY)}"
     command = place.store.rows(query)
     found, rows = hashlib.sha256(), 0
     with subprocess.Popen(

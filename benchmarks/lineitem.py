@@ -54,7 +54,7 @@ SELECT (i - 1) / 4 + 1, 1 + h % 200000, 1 + h % 10000, (i - 1) % 4 + 1,
   (ARRAY['COLLECT COD', 'DELIVER IN PERSON', 'NONE', 'TAKE BACK RETURN'])[(1 + h % 4)::int],
   (ARRAY['AIR', 'FOB', 'MAIL', 'RAIL', 'REG AIR', 'SHIP', 'TRUCK'])[(1 + h % 7)::int],
   substr(md5(i::text) || md5(h::text), 1, (10 + h % 34)::int),
-  timestamptz '2026-01-01 00:00:00Z' + i * interval '1.001 milliseconds'
+  timestamptz '2025-01-01 00:00:00Z' + i * interval '1.001 milliseconds'
 FROM (SELECT i, abs(hashint8(i)::bigint) AS h, date '1992-01-01' + (i % 2500)::int AS d
       FROM generate_series({first}::bigint, {last}) AS i) AS numbers
 """

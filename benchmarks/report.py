@@ -30,10 +30,9 @@ def table(cells: Sequence[Cell], results: Results, failures: dict[str, str]) -> 
             words = one_line(failures.get(cell.name, "not measured"))
             lines.append(f"| {cell.name} | - | - | | | | | failed: {words} |")
             continue
-        limit = next(
-            (results[one.name] for one in cells if one.group == cell.group and one.name in results), samples
-        )
-        lines.append(f"| {' | '.join(row(cell, samples, ratio(samples, limit)))} |")
+        first = next(one.name for one in cells if one.group == cell.group)
+        to_limit = f"{ratio(samples, results[first]):.2f}" if results.get(first) else "-"
+        lines.append(f"| {' | '.join(row(cell, samples, to_limit))} |")
     return "\n".join(lines)
 
 
@@ -51,7 +50,7 @@ def one_line(words: str) -> str:
     return (telling or lines)[-1].replace("|", "/")[:WORDS_SHOWN]
 
 
-def row(cell: Cell, samples: Sequence[Sample], to_limit: float) -> list[str]:
+def row(cell: Cell, samples: Sequence[Sample], to_limit: str) -> list[str]:
     """One line of the table."""
     names = ("wall_seconds", "client_cpu_seconds", "server_cpu_seconds", "peak_rss_megabytes")
     wall, client, server, rss = (statistics.median(getattr(one, name) for one in samples) for name in names)
@@ -64,7 +63,7 @@ def row(cell: Cell, samples: Sequence[Sample], to_limit: float) -> list[str]:
         cell.name,
         str(len(samples)),
         f"{wall:.3f}",
-        f"{to_limit:.2f}",
+        to_limit,
         f"{client:.2f}",
         f"{server:.2f}",
         f"{rss:.0f}",

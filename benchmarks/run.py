@@ -3,6 +3,8 @@
 import argparse
 import json
 import platform
+import sqlite3
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -11,14 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks import copy_cells, daemon_cells, pair_cells, program_cells
+import psycopg
+
+from benchmarks import change_cells, copy_cells, daemon_cells, pair_cells, program_cells, quiet_cells
 from benchmarks.cell import Cell, Stage
 from benchmarks.measure import FailedError
-from benchmarks.report import Results, table, write
+from benchmarks.report import Results, one_line, table, write
 from benchmarks.rivals.all import RIVALS
 from benchmarks.rivals.environment import install
 
-MODULES: Final = (program_cells, daemon_cells, copy_cells, pair_cells)
+MODULES: Final = (program_cells, daemon_cells, quiet_cells, copy_cells, pair_cells, change_cells)
 """Each gives its cells; add yours here."""
 
 
@@ -46,12 +50,21 @@ def measure_group(
             most = min(cell.repeat or repeat, rival_repeat if cell.rival else repeat)
             if cell.name in failures or turn >= most:
                 continue
-            print(f"{cell.name} {turn + 1}", file=sys.stderr)
             try:
                 cell.prepare(stage)
-                results.setdefault(cell.name, []).append(cell.run(stage))
-            except FailedError as error:
+                sample = cell.run(stage)
+            except (
+                FailedError,
+                psycopg.Error,
+                sqlite3.Error,
+                subprocess.CalledProcessError,
+                OSError,
+            ) as error:
                 failures[cell.name] = str(error)
+                print(f"{cell.name} {turn + 1}: failed: {one_line(str(error))}", file=sys.stderr)
+                continue
+            results.setdefault(cell.name, []).append(sample)
+            print(f"{cell.name} {turn + 1}: {sample.wall_seconds:.3f} s {sample.note}", file=sys.stderr)
     return results
 
 
