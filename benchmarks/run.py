@@ -15,14 +15,32 @@ from typing import Final
 
 import psycopg
 
-from benchmarks import change_cells, copy_cells, daemon_cells, pair_cells, program_cells, quiet_cells
+from benchmarks import (
+    awkward_cells,
+    change_cells,
+    copy_cells,
+    daemon_cells,
+    memory_cells,
+    pair_cells,
+    program_cells,
+    quiet_cells,
+)
 from benchmarks.cell import Cell, Stage
 from benchmarks.measure import FailedError
 from benchmarks.report import Results, one_line, table, write
 from benchmarks.rivals.all import RIVALS
 from benchmarks.rivals.environment import install
 
-MODULES: Final = (program_cells, daemon_cells, quiet_cells, copy_cells, pair_cells, change_cells)
+MODULES: Final = (
+    program_cells,
+    daemon_cells,
+    quiet_cells,
+    copy_cells,
+    pair_cells,
+    change_cells,
+    awkward_cells,
+    memory_cells,
+)
 """Each gives its cells; add yours here."""
 
 
