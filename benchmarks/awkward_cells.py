@@ -1,7 +1,7 @@
 """Five awkward rows: which tools find them, and which lose them and report success."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import psycopg
@@ -108,4 +108,4 @@ def verdict(rows: dict[int, str], cases: Sequence[Case] = CASES) -> str:
 def cells() -> list[Cell]:
     """syncd and every rival that follows changes; once, for there is nothing to average."""
     tools = [tool for tool in contestants(PAIR, follows=True) if tool is not LIMIT]
-    return [replace(cell, repeat=1) for cell in all_cells([Contest("awkward", tools, make, judge)])]
+    return all_cells([Contest("awkward", tools, make, judge, repeat=1)])

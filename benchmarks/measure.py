@@ -18,7 +18,7 @@ FIRST_PAUSE_SECONDS: Final = 0.003
 LONGEST_PAUSE_SECONDS: Final = 0.1
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 PATIENCE_SECONDS: Final = 1_800.0
-LAST_WORDS_BYTES: Final = 4_000
+LAST_WORDS_BYTES: Final = 40_000
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,9 @@ def cells() -> list[Cell]:
     contests = [
         Contest("memory-long", contestants(pairs["memory-long"]), make_long, judge_lineitem, repeat=1),
         *(
-            Contest(name, contestants(pairs[name]), partial(make_wide, kind=pairs[name][1]), judge_wide)
+            Contest(
+                name, contestants(pairs[name]), partial(make_wide, kind=pairs[name][1]), judge_wide, repeat=1
+            )
             for name in ("memory-wide", "memory-wide-sqlite")
         ),
     ]

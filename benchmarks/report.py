@@ -11,6 +11,8 @@ from benchmarks.measure import Sample
 
 HEAD: Final = ("cell", "n", "wall s", "ratio", "client CPU s", "server CPU s", "peak RSS MB", "more")
 WORDS_SHOWN: Final = 240
+TELLING: Final = re.compile(r"(error|exception|panic|fatal|failed|stopped)\b[^:]{0,40}: *\S", re.IGNORECASE)
+"""A line that names the trouble, not one of a trace."""
 RESULTS: Final = Path(__file__).parent / "RESULTS.md"
 PREFACE: Final = """# Results
 
@@ -45,8 +47,7 @@ def ratio(samples: Sequence[Sample], limit: Sequence[Sample]) -> float:
 def one_line(words: str) -> str:
     """The most telling line of what a program said last, fit for a table."""
     lines = [" ".join(line.split()) for line in words.splitlines() if line.strip()] or ["no word"]
-    signs = ("error", "exception", "fail", "fatal", "stopped")
-    telling = [line for line in lines if any(sign in line.lower() for sign in signs) and line[0] != "<"]
+    telling = [line for line in lines if TELLING.search(line)]
     return (telling or lines)[-1].replace("|", "/")[:WORDS_SHOWN]
 
 

@@ -21,6 +21,7 @@ from benchmarks import (
     copy_cells,
     daemon_cells,
     memory_cells,
+    messy_cells,
     pair_cells,
     program_cells,
     quiet_cells,
@@ -39,6 +40,7 @@ MODULES: Final = (
     pair_cells,
     change_cells,
     awkward_cells,
+    messy_cells,
     memory_cells,
 )
 """Each gives its cells; add yours here."""
