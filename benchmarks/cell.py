@@ -8,7 +8,7 @@ from typing import Final
 
 import psycopg
 
-from benchmarks.measure import Sample
+from benchmarks.measure import PATIENCE_SECONDS, Sample
 from benchmarks.store import PASSWORD, USER, Store
 from tests.servers import MariadbServer, PostgresServer
 
@@ -35,9 +35,12 @@ MARIADB_PRODUCTION: Final = (
 class Stage:
     """What cells share: a folder, servers that are started when the first cell asks for one, and the size of tables."""
 
-    def __init__(self, folder: Path, rows: int = 1_000_000) -> None:
+    def __init__(
+        self, folder: Path, rows: int = 1_000_000, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         self.folder = folder
         self.rows = rows
+        self.patience_seconds = patience_seconds
         self.done: dict[str, int] = {}
         """How often something was prepared, by a name of the cell's choice."""
 

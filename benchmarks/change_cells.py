@@ -130,7 +130,7 @@ def judge(stage: Stage, tool: Tool, load: Load) -> str:
     if not row or not row[0]:
         return compare(origin, place)
     rest = compare(origin, replace(place, where=f"NOT ({gone})"))
-    return f"KEEPS {row[0]} deleted rows; without them {rest}"
+    return f"KEEPS deleted rows; without them {rest}"
 
 
 def _keys(stage: Stage) -> int:

@@ -23,7 +23,8 @@ def fresh_folder(stage: Stage, name: str) -> Path:
 
 def run(stage: Stage, tool: Tool, load: Load) -> Sample:
     """Let the tool do it."""
-    return measure(tool.command(load), stage.servers(load.source, load.destination))
+    servers = stage.servers(load.source, load.destination)
+    return measure(tool.command(load), servers, stage.patience_seconds)
 
 
 def contestants(pair: tuple[str, str], *, rivals: bool = True, follows: bool = False) -> list[Tool]:

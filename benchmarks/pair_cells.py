@@ -8,6 +8,7 @@ from benchmarks.cell import Cell, Stage
 from benchmarks.contest import Contest, all_cells, contestants, fresh_folder
 from benchmarks.digest import Place, compare
 from benchmarks.load import Load, Tool
+from benchmarks.ours import SYNCD_CHECK_COLUMN, check_column
 
 PAIRS: Final = {
     "pg-pg": ("postgresql", "postgresql"),
@@ -26,7 +27,14 @@ def make(stage: Stage, tool: Tool, pair: tuple[str, str], rows: int = 0) -> Load
     kind, other = pair
     source = lineitem.source(stage, kind, rows or stage.rows)
     copy = lineitem.destination(stage, other, COPY)
-    return Load(source, copy, (lineitem.TABLE,), lineitem.KEY, fresh_folder(stage, f"pair-{tool.name}"))
+    return Load(
+        source,
+        copy,
+        (lineitem.TABLE,),
+        lineitem.KEY,
+        fresh_folder(stage, f"pair-{tool.name}"),
+        check_column(tool, lineitem.CHECK_COLUMN),
+    )
 
 
 def judge(stage: Stage, tool: Tool, load: Load) -> str:
@@ -38,6 +46,7 @@ def cells() -> list[Cell]:
     """Every pair; those of SQLite and MariaDB without rivals."""
     contests = []
     for group, pair in PAIRS.items():
-        tools = contestants(pair, rivals="postgresql" in pair)
+        first, second, *others = contestants(pair, rivals="postgresql" in pair)
+        tools = [first, second, SYNCD_CHECK_COLUMN, *others]
         contests.append(Contest(group, tools, partial(make, pair=pair), judge))
     return all_cells(contests)

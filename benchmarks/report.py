@@ -47,7 +47,7 @@ def ratio(samples: Sequence[Sample], limit: Sequence[Sample]) -> float:
 def one_line(words: str) -> str:
     """The most telling line of what a program said last, fit for a table."""
     lines = [" ".join(line.split()) for line in words.splitlines() if line.strip()] or ["no word"]
-    telling = [line for line in lines if TELLING.search(line)]
+    telling = [line for line in lines if TELLING.search(line) and "│" not in line]
     return (telling or lines)[-1].replace("|", "/")[:WORDS_SHOWN]
 
 

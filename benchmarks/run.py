@@ -27,7 +27,7 @@ from benchmarks import (
     quiet_cells,
 )
 from benchmarks.cell import Cell, Stage
-from benchmarks.measure import FailedError
+from benchmarks.measure import PATIENCE_SECONDS, FailedError
 from benchmarks.report import Results, one_line, table, write
 from benchmarks.rivals.all import RIVALS
 from benchmarks.rivals.environment import install
@@ -108,6 +108,12 @@ def main() -> None:
     parser.add_argument(
         "--rival-repeat", type=int, help="how often a rival is measured (default: as the others)"
     )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_SECONDS,
+        help="how many seconds one measurement may take (default: 1800)",
+    )
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/RESULTS.md")
     parser.add_argument("--json", type=Path, help="write every single measurement to this file")
     wanted = parser.parse_args()
@@ -117,7 +123,7 @@ def main() -> None:
     results: Results = {}
     failures: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="syncd-bench-") as folder:
-        stage = Stage(Path(folder), wanted.rows)
+        stage = Stage(Path(folder), wanted.rows, wanted.patience)
         try:
             for group in dict.fromkeys(cell.group for cell in cells):
                 members = [cell for cell in cells if cell.group == group]
