@@ -63,7 +63,7 @@ class Stage:
         """A database of this name, which need not exist yet."""
         match kind:
             case "postgresql":
-                return Store(kind, name, self.postgres.port)
+                return Store(kind, name, self.postgres.port, str(self.postgres.programs / "psql"))
             case "mariadb":
                 return Store(kind, name, self.mariadb.port)
             case _:

@@ -74,7 +74,7 @@ def measure(
         if wall >= patience_seconds:
             raise FailedError(f"stopped after {patience_seconds:.0f} s")
         if any(process.returncode for process in processes):
-            raise FailedError(_last_words(processes, said))
+            raise FailedError(_last_words(command.pipeline, processes, said))
     server = sum(server_cpu_seconds(pid) for pid in servers) - before
     client = sum(usage.ru_utime + usage.ru_stime for usage in usages)
     return Sample(wall, client, server, peak.megabytes)
@@ -115,13 +115,15 @@ def _stop(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _last_words(processes: Sequence["subprocess.Popen[bytes]"], said: IO[bytes]) -> str:
+def _last_words(
+    pipeline: Sequence[Sequence[str]], processes: Sequence["subprocess.Popen[bytes]"], said: IO[bytes]
+) -> str:
     said.seek(0, os.SEEK_END)
     said.seek(max(0, said.tell() - LAST_WORDS_BYTES))
     words = said.read().decode(errors="replace").strip()
     ends = [
-        f"{Path(os.fsdecode(process.args[0])).name} ended with {process.returncode}"
-        for process in processes
+        f"{Path(arguments[0]).name} ended with {process.returncode}"
+        for arguments, process in zip(pipeline, processes, strict=True)
         if process.returncode
     ]
     return f"{', '.join(ends)}: {words}"

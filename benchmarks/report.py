@@ -1,5 +1,6 @@
 """Tables of what was measured, and the file that keeps them."""
 
+import argparse
 import re
 import statistics
 from collections.abc import Sequence
@@ -72,10 +73,22 @@ def row(cell: Cell, samples: Sequence[Sample], to_limit: str) -> list[str]:
     ]
 
 
-def write(names: Sequence[str], repeat: int, rows: int, measured: str) -> None:
-    """Put the table under the command that made it into the file; an older one of the same command goes."""
-    command = " ".join(["python -m benchmarks.run", *names, f"--repeat {repeat}", f"--rows {rows}"])
-    heading = f"## `{command}`"
+def write(wanted: argparse.Namespace, measured: str) -> None:
+    """Put the table under the command that makes it into the file; an older one of the same command goes."""
+    heading = f"## `{command(wanted)}`"
     text = RESULTS.read_text() if RESULTS.exists() else PREFACE
-    old = re.compile(rf"^{re.escape(heading)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-    RESULTS.write_text(f"{old.sub('', text).rstrip()}\n\n{heading}\n\n{measured}\n")
+    RESULTS.write_text(f"{without(text, heading).rstrip()}\n\n{heading}\n\n{measured}\n")
+
+
+def command(wanted: argparse.Namespace) -> str:
+    """The command line that measures the same again."""
+    words = ["python -m benchmarks.run", *wanted.names, f"--repeat {wanted.repeat}", f"--rows {wanted.rows}"]
+    if wanted.rival_repeat:
+        words.append(f"--rival-repeat {wanted.rival_repeat}")
+    return " ".join(words)
+
+
+def without(text: str, heading: str) -> str:
+    """The text without the section of this heading."""
+    section = re.compile(rf"^{re.escape(heading)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    return section.sub("", text)

@@ -16,11 +16,15 @@ PASSWORD: Final = "bench"
 
 @dataclass(frozen=True)
 class Store:
-    """One database. `kind` is postgresql, mariadb or sqlite; `database` is a name or, for sqlite, the file's path."""
+    """One database. `kind` is postgresql, mariadb or sqlite; `database` is a name or, for sqlite, the file's path.
+
+    `psql` is PostgreSQL's client itself; the one on PATH may be a wrapper that takes its time.
+    """
 
     kind: str
     database: str
     port: int = 0
+    psql: str = "psql"
 
     @property
     def schema(self) -> str:
@@ -38,7 +42,7 @@ class Store:
         """The store's own program, quiet and without anybody's settings; SQL on its input, rows on its output."""
         match self.kind:
             case "postgresql":
-                return ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", self.url(), *more]
+                return [self.psql, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", self.url(), *more]
             case "mariadb":
                 return [
                     "mariadb", "--no-defaults", "--protocol=tcp", "--host=127.0.0.1", f"--port={self.port}",
