@@ -116,8 +116,13 @@ def main() -> None:
         write(wanted, table(cells, results, failures))
     if wanted.json:
         write_json(wanted.json, results, failures)
-    # That a rival fails is a result.
-    sys.exit(any(cell.name in failures and not cell.rival for cell in cells))
+    sys.exit(any(went_wrong(cell, results, failures) for cell in cells))
+
+
+def went_wrong(cell: Cell, results: Results, failures: dict[str, str]) -> bool:
+    """Whether one of ours failed or brought over something else; that a rival does is a result."""
+    wrong = any(sample.note.startswith(("DIFFERS", "KEEPS")) for sample in results.get(cell.name, []))
+    return not cell.rival and (wrong or cell.name in failures)
 
 
 def command_line() -> argparse.Namespace:
