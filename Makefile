@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test check fix bench soak-short soak servers clean
+.PHONY: demo test check fix bench rivals soak-short soak servers clean
 
 $(STAMP): pyproject.toml
 	.ci/venv $(PYTHON) $(VENV)
@@ -34,9 +34,12 @@ fix: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Measurements; never part of `make test`.
-bench: $(STAMP) servers
-	$(BIN)/python -m benchmarks.run
+# Measurements, with the rivals beside; never part of `make test`. Hours.
+bench: $(STAMP) servers rivals
+	$(BIN)/python -m benchmarks.run --rival-repeat 1
+
+rivals: $(STAMP)
+	-$(BIN)/python -m benchmarks.run rivals --install
 
 # The slow attacks: under twenty minutes, or hours.
 soak-short: $(STAMP) servers

@@ -18,6 +18,11 @@ from benchmarks.measure import FailedError, Sample, measure, syncd_program
 from syncd.control.client import call, wait_for_daemon
 
 TABLES = 50
+ROWS = 1_000
+KEY = "id"
+UPDATED = "updated_at"
+QUIET_SOURCE = "quiet_source"
+QUIET_COPY = "quiet_copy"
 JOBS = 1_000
 ROUNDS = 21
 SETTLE_SECONDS = 2.0
@@ -29,6 +34,17 @@ INSERT INTO g{number} SELECT i, md5(i::text), timestamp '2025-01-01' + i * inter
 """
 
 
+def make_tables(stage: Stage) -> None:
+    """The source of fifty small tables, unless it is there."""
+    if "quiet" in stage.done:
+        return
+    store = stage.empty_store("postgresql", QUIET_SOURCE)
+    with psycopg.connect(store.url(), autocommit=True) as source:
+        for number in range(TABLES):
+            source.execute(TABLE.format(number=number))
+    stage.done["quiet"] = 1
+
+
 def prepare_tables(stage: Stage) -> None:
     """Fifty small tables, already copied: a run finds nothing to do."""
     server = stage.postgres
@@ -36,19 +52,14 @@ def prepare_tables(stage: Stage) -> None:
     if folder.exists():
         return
     folder.mkdir()
-    names = {}
-    for name in ("quiet_source", "quiet_copy"):
-        with psycopg.connect(server.socket_url("postgres"), autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name}")
-        names[name] = server.socket_url(name)
-    with psycopg.connect(names["quiet_source"], autocommit=True) as source:
-        for number in range(TABLES):
-            source.execute(TABLE.format(number=number))
+    make_tables(stage)
+    stage.empty_store("postgresql", QUIET_COPY)
+    source, copy = server.socket_url(QUIET_SOURCE), server.socket_url(QUIET_COPY)
     queries = "".join(f"\n      - REPLICATE [g{number}]" for number in range(TABLES))
     (folder / "syncd.yaml").write_text(
         f"state: {{path: {folder}/state}}\nconnections:\n"
-        f'  source: {{type: postgresql, url: "{names["quiet_source"]}"}}\n'
-        f'  copy: {{type: postgresql, url: "{names["quiet_copy"]}"}}\n'
+        f'  source: {{type: postgresql, url: "{source}"}}\n'
+        f'  copy: {{type: postgresql, url: "{copy}"}}\n'
         f"jobs:\n  fifty:\n    source: source\n    destination: copy\n    check_column: updated_at\n"
         f"    queries:{queries}\n"
         "  one: {source: source, destination: copy, check_column: updated_at, queries: ['REPLICATE one FROM g0']}\n"

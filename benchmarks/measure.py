@@ -3,57 +3,78 @@
 import contextlib
 import os
 import resource
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 FIRST_PAUSE_SECONDS: Final = 0.003
 LONGEST_PAUSE_SECONDS: Final = 0.1
 TICKS: Final = os.sysconf("SC_CLK_TCK")
+PATIENCE_SECONDS: Final = 1_800.0
+LAST_WORDS_BYTES: Final = 40_000
+
+
+@dataclass(frozen=True)
+class Command:
+    """Programs that read each other's output, and where they run: `environment` is added to this program's own."""
+
+    pipeline: Sequence[Sequence[str]]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement. `facts` are figures that only this cell has, by name."""
+    """One measurement. `facts` are figures that only this cell has, by name; `note` says what came of it."""
 
     wall_seconds: float
     client_cpu_seconds: float
     server_cpu_seconds: float
     peak_rss_megabytes: float
     facts: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
 
 class FailedError(Exception):
     """A measured command did not end well."""
 
 
-def measure(pipeline: Sequence[Sequence[str]], servers: Sequence[int] = ()) -> Sample:
+def measure(
+    command: Command | Sequence[Sequence[str]],
+    servers: Sequence[int] = (),
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> Sample:
     """Run commands, each reading what the one before it writes, to the end of all of them.
 
     `servers` are the process ids of server parents whose processor time is counted apart.
 
     Raises:
-        FailedError: one of the commands ended with another code than 0.
+        FailedError: one of the commands ended with another code than 0, or they took longer than the patience; with
+            the last that they said.
     """
+    if not isinstance(command, Command):
+        command = Command(command)
     before = sum(server_cpu_seconds(pid) for pid in servers)
-    begin = time.perf_counter()
-    processes = _start(pipeline)
-    with _PeakMemory([process.pid for process in processes]) as peak:
-        usages = [_wait(process) for process in processes]
-    wall = time.perf_counter() - begin
-    errors = [
-        process.stderr.read().decode(errors="replace")[-500:] for process in processes if process.stderr
-    ]
-    for process, error in zip(processes, errors, strict=True):
-        if process.stderr:
-            process.stderr.close()
-        if process.returncode:
-            raise FailedError(f"{process.args!r} ended with {process.returncode}: {error.strip()}")
+    with tempfile.TemporaryFile() as said:
+        begin = time.perf_counter()
+        processes = _start(command, said)
+        with _PeakMemory([process.pid for process in processes]) as peak:
+            deadline = threading.Timer(patience_seconds, _stop, [processes])
+            deadline.start()
+            usages = [_wait(process) for process in processes]
+            deadline.cancel()
+        wall = time.perf_counter() - begin
+        if wall >= patience_seconds:
+            raise FailedError(f"stopped after {patience_seconds:.0f} s")
+        if any(process.returncode for process in processes):
+            raise FailedError(_last_words(command.pipeline, processes, said))
     server = sum(server_cpu_seconds(pid) for pid in servers) - before
     client = sum(usage.ru_utime + usage.ru_stime for usage in usages)
     return Sample(wall, client, server, peak.megabytes)
@@ -68,20 +89,44 @@ def server_cpu_seconds(pid: int) -> float:
     return total
 
 
-def _start(pipeline: Sequence[Sequence[str]]) -> list["subprocess.Popen[bytes]"]:
+def _start(command: Command, said: IO[bytes]) -> list["subprocess.Popen[bytes]"]:
     processes: list[subprocess.Popen[bytes]] = []
-    for number, command in enumerate(pipeline):
-        last = number == len(pipeline) - 1
+    for number, arguments in enumerate(command.pipeline):
+        last = number == len(command.pipeline) - 1
         process = subprocess.Popen(
-            command,
+            arguments,
             stdin=processes[-1].stdout if processes else subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if last else subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=said if last else subprocess.PIPE,
+            stderr=said,
+            env={**os.environ, **command.environment},
+            cwd=command.folder,
+            start_new_session=True,
         )
         if processes and processes[-1].stdout:
             processes[-1].stdout.close()
         processes.append(process)
     return processes
+
+
+def _stop(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """End the programs and all that they started: each leads a session of its own."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _last_words(
+    pipeline: Sequence[Sequence[str]], processes: Sequence["subprocess.Popen[bytes]"], said: IO[bytes]
+) -> str:
+    said.seek(0, os.SEEK_END)
+    said.seek(max(0, said.tell() - LAST_WORDS_BYTES))
+    words = said.read().decode(errors="replace").strip()
+    ends = [
+        f"{Path(arguments[0]).name} ended with {process.returncode}"
+        for arguments, process in zip(pipeline, processes, strict=True)
+        if process.returncode
+    ]
+    return f"{', '.join(ends)}: {words}"
 
 
 def _wait(process: "subprocess.Popen[bytes]") -> resource.struct_rusage:

@@ -1,9 +1,10 @@
-"""Measures cells and prints a table: ``python -m benchmarks.run [NAME...] [--repeat N] [--json FILE]``."""
+"""Measures cells and prints a table: ``python -m benchmarks.run [NAME...] [--repeat N] [--rows N] [--write]``."""
 
 import argparse
 import json
 import platform
-import statistics
+import sqlite3
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -12,15 +13,39 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks import copy_cells, daemon_cells, program_cells
+import psycopg
+
+from benchmarks import (
+    awkward_cells,
+    change_cells,
+    copy_cells,
+    daemon_cells,
+    memory_cells,
+    messy_cells,
+    pair_cells,
+    program_cells,
+    quiet_cells,
+)
 from benchmarks.cell import Cell, Stage
-from benchmarks.measure import FailedError, Sample
+from benchmarks.measure import PATIENCE_SECONDS, FailedError
+from benchmarks.report import Results, one_line, table, write
+from benchmarks.rivals.all import RIVALS
+from benchmarks.rivals.environment import install
 
-MODULES: Final = (program_cells, daemon_cells, copy_cells)
+MODULES: Final = (
+    program_cells,
+    daemon_cells,
+    quiet_cells,
+    copy_cells,
+    pair_cells,
+    change_cells,
+    awkward_cells,
+    messy_cells,
+    memory_cells,
+)
 """Each gives its cells; add yours here."""
-HEAD: Final = ("cell", "n", "wall s", "ratio", "client CPU s", "server CPU s", "peak RSS MB", "more")
-
-Results = dict[str, list[Sample]]
+EXPECTED: Final = (FailedError, psycopg.Error, sqlite3.Error, subprocess.CalledProcessError, OSError)
+"""What makes one cell fail and leaves the others alone."""
 
 
 def all_cells() -> list[Cell]:
@@ -37,95 +62,94 @@ def choose(cells: Sequence[Cell], names: Sequence[str]) -> list[Cell]:
     return [cell for cell in cells if not names or cell.name in names or cell.group in names]
 
 
-def measure_group(stage: Stage, cells: Sequence[Cell], repeat: int, failures: dict[str, str]) -> Results:
+def measure_group(
+    stage: Stage, cells: Sequence[Cell], repeat: int, rival_repeat: int, failures: dict[str, str]
+) -> Results:
     """Every cell in turn, so many times over; one that fails is left out from then on."""
     results: Results = {}
     for turn in range(repeat):
         for cell in cells:
-            if cell.name in failures or turn >= (cell.repeat or repeat):
+            most = min(cell.repeat or repeat, rival_repeat if cell.rival else repeat)
+            if cell.name in failures or turn >= most:
                 continue
-            print(f"{cell.name} {turn + 1}", file=sys.stderr)
             try:
                 cell.prepare(stage)
-                results.setdefault(cell.name, []).append(cell.run(stage))
-            except FailedError as error:
+                sample = cell.run(stage)
+            except EXPECTED as error:
                 failures[cell.name] = str(error)
+                print(f"{cell.name} {turn + 1}: failed: {one_line(str(error))}", file=sys.stderr)
+                continue
+            results.setdefault(cell.name, []).append(sample)
+            print(f"{cell.name} {turn + 1}: {sample.wall_seconds:.3f} s {sample.note}", file=sys.stderr)
     return results
 
 
-def ratio(samples: Sequence[Sample], limit: Sequence[Sample]) -> float:
-    """The median over the turns of wall time to the limit's in the same turn."""
-    pairs = zip(samples, limit, strict=False)
-    return statistics.median(one.wall_seconds / other.wall_seconds for one, other in pairs)
-
-
-def table(cells: Sequence[Cell], results: Results, failures: dict[str, str]) -> str:
-    """The medians as a Markdown table."""
-    lines = [f"| {' | '.join(HEAD)} |", "|---" * len(HEAD) + "|"]
-    for cell in cells:
-        samples = results.get(cell.name, [])
-        if not samples or cell.name in failures:
-            lines.append(
-                f"| {cell.name} | - | failed: {failures.get(cell.name, 'not measured')[:200]} | | | | | |"
-            )
-            continue
-        limit = next(
-            (results[one.name] for one in cells if one.group == cell.group and one.name in results), samples
-        )
-        lines.append(f"| {' | '.join(row(cell, samples, ratio(samples, limit)))} |")
-    return "\n".join(lines)
-
-
-def row(cell: Cell, samples: Sequence[Sample], to_limit: float) -> list[str]:
-    """One line of the table."""
-    names = ("wall_seconds", "client_cpu_seconds", "server_cpu_seconds", "peak_rss_megabytes")
-    wall, client, server, rss = (statistics.median(getattr(one, name) for one in samples) for name in names)
-    more = ", ".join(
-        f"{name} {statistics.median(one.facts[name] for one in samples):.3g}" for name in samples[0].facts
-    )
-    return [
-        cell.name,
-        str(len(samples)),
-        f"{wall:.3f}",
-        f"{to_limit:.2f}",
-        f"{client:.2f}",
-        f"{server:.2f}",
-        f"{rss:.0f}",
-        more,
-    ]
+def install_rivals() -> int:
+    """Make the environments of all rivals: 0 when all are there."""
+    failed = False
+    for rival in RIVALS:
+        word = install(rival)
+        failed |= word.startswith("failed")
+        print(f"{rival.name}: {word}")
+    return int(failed)
 
 
 def main() -> None:
     """Read the command line, measure, print and write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="cells or groups (default: all)")
-    parser.add_argument("--repeat", type=int, default=3, help="how often each cell is measured (default: 3)")
-    parser.add_argument("--json", type=Path, help="write every single measurement to this file")
-    wanted = parser.parse_args()
+    wanted = command_line()
+    if wanted.install:
+        sys.exit(install_rivals())
     cells = choose(all_cells(), wanted.names)
     results: Results = {}
     failures: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="syncd-bench-") as folder:
-        stage = Stage(Path(folder))
+        stage = Stage(Path(folder), wanted.rows, wanted.patience)
+        rival_repeat = wanted.rival_repeat or wanted.repeat
         try:
             for group in dict.fromkeys(cell.group for cell in cells):
                 members = [cell for cell in cells if cell.group == group]
-                results |= measure_group(stage, members, wanted.repeat, failures)
+                results |= measure_group(stage, members, wanted.repeat, rival_repeat, failures)
         finally:
             stage.close()
     print(table(cells, results, failures))
+    if wanted.write:
+        write(wanted, table(cells, results, failures))
     if wanted.json:
-        about = {
-            "at": datetime.now(UTC).isoformat(),
-            "python": platform.python_version(),
-            "machine": platform.machine(),
-        }
-        samples = {name: [asdict(one) for one in found] for name, found in results.items()}
-        wanted.json.parent.mkdir(parents=True, exist_ok=True)
-        wanted.json.write_text(
-            json.dumps({"about": about, "failures": failures, "samples": samples}, indent=1)
-        )
-    sys.exit(1 if failures else 0)
+        write_json(wanted.json, results, failures)
+    sys.exit(any(went_wrong(cell, results, failures) for cell in cells))
+
+
+def went_wrong(cell: Cell, results: Results, failures: dict[str, str]) -> bool:
+    """Whether one of ours failed or brought over something else; that a rival does is a result."""
+    wrong = any(sample.note.startswith(("DIFFERS", "KEEPS")) for sample in results.get(cell.name, []))
+    return not cell.rival and (wrong or cell.name in failures)
+
+
+def command_line() -> argparse.Namespace:
+    """What the user wants."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="cells or groups (default: all)")
+    parser.add_argument("--repeat", type=int, default=3, help="how often each cell is measured (default: 3)")
+    parser.add_argument("--rival-repeat", type=int, help="how often rivals are (default: as the others)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the tables (default: 1000000)")
+    seconds = f"how many seconds one measurement may take (default: {PATIENCE_SECONDS:.0f})"
+    parser.add_argument("--patience", type=float, default=PATIENCE_SECONDS, help=seconds)
+    parser.add_argument("--install", action="store_true", help="install the rivals, measure nothing")
+    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/RESULTS.md")
+    parser.add_argument("--json", type=Path, help="write every single measurement to this file")
+    return parser.parse_args()
+
+
+def write_json(file: Path, results: Results, failures: dict[str, str]) -> None:
+    """Every single measurement, and where it was made."""
+    about = {
+        "at": datetime.now(UTC).isoformat(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+    samples = {name: [asdict(one) for one in found] for name, found in results.items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"about": about, "failures": failures, "samples": samples}, indent=1))
 
 
 if __name__ == "__main__":

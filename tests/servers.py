@@ -184,9 +184,11 @@ class PostgresServer:
 class MariadbServer:
     """A MariaDB server with a user ``tester`` who may do everything and needs no password."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: Sequence[str] = ()) -> None:
+        """`options` of the command line come last, so they win over those that suit tests."""
         self._server = _program("mariadbd", "mysqld")
         self._client = _program("mariadb", "mysql")
+        self._options = tuple(options)
         self._user = _account("mysql")
         self._folder = _private_folder("syncd-my-", self._user)
         self._process: subprocess.Popen[bytes] | None = None
@@ -236,7 +238,7 @@ class MariadbServer:
             f"--pid-file={self._folder}/pid", f"--port={self.port}", "--bind-address=127.0.0.1",
             f"--init-file={self._folder}/init.sql", "--skip-name-resolve", "--local-infile=1",
             "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M",
-            f"--tmpdir={self._folder}",
+            f"--tmpdir={self._folder}", *self._options,
         ]  # fmt: skip
         self._process = _spawn(command, self._user, self._folder / "log", "KILL")
         _await_ready(self._accepts, self._process, self._folder / "log")
