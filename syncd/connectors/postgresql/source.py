@@ -106,6 +106,8 @@ class PostgresqlSource:
 
     def open(self, extract: Extract, formats: tuple[Format, ...], check: Check) -> Reading:
         """Look at the horizon, take a snapshot and cut what is to be read into windows."""
+        if extract.keys is not None:
+            extract = replace(extract, cursor=None, check_columns=(), start=None)
         ground = self._find_ground(extract)
         if extract.keys is not None:
             return self._reading_of_keys(ground, extract, extract.keys)
@@ -158,7 +160,7 @@ class PostgresqlSource:
         tail = f" WHERE {where}" if where else ""
         return {
             "sql": f"SELECT {', '.join(ground.table.column_names)} FROM {ground.text}{tail}",
-            "windows": len(self._windows(ground, extract, tally.rows, where, None)),
+            "windows": len(self._windows(ground, extract, tally, where, None)),
             "rows_estimated": tally.rows,
             "null_rows": tally.null_rows,
             "future_rows": tally.future_rows,
@@ -257,7 +259,7 @@ class PostgresqlSource:
             self._session,
             ground.table,
             ground.text,
-            self._windows(ground, extract, tally.rows, where, position),
+            self._windows(ground, extract, tally, where, position),
             final,
             mode=mode_of(cursor, ground.column),
             reset=ground.reset,
@@ -304,7 +306,7 @@ class PostgresqlSource:
         return ground.column is not None and is_indexed(self._session, ground)
 
     def _windows(
-        self, ground: Ground, extract: Extract, rows: int, where: str, position: Value
+        self, ground: Ground, extract: Extract, tally: Tally, where: str, position: Value
     ) -> list[Window]:
         if ground.bounded:
             return single_window("between two marks", whole=ground.cursor is None)
@@ -313,5 +315,6 @@ class PostgresqlSource:
         if extract.single:
             return row_windows(self._session, ground, 0, 1, position)
         if extract.interval is not None and ground.column is not None:
-            return interval_windows(self._session, ground, extract.interval, position)
-        return row_windows(self._session, ground, rows, extract.window_rows or self._window_rows, position)
+            return interval_windows(self._session, ground, extract.interval, tally.candidate, position)
+        window_rows = extract.window_rows or self._window_rows
+        return row_windows(self._session, ground, tally.rows, window_rows, position)

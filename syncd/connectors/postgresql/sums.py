@@ -118,7 +118,8 @@ def _ask(session: Session, text: str, where: str, number: str, chunk: str, check
 def _number(table: Table, chunks: Chunks) -> str:
     """A row's number as SQL: a bigint."""
     if chunks.scheme is Scheme.NATIVE:
-        return _native(chunks.of or chunks.key)
+        # The key too: two rows that change their values with each other must not look the same.
+        return _native(tuple(dict.fromkeys((*chunks.key, *chunks.of))))
     # Halves of 32 bits, since the difference of two keys may need more than 64.
     key, low = _key(table, chunks), chunks.low or 0
     below = f"(({key} & {LOW_HALF}) - {_number_text(low & LOW_HALF)})"
@@ -131,9 +132,11 @@ def _chunk(table: Table, chunks: Chunks, *, exact: bool) -> str:
     """The number of a row's chunk as SQL; `exact` also where the difference of two keys needs more than 64 bits."""
     if chunks.low is None and chunks.scheme is Scheme.NATIVE:
         return _bucket(chunks)
-    key, low, width = _key(table, chunks), _number_text(chunks.low or 0), _number_text(chunks.width)
+    key = _key(table, chunks)
     if exact:
+        low, width = (literal(value, "numeric") for value in (chunks.low or 0, chunks.width))
         return f"div({key}::numeric - {low} - CASE WHEN {key} < {low} THEN {width} - 1 ELSE 0 END, {width})"
+    low, width = _number_text(chunks.low or 0), _number_text(chunks.width)
     return (
         f"CASE WHEN {key} >= {low} THEN ({key} - {low}) / {width} ELSE ({key} - {low} + 1) / {width} - 1 END"
     )

@@ -49,10 +49,13 @@ def row_windows(
     return _cut(by, edges, position)
 
 
-def interval_windows(session: Session, ground: Ground, interval: Interval, position: Value) -> list[Window]:
+def interval_windows(
+    session: Session, ground: Ground, interval: Interval, upto: Value, position: Value
+) -> list[Window]:
     """Stretches of the check column of this length, oldest first, from the lowest value or the start on.
 
-    Rows without a value, or with one outside the calendar, come with the last window.
+    They end at `upto`, the value that may become the mark: one row of the year 9999 shall not make a million windows.
+    Rows above, without a value, or with one outside the calendar come with the last window.
 
     Raises:
         FatalError: there would be too many windows (code ``bad_interval``).
@@ -61,23 +64,28 @@ def interval_windows(session: Session, ground: Ground, interval: Interval, posit
     if column is None:
         return row_windows(session, ground, 0, 1, position)
     name, native = f"t.{quote(column.name)}", column.type.native
-    low = position if position is not None else ground.start
-    lowest, highest = (f"{of}({name})" for of in ("min", "max"))
-    shown = [literal(low, native) if low is not None else lowest, lowest, highest]
+    lowest = f"min({name})"
+    begin = literal(ground.start, native) if ground.start is not None else lowest
+    end = literal(upto, native) if upto is not None else "NULL"
     at_utc = " AT TIME ZONE 'UTC'" if column.type.kind is Kind.TIMESTAMPTZ else "::timestamp"
-    since = f" AND {name} >= {literal(low, native)}" if low is not None else ""
+    shown = ", ".join(
+        f"to_char(({one}){at_utc}, {_text(MOMENT)})" for one in (begin, lowest, f"least(max({name}), {end})")
+    )
+    low = max(FIRST_DAY, str(ground.start)) if ground.start is not None else FIRST_DAY
     row = session.execute(
-        f"SELECT {', '.join(f'to_char(({one}){at_utc}, {_text(MOMENT)})' for one in shown)} FROM {ground.text}"
-        f" WHERE {name} >= {literal(FIRST_DAY, native)} AND {name} < {literal(LAST_DAY, native)}{since}"
+        f"SELECT {shown} FROM {ground.text}"
+        f" WHERE {name} >= {literal(low, native)} AND {name} < {literal(LAST_DAY, native)}"
     ).fetchone()
     edges: list[Value] = []
-    if row is not None and row[1] is not None:
-        start, first, end = (datetime.fromisoformat(text) for text in row)
+    if row is not None and row[1] is not None and upto is not None:
+        start, first, last = (datetime.fromisoformat(text) for text in row)
         told = _shown(start, column)
-        for edge in interval_edges(start, end, interval):
-            # Stretches before the first row hold nothing.
-            if edge > first and _shown(edge, column) not in [*edges[-1:], told]:
-                edges.append(_shown(edge, column))
+        for edge in interval_edges(start, last, interval):
+            text = _shown(edge, column)
+            # Stretches before the first row, and those that a load before this one has done, hold nothing.
+            done = position is not None and text <= str(position)
+            if edge > first and not done and text not in [*edges[-1:], told]:
+                edges.append(text)
     outside = f" OR {name} < {literal(FIRST_DAY, native)}" if edges or position is not None else ""
     return _cut(column, edges, position, inside=f"{name} >= {literal(FIRST_DAY, native)}", outside=outside)
 
