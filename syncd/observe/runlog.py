@@ -13,7 +13,16 @@ from urllib.parse import quote
 
 from syncd.errors import NotFoundError
 from syncd.model.definitions import Configuration, Logs
-from syncd.model.event import Event, RunEnded, RunEvent, RunQueued, RunStarted, StepEnded, StepProgressed
+from syncd.model.event import (
+    Event,
+    RunEnded,
+    RunEvent,
+    RunQueued,
+    RunStarted,
+    StatementSent,
+    StepEnded,
+    StepProgressed,
+)
 from syncd.observe.record import record, stamp
 from syncd.observe.render import json_line
 from syncd.observe.scrub import Scrubber
@@ -74,6 +83,8 @@ class RunLogs:
         verbosity = self._verbosity.get(event.job, DEFAULT_VERBOSITY)
         if isinstance(event, StepProgressed):
             return verbosity >= 5 or self._settings.level == "debug"
+        if isinstance(event, StatementSent):
+            return verbosity >= 3
         return verbosity > 1 or isinstance(event, StepEnded | RunEnded)
 
     def path(self, run: str) -> Path:

@@ -113,7 +113,7 @@ def test_load_by_intervals_goes_on_at_its_window(ends: Ends) -> None:
 
     windows, _, rest = ends.read(check_columns=("updated",), interval=Interval(months=3), cursor=cursor)
 
-    assert (rest.mode, ids(windows)) == ("resume", [[3, 4, 5], [6, 7, 8], [9]])
+    assert (rest.mode, ids(windows)) == ("resume", [[3, 4, 5], [6, 7, 8, 9]])
 
 
 def test_intervals_before_the_first_row_hold_no_window(ends: Ends) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from syncd.errors import NotFoundError
 from syncd.model.definitions import Logs
-from syncd.model.event import RunEnded
+from syncd.model.event import RunEnded, StateReset
 from syncd.model.run import Counters, Status
 from syncd.observe.runlog import RunLogs, file_name
 from syncd.observe.scrub import Scrubber
@@ -38,7 +38,7 @@ def test_everything_of_a_run_is_in_its_file_but_progress(tmp_path, clock):
         clock.advance(1)
 
     assert actions(one.lines("r1")) == [
-        "run-queued", "run-started", "step-started", "window-committed", "state-reset", "step-ended", "run-ended"
+        "run-queued", "run-started", "step-started", "window-committed", "hook-ended", "state-reset", "step-ended", "run-ended"
     ]  # fmt: skip
     assert one.path("r1") == tmp_path / "logs" / "a" / "20260301T000000Z-r1.jsonl"
     assert json.loads(next(one.lines("r1")))["@timestamp"] == "2026-03-01T00:00:00.000000Z"
@@ -68,7 +68,8 @@ def test_only_the_owner_may_read(tmp_path, clock):
 def test_secrets_do_not_reach_the_file(tmp_path, clock):
     one = logs(tmp_path, clock, ["marker-secret-71"])
 
-    one.write(replace(RUN_EVENTS[5], reason="marker-secret-71 and token=abc"))
+    reset = next(event for event in RUN_EVENTS if isinstance(event, StateReset))
+    one.write(replace(reset, reason="marker-secret-71 and token=abc"))
 
     assert 'reason":"*** and token=***"' in next(one.lines("r1"))
 
