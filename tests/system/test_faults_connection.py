@@ -213,11 +213,9 @@ def test_a_daemon_whose_workers_and_connections_die_at_random_ends_with_equal_ta
                 source.execute(
                     source.fill(first + 1, first + 1000),
                     f"DELETE FROM t WHERE id % 50 = {turn}",
-                    f"UPDATE t SET name = 'u{turn}', updated = updated + {ROWS} WHERE id % 40 = {turn + 7}",
+                    f"UPDATE t SET name = 'u{turn}', updated = {turn + 1} * 1000000 + id WHERE id % 40 = {turn + 7}",
                 )
-        expect_soon(lambda: not daemon.call("status", job="job")["jobs"][0]["run"], 60)
-        last = daemon.call("start", job="job", wait=True)
         daemon.stop()
+        field.finish(field.begin())
 
-        assert last["status"] == "ok", last
         field.judge()
