@@ -23,7 +23,7 @@ from syncd.model.run import Status
 from syncd.model.table import TableName
 from syncd.model.writing import StepKey
 from tests.stores import Pair
-from tests.system.test_replication_histories import EXAMPLES, PROFILE, Crash
+from tests.system.test_replication_histories import EXAMPLES, Crash
 
 NUMBERS = st.integers(1, 9)
 POISON = "poison"
@@ -273,7 +273,7 @@ def stores(
 @pytest.mark.parametrize("promise", PROMISES)
 def test_any_history_ends_as_the_options_promise(stores: Pair, promise: str) -> None:
     @settings(
-        max_examples=EXAMPLES[PROFILE] // (2 if stores.source.type == "postgresql" else 1),
+        max_examples=EXAMPLES,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )

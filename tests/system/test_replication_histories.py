@@ -4,6 +4,7 @@ Whatever happened: after the next run that may end, the destination holds what i
 counters balance, and a further run writes nothing.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ from tests.pairs import marked
 from tests.running import execute
 from tests.stores import PAIRS, MysqlStore, Pair, PostgresStore, Store, WallClock
 
-EXAMPLES = {"dev": 15, "ci": 100}
-PROFILE = "ci" if settings.default.max_examples > 50 else "dev"  # type: ignore[attr-defined]
+EXAMPLES = 12
+SOAK_EXAMPLES = 60 * int(os.environ.get("SOAK_SCALE", "1"))
 
 
 class Crash(BaseException):
@@ -228,8 +229,20 @@ def stores(
 
 @pytest.mark.parametrize("check", ["time", "number"])
 def test_any_history_converges_and_then_nothing_is_written(stores: Pair, check: str) -> None:
+    check_histories(stores, check, EXAMPLES)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("check", ["time", "number"])
+def test_many_more_histories_converge(stores: Pair, check: str) -> None:
+    check_histories(stores, check, SOAK_EXAMPLES)
+
+
+def check_histories(stores: Pair, check: str, examples: int) -> None:
+    """Play so many random histories between the two stores; each must converge."""
+
     @settings(
-        max_examples=EXAMPLES[PROFILE],
+        max_examples=examples,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )
