@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 
 from syncd.errors import BusyError, FatalError, TransientError
-from syncd.model.cursor import Cursor
+from syncd.model.cursor import Cursor, Pending, Value
 from syncd.model.table import Column, Table
 
 
@@ -36,6 +36,32 @@ def mode_of(cursor: Cursor | None, column: Column | None) -> str:
     if cursor.loading:
         return "resume"
     return "full" if column is None else "incremental"
+
+
+def follows(cursor: Cursor, check_columns: tuple[str, ...], lookback_seconds: float) -> bool:
+    """Was the cursor made by following one of these check columns, with this lookback?"""
+    if (cursor.column is None) != (not check_columns):
+        return False
+    if cursor.seen is None or cursor.seen.lookback_seconds != lookback_seconds:
+        return False
+    return cursor.column is None or cursor.column.lower() in {name.lower() for name in check_columns}
+
+
+def next_mark(cursor: Cursor | None, candidate: Value, open_now: tuple[str, ...], *, settled: bool) -> Cursor:
+    """The cursor's mark and what waits to become one; identity, column and checksum are the caller's.
+
+    `settled` says that everything the old cursor waited for has ended before the snapshot.
+    """
+    old = cursor.mark if cursor else None
+    pending = cursor.pending if cursor else None
+    if not open_now:
+        return Cursor("", None, mark=candidate if candidate is not None else old)
+    if pending is not None and not settled:
+        return Cursor("", None, mark=old, pending=pending)
+    base = pending.mark if pending is not None else old
+    return Cursor(
+        "", None, mark=base, pending=Pending(candidate, open_now) if candidate is not None else None
+    )
 
 
 def warnings_of(

@@ -151,15 +151,6 @@ def sum_of(table: Table) -> str:
     return f"COUNT(*), IFNULL(SUM({digest_of(table.columns)}), 0)"
 
 
-def follows(cursor: Cursor, extract: Extract) -> bool:
-    """Was the cursor made by following one of these check columns, with this lookback?"""
-    if (cursor.column is None) != (not extract.check_columns):
-        return False
-    if cursor.seen is None or cursor.seen.lookback_seconds != extract.lookback_seconds:
-        return False
-    return cursor.column is None or cursor.column.lower() in {n.lower() for n in extract.check_columns}
-
-
 def named(column: Column) -> str:
     """The column as SQL."""
     return f"t.{quote(column.name)}"

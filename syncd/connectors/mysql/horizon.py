@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from syncd.connectors.mysql.session import Session
 from syncd.errors import FatalError
-from syncd.model.cursor import Cursor, Pending
 from syncd.model.table import Kind
 
 LAG: Final = timedelta(seconds=5)
@@ -78,23 +77,6 @@ def ended(session: Session, numbers: tuple[str, ...]) -> bool:
     time.sleep(FRESH_SECONDS)
     running = {number for number, _ in _transactions(session) or ()}
     return running.isdisjoint(numbers)
-
-
-def next_mark(cursor: Cursor | None, candidate: Any, open_now: tuple[str, ...], *, settled: bool) -> Cursor:
-    """The cursor's mark and what waits to become one; identity, column and checksum are the caller's.
-
-    `settled` says that everything the old cursor waited for has ended before the snapshot.
-    """
-    old = cursor.mark if cursor else None
-    pending = cursor.pending if cursor else None
-    if not open_now:
-        return Cursor("", None, mark=candidate if candidate is not None else old)
-    if pending is not None and not settled:
-        return Cursor("", None, mark=old, pending=pending)
-    base = pending.mark if pending is not None else old
-    return Cursor(
-        "", None, mark=base, pending=Pending(candidate, open_now) if candidate is not None else None
-    )
 
 
 def _transactions(session: Session) -> list[tuple[str, datetime]] | None:

@@ -12,7 +12,6 @@ from syncd.connectors.mysql.ground import (
     Described,
     Ground,
     find_ground,
-    follows,
     look_up,
     lowest,
     mark_literal,
@@ -24,7 +23,7 @@ from syncd.connectors.mysql.ground import (
     where,
     without_cursor,
 )
-from syncd.connectors.mysql.horizon import TIMES, Horizon, ended, look, next_mark
+from syncd.connectors.mysql.horizon import TIMES, Horizon, ended, look
 from syncd.connectors.mysql.observe import observe
 from syncd.connectors.mysql.reading import MysqlReading
 from syncd.connectors.mysql.session import Session
@@ -33,7 +32,7 @@ from syncd.connectors.mysql.window import Selector, by_keys, cut
 from syncd.errors import FatalError, SyncdError
 from syncd.model.batch import Batch, Format
 from syncd.model.cursor import Cursor, Seen, Value, cursor_from_text
-from syncd.model.following import mode_of, warnings_of
+from syncd.model.following import follows, mode_of, next_mark, warnings_of
 from syncd.model.plan import Relation
 from syncd.model.reading import Chunks, Extract, Sums, Tuning, Window
 from syncd.model.table import Table, TableName
@@ -77,7 +76,12 @@ class MysqlSource:
         )
         for index, extract in enumerate(extracts):
             cursor = cursor_from_text(extract.cursor)
-            if cursor is None or cursor.loading or extract.relation.bounded or not follows(cursor, extract):
+            if (
+                cursor is None
+                or cursor.loading
+                or extract.relation.bounded
+                or not follows(cursor, extract.check_columns, extract.lookback_seconds)
+            ):
                 continue
             try:
                 ground = find_ground(self._session, extract, self._described(extract.relation, stamps))

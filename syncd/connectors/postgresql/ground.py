@@ -119,15 +119,6 @@ def sum_branch(index: int, named: str, text: str, cursor: Cursor, start: str | i
     return f"SELECT {index}, {number}, {SUM} FROM {text}{where}"
 
 
-def follows(cursor: Cursor, extract: Extract) -> bool:
-    """Was the cursor made by following one of these check columns, with this lookback?"""
-    if (cursor.column is None) != (not extract.check_columns):
-        return False
-    if cursor.seen is None or cursor.seen.lookback_seconds != extract.lookback_seconds:
-        return False
-    return cursor.column is None or cursor.column.lower() in {n.lower() for n in extract.check_columns}
-
-
 def _usable(
     extract: Extract, identity: str, column: Column | None, table: Table
 ) -> tuple[Cursor | None, str]:

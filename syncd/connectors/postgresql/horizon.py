@@ -9,11 +9,10 @@ numbers stand in pg_locks, which every role may read. At a standby the mark also
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from syncd.connectors.postgresql.session import Session
-from syncd.model.cursor import Cursor, Pending
 from syncd.model.table import Kind
 
 LAG: Final = timedelta(seconds=5)
@@ -86,23 +85,6 @@ def ended(session: Session, numbers: tuple[str, ...]) -> bool:
         return False
     running = {row[0] for row in session.execute(OPEN, ())}
     return running.isdisjoint(number for number in numbers if not number.startswith(FOLLOWED))
-
-
-def next_mark(cursor: Cursor | None, candidate: Any, open_now: tuple[str, ...], *, settled: bool) -> Cursor:
-    """The cursor's mark and what waits to become one; identity, column and checksum are the caller's.
-
-    `settled` says that everything the old cursor waited for has ended before the snapshot.
-    """
-    old = cursor.mark if cursor else None
-    pending = cursor.pending if cursor else None
-    if not open_now:
-        return Cursor("", None, mark=candidate if candidate is not None else old)
-    if pending is not None and not settled:
-        return Cursor("", None, mark=old, pending=pending)
-    base = pending.mark if pending is not None else old
-    return Cursor(
-        "", None, mark=base, pending=Pending(candidate, open_now) if candidate is not None else None
-    )
 
 
 def _text(moment: datetime, kind: Kind, zone: str) -> str:

@@ -11,13 +11,12 @@ from syncd.connectors.postgresql.catalog import database_identity, describe, fin
 from syncd.connectors.postgresql.ground import (
     Ground,
     find_ground,
-    follows,
     lowest,
     since,
     sum_branch,
     went_back,
 )
-from syncd.connectors.postgresql.horizon import Horizon, ended, look, next_mark
+from syncd.connectors.postgresql.horizon import Horizon, ended, look
 from syncd.connectors.postgresql.reading import PostgresqlReading
 from syncd.connectors.postgresql.rows import lines_to_rows
 from syncd.connectors.postgresql.session import Session
@@ -30,7 +29,7 @@ from syncd.errors import FatalError, SyncdError
 from syncd.model.batch import Batch, Format
 from syncd.model.choice import choose_columns
 from syncd.model.cursor import Cursor, Value, cursor_from_text
-from syncd.model.following import mode_of, warnings_of
+from syncd.model.following import follows, mode_of, next_mark, warnings_of
 from syncd.model.plan import Relation
 from syncd.model.reading import Chunks, Extract, Sums, Tuning, Window
 from syncd.model.table import Table, TableName
@@ -79,7 +78,11 @@ class PostgresqlSource:
         cursors = [cursor_from_text(extract.cursor) for extract in extracts]
         branches: list[str] = []
         for index, (extract, cursor) in enumerate(zip(extracts, cursors, strict=True)):
-            if cursor is None or cursor.loading or not follows(cursor, extract):
+            if (
+                cursor is None
+                or cursor.loading
+                or not follows(cursor, extract.check_columns, extract.lookback_seconds)
+            ):
                 continue
             named = self._name_of(extract.relation)
             text = named if extract.relation.select is None else f"({extract.relation.select}\n)"
