@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from syncd.config.checkers import Checkers
 from syncd.config.diff import Difference, difference
 from syncd.errors import BusyError, NotFoundError, RestartNeededError
 from syncd.model.definitions import Configuration, Overlap, Replication
@@ -27,22 +26,6 @@ STOPPED: Final = Failure(
 MAX_FIRINGS: Final = 20
 """In one tick."""
 PRUNE_EVERY: Final = timedelta(hours=1)
-
-
-def checkers() -> Checkers:
-    """The real judges of queries, cron lines and plug-in options, for whoever loads a configuration."""
-    from syncd.engine.query import check_query
-    from syncd.engine.withoption import read_other_options
-    from syncd.registry import connector, connector_types
-    from syncd.scheduling.cron import check_cron
-
-    return Checkers(
-        query=check_query,
-        cron=check_cron,
-        connector=connector,
-        connector_types=connector_types,
-        options=read_other_options,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def load(config: Path | None) -> Configuration:
         NotFoundError: there is none.
     """
     from syncd.config.load import load_configuration
-    from syncd.service import checkers
+    from syncd.worker.judge import checkers
 
     return load_configuration(config, checkers(), os.environ)
 

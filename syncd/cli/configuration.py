@@ -21,7 +21,7 @@ from syncd.model.definitions import Configuration, Connection
 from syncd.model.secret import Secret
 from syncd.ports import Connector
 from syncd.registry import connector, connector_types
-from syncd.service import checkers
+from syncd.worker.judge import checkers
 
 
 @click.command()

@@ -6,7 +6,7 @@ import pytest
 
 from syncd.config.load import load_configuration
 from syncd.errors import ConfigError
-from syncd.service import checkers
+from syncd.worker.judge import checkers
 
 FOLDER = Path(__file__).parent
 BAD = sorted(FOLDER.glob("*.bad.yaml"))

@@ -49,7 +49,7 @@ from syncd.model.definitions import (
 from syncd.model.options import Interval, Options
 from syncd.model.secret import Secret
 from syncd.registry import connector, connector_types
-from syncd.service import checkers
+from syncd.worker.judge import checkers
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "config").glob("*.yaml"))

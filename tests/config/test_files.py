@@ -11,7 +11,7 @@ from syncd.config.load import find_configuration, load_configuration
 from syncd.errors import ConfigError, NotFoundError, SyncdError
 from syncd.model.definitions import Configuration
 from syncd.registry import connector
-from syncd.service import checkers
+from syncd.worker.judge import checkers
 
 CONNECTIONS = "connections: {crm: {type: sqlite, path: crm.db}}\n"
 JOB = "{source: crm, destination: crm, queries: REPLICATE A}"

@@ -32,7 +32,7 @@ from syncd.model.definitions import (
 )
 from syncd.model.options import Deletes, Interval, Options, Verify, Write
 from syncd.model.secret import Secret
-from syncd.service import checkers
+from syncd.worker.judge import checkers
 
 ROOT = Path(__file__).parents[2]
 ENVIRON = {"STATE_DIRECTORY": "/nonexistent"}
