@@ -158,6 +158,8 @@ class Comparable(Source, Protocol):
 
     product: str
     """Stores of one product make the same NATIVE checksums."""
+    apart: bool
+    """May another thread than the one that opened it ask, as long as only one asks at a time?"""
 
     def key_range(self, relation: Relation, column: str) -> tuple[int, int, int]:
         """How many rows, and the lowest and highest value of a whole-number key column (0, 0, 0 without rows)."""

@@ -29,6 +29,7 @@ class MemorySource(MemoryPort):
     """Reads a memory store."""
 
     product = "memory"
+    apart = True
 
     def describe(self, relation: Relation) -> Table:
         """The table's columns."""

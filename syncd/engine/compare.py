@@ -5,10 +5,11 @@ checksum they do it themselves; otherwise the rows are read and summed here.
 """
 
 import hashlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from syncd.engine.canonical import Canonical, canonicals
 from syncd.model.plan import Relation
@@ -18,10 +19,12 @@ from syncd.ports import Check, Comparable
 
 SMALLEST_WIDTH: Final = 128
 MOST_CHUNKS: Final = 65_536
+HASHED_CHUNKS: Final = 32_768
 ROWS_AT_ONCE: Final = 200_000
 """How many rows of differing chunks are held in memory at a time."""
 
 Key = tuple[Any, ...]
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +65,28 @@ def compare(source: Side, target: Side, *, keys_only: bool, check: Check) -> Fin
     plan = _chunks(source, target, keys_only=keys_only)
     if plan is None:
         return _compare_here(source, target, keys_only=keys_only, check=check)
-    mine, theirs = (
-        side.port.sums(side.relation, replace(plan, key=side.key, of=side.columns if plan.of else ()), check)
-        for side in (source, target)
-    )
+    mine, theirs = _both(source, target, lambda side: _sums(side, plan, check))
     found = Findings(_total(mine), _total(theirs))
     bad = sorted(chunk for chunk in mine.keys() | theirs.keys() if mine.get(chunk) != theirs.get(chunk))
     for group in _groups(bad, mine, theirs):
         _look_into(replace(plan, only=group), source, target, keys_only, check, found)
     return found
+
+
+def _both(source: Side, target: Side, ask: Callable[[Side], Answer]) -> tuple[Answer, Answer]:
+    """Ask both sides, at the same time where they are two servers."""
+    if source.port is target.port or not (source.port.apart and target.port.apart):
+        return ask(source), ask(target)
+    with ThreadPoolExecutor(1, thread_name_prefix="compare") as other:
+        theirs = other.submit(ask, target)
+        mine = ask(source)
+        return mine, theirs.result()
+
+
+def _sums(side: Side, plan: Chunks, check: Check) -> Sums:
+    return side.port.sums(
+        side.relation, replace(plan, key=side.key, of=side.columns if plan.of else ()), check
+    )
 
 
 def _chunks(source: Side, target: Side, *, keys_only: bool) -> Chunks | None:
@@ -82,7 +98,7 @@ def _chunks(source: Side, target: Side, *, keys_only: bool) -> Chunks | None:
     scheme = Scheme.INTEGER if whole and keys_only else Scheme.NATIVE
     of = () if keys_only else source.columns
     if not whole:
-        return Chunks(scheme, source.key, of, count=MOST_CHUNKS // 8)
+        return Chunks(scheme, source.key, of, count=HASHED_CHUNKS)
     ranges = [side.port.key_range(side.relation, side.key[0]) for side in (source, target)]
     filled = [(low, high) for rows, low, high in ranges if rows]
     low = min((one for one, _ in filled), default=0)
@@ -131,6 +147,14 @@ def _look_into(
     chunks: Chunks, source: Side, target: Side, keys_only: bool, check: Check, found: Findings
 ) -> None:
     """Read the rows of some chunks on both sides and compare them one by one."""
+    if keys_only:
+        # Both sides spell these keys alike: whole numbers, or one product's own values.
+        ours, others = _both(
+            source, target, lambda side: set(_keys(side, replace(chunks, key=side.key), check))
+        )
+        found.missing += ours - others
+        found.surplus += others - ours
+        return
     hashes = _Hashes(source, target, keys_only=keys_only)
     mine = dict(_rows(source, replace(chunks, key=source.key), hashes, check))
     theirs = dict(_rows(target, replace(chunks, key=target.key), hashes, check))
@@ -184,6 +208,13 @@ def _rows(side: Side, chunks: Chunks | None, hashes: _Hashes, check: Check) -> G
             check()
             for row in batch.data:
                 yield hashes.of(row)  # type: ignore[arg-type] # ROWS batches hold tuples
+
+
+def _keys(side: Side, chunks: Chunks, check: Check) -> Generator[Key]:
+    with closing(side.port.rows_of(side.relation, side.key, chunks, check)) as batches:
+        for batch in batches:
+            check()
+            yield from batch.data  # type: ignore[misc] # ROWS batches hold tuples
 
 
 def _settle(

@@ -50,6 +50,7 @@ class MysqlSource:
     """Reads one database through one connection."""
 
     formats: tuple[Format, ...] = (Format.COPYTEXT, Format.ROWS)
+    apart = True
     product: str = PRODUCT
 
     def __init__(self, session: Session, window_rows: int) -> None:

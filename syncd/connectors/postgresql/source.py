@@ -46,6 +46,7 @@ class PostgresqlSource:
     """Reads one database through one connection."""
 
     formats: tuple[Format, ...] = (Format.PGCOPY, Format.COPYTEXT, Format.ROWS)
+    apart = True
 
     def __init__(self, session: Session, window_rows: int) -> None:
         self._session = session

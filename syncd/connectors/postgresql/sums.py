@@ -18,6 +18,7 @@ from syncd.ports import Check
 
 LOW_HALF: Final = 0xFFFFFFFF
 FACTOR: Final = 73244475
+WHOLE: Final = frozenset({"smallint", "integer", "bigint"})
 LOWEST: Final = -(2**63)
 HIGHEST: Final = 2**63 - 1
 ASIDE: Final = "syncd_aside"
@@ -119,6 +120,8 @@ def _number(table: Table, chunks: Chunks) -> str:
     """A row's number as SQL: a bigint."""
     if chunks.scheme is Scheme.NATIVE:
         # The key too: two rows that change their values with each other must not look the same.
+        if not chunks.of:
+            return _native_key(table, chunks)
         return _native(tuple(dict.fromkeys((*chunks.key, *chunks.of))))
     # Halves of 32 bits, since the difference of two keys may need more than 64.
     key, low = _key(table, chunks), chunks.low or 0
@@ -131,7 +134,7 @@ def _number(table: Table, chunks: Chunks) -> str:
 def _chunk(table: Table, chunks: Chunks, *, exact: bool) -> str:
     """The number of a row's chunk as SQL; `exact` also where the difference of two keys needs more than 64 bits."""
     if chunks.low is None and chunks.scheme is Scheme.NATIVE:
-        return _bucket(chunks)
+        return _bucket(table, chunks)
     key = _key(table, chunks)
     if exact:
         low, width = (literal(value, "numeric") for value in (chunks.low or 0, chunks.width))
@@ -142,9 +145,20 @@ def _chunk(table: Table, chunks: Chunks, *, exact: bool) -> str:
     )
 
 
-def _bucket(chunks: Chunks) -> str:
+def _bucket(table: Table, chunks: Chunks) -> str:
     count = _number_text(chunks.count)
-    return f"(({_native(chunks.key)} % {count}) + {count}) % {count}"
+    return f"(({_native_key(table, chunks)} % {count}) + {count}) % {count}"
+
+
+def _native_key(table: Table, chunks: Chunks) -> str:
+    """A number made of the key; whole numbers need no text for it, which is faster."""
+    columns = [table.column(name) for name in chunks.key]
+    if not all(column is not None and column.type.native in WHOLE for column in columns):
+        return _native(chunks.key)
+    number = "0"
+    for name in chunks.key:
+        number = f"hashint8extended(t.{quote(name)}, {number})"
+    return number
 
 
 def _native(columns: tuple[str, ...]) -> str:
@@ -159,7 +173,7 @@ def _only(table: Table, chunks: Chunks) -> str:
     if not chunks.only:
         return " WHERE false"
     if chunks.low is None and chunks.scheme is Scheme.NATIVE:
-        return f" WHERE {_bucket(chunks)} IN ({', '.join(_number_text(one) for one in sorted(set(chunks.only)))})"
+        return f" WHERE {_bucket(table, chunks)} IN ({', '.join(_number_text(one) for one in sorted(set(chunks.only)))})"
     name = f"t.{quote(chunks.key[0])}"
     native = _whole_number(table, chunks.key[0]).type.native
     parts = []
@@ -179,7 +193,7 @@ def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 def _bound(value: int, native: str) -> str:
     """A bound that an index on the column can use, when the column's type has it."""
-    is_integer = native in {"smallint", "integer", "bigint"}
+    is_integer = native in WHOLE
     return literal(value, "bigint" if is_integer and LOWEST <= value <= HIGHEST else "numeric")
 
 

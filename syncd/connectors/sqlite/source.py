@@ -33,6 +33,7 @@ class SqliteSource:
     """Reads one file through one connection."""
 
     formats: tuple[Format, ...] = (Format.SQLITE, Format.ROWS)
+    apart = False
     product = PRODUCT
 
     def __init__(self, path: str, window_rows: int) -> None:
