@@ -165,7 +165,6 @@ def test_rows_that_are_refused_all_the_time_never_hold_up_the_others(make_field:
     assert sorted(int(key.strip("[]")) for (key,) in set_aside) == [key for (key,) in source.rows(aside)]
     kept = {key for (key,) in source.rows(aside)}
     assert [row for row in field.destination.rows(wanted) if row[0] not in kept] == source.rows(wanted)
-    print(field.site.history('select started, ended, status from runs'))
     field.judge_traces()
 
 
