@@ -283,7 +283,7 @@ def test_readers_never_see_a_half_table_however_often_runs_are_killed(
     reader = Reader(field, where)
     reader.start()
     chance = random.Random(kept)
-    for turn in range(1, 6):
+    for turn in range(1, 5):
         source.execute(
             f"UPDATE t SET name = 'turn {turn}', updated = updated + {READ_ROWS} WHERE id % 3 <> {turn % 3}"
         )

@@ -26,7 +26,7 @@ def test_a_table_closes_the_run_and_a_second_one_says_nothing_to_do(site: Site):
 
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stdout.splitlines()[0].split() == [
-        *("step", "read", "inserted", "updated", "unchanged", "rejected"),
+        *("step", "read", "inserted", "updated", "unchanged", "rejected", "deleted"),
         *("mark", "from", "to", "seconds", "rows/s"),
     ]
     assert "one: ok in" in first.stdout
