@@ -191,6 +191,7 @@ def test_columns_that_come_and_go_during_runs_arrive_with_alter_schema(make_fiel
     field.finish(field.begin())
 
     field.judge(columns="id, name, updated, other")
+    assert field.statuses()[-1] == "ok"
 
 
 @pytest.mark.parametrize("pair", PAIRS)
