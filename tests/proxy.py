@@ -80,6 +80,9 @@ class Proxy:
                 near.close()
                 continue
             far.settimeout(None)
+            for end in (near, far):
+                # Small messages would wait for the answer to the one before.
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._guard:
                 self._open |= {near, far}
             for one, other in ((near, far), (far, near)):

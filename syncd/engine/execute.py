@@ -66,7 +66,9 @@ def _with_cursors(steps: Sequence[Step]) -> list[Step]:
     """The steps, each comparison with the name of the step that fills its table."""
     fills = {step.target: step.name for step in steps if isinstance(step, Transfer)}
     return [
-        replace(step, cursor=fills.get(step.target, "")) if isinstance(step, Comparison) else step
+        replace(step, cursor=step.cursor or fills.get(step.target, ""))
+        if isinstance(step, Comparison)
+        else step
         for step in steps
     ]
 

@@ -51,6 +51,10 @@ def check_step(step: Comparison, standing: Standing, around: Surroundings) -> St
     verdict, found, sides = verdict_of(step, around)
     counters = Counters()
     if step.repair and found is not None and found.count:
+        if standing.reset and step.cursor != step.name:
+            # Only a comparison of all that the step moves brings back all rows that went; after another one the
+            # cursor, stored once more, would keep them from being read again.
+            standing = replace(standing, cursor=None, mark=None)
         counters = repair(_transfer(step, standing), standing, sides, found, around)
         verdict = replace(verdict, repaired=found.count - counters.rejected)
     return StepResult(
@@ -75,9 +79,6 @@ def repair(
     """
     refuse_too_many(step.name, found, step.options)
     standing = replace(standing, rows=min(standing.rows, found.target_rows))
-    if standing.reset:
-        # The cursor tells of rows that went; stored once more, it would keep them from being read again.
-        standing = replace(standing, cursor=None, mark=None)
     counters = Counters()
     if found.surplus:
         gone, standing = delete_rows(step, standing, sides, found.surplus, around)

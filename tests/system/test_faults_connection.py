@@ -127,6 +127,7 @@ def test_connections_that_are_cut_in_every_phase_cost_time_and_no_row(
             field.finish(process)
 
         field.judge()
+        assert "failed" in field.statuses()
 
 
 @pytest.mark.parametrize("place", SIDES)
@@ -219,3 +220,4 @@ def test_a_daemon_whose_workers_and_connections_die_at_random_ends_with_equal_ta
         field.finish(field.begin())
 
         field.judge()
+        assert field.statuses()[-1] == "ok"

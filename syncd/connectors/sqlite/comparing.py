@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from syncd.connectors.sqlite.catalog import describe, source_text
 from syncd.connectors.sqlite.ground import find_start
+from syncd.connectors.sqlite.reading import BATCH_BYTES, FIRST_ROWS, next_rows
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.errors import FatalError
 from syncd.model.batch import Batch, Format
@@ -108,13 +109,15 @@ def _read(
         wheres = _wheres(chunks, quote(chunks.key[0]))
     for where, parameters in wheres:
         cursor = session.execute(f"SELECT {names} FROM {text}{where}", parameters)
+        wanted = FIRST_ROWS
         while True:
             check()
             with session.errors():
-                rows = cursor.fetchmany(ROWS_AT_ONCE)
+                rows = cursor.fetchmany(wanted)
             if not rows:
                 break
             yield rows
+            wanted = next_rows(rows, ROWS_AT_ONCE, BATCH_BYTES)
 
 
 def _wheres(chunks: Chunks, key: str) -> list[tuple[str, dict[str, int]]]:

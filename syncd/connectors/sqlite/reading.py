@@ -92,7 +92,7 @@ class SqliteReading:
                 return
             for part in _parts(rows, self._size.bytes) if self._size.bytes else [rows]:
                 yield Batch(form, part, len(part))
-            wanted = _next_rows(rows, most, most_bytes)
+            wanted = next_rows(rows, most, most_bytes)
 
     def deleted(self, window: Window, check: Check) -> Iterator[Sequence[tuple[object, ...]]]:
         """None: a file does not remember rows that are gone."""
@@ -115,7 +115,7 @@ class SqliteReading:
         self._session.rollback()
 
 
-def _next_rows(rows: list[tuple[Any, ...]], most: int, most_bytes: int) -> int:
+def next_rows(rows: list[tuple[Any, ...]], most: int, most_bytes: int) -> int:
     """How many rows the next batch may have, when they are like the widest of a few of these."""
     few = rows[:: max(1, len(rows) // 8)]
     widest = max(_weight(row) for row in few)
