@@ -192,7 +192,7 @@ def _make(source: Type, *, uuid: bool) -> Type:
             return read_type({16: "smallint", 32: "int"}.get(source.bits, "bigint"))
         case Kind.FLOAT:
             return read_type("float" if source.bits == 32 else "double")
-        case Kind.DECIMAL if source.precision and _fits(source):
+        case Kind.DECIMAL if source.precision and not source.bits and _fits(source):
             return read_type(f"decimal({source.precision},{source.scale})")
         case Kind.BOOLEAN:
             return read_type("tinyint(1)")

@@ -1,14 +1,15 @@
 """Rows on their way into a PostgreSQL table by COPY."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
-import psycopg
-from psycopg.copy import Writer
-
+from syncd.connectors.postgresql.copytext import lines_of
 from syncd.connectors.postgresql.session import Session
 from syncd.errors import RowRejectedError
 from syncd.ports import Check
+
+ROWS_AT_ONCE: Final = 1_000
+"""Of how many rows the text is made at once, so that a long list does not stand in memory twice."""
 
 
 class CopyIn:
@@ -17,7 +18,6 @@ class CopyIn:
     def __init__(self, session: Session, sql: str, check: Check) -> None:
         self._session = session
         self._check = check
-        self._formatter = session.formatter(_Forward(self))
         session.begin_copy_in(sql, check)
 
     def write(self, data: bytes) -> None:
@@ -30,30 +30,20 @@ class CopyIn:
         Raises:
             RowRejectedError: a value has no form in PostgreSQL; the COPY is still open then.
         """
-        write_row = self._formatter.write_row
-        try:
-            for row in rows:
-                write_row(row)
-        except psycopg.Error as error:
-            raise self._session.failed(error) from error
-        except UnicodeEncodeError as error:
-            raise RowRejectedError(
-                f"{self._session.place}: a text is not valid Unicode", hint="mend the value at the source"
-            ) from error
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            self.write(self._lines(rows[start : start + ROWS_AT_ONCE]))
 
     def end(self) -> int:
         """How many rows the server took in all."""
-        if rest := self._formatter.formatter.end():
-            self.write(bytes(rest))
         return self._session.end_copy_in(self._check)
 
-
-class _Forward(Writer):
-    """Where psycopg's maker of COPY text leaves what it made."""
-
-    def __init__(self, copy: CopyIn) -> None:
-        self._copy = copy
-
-    def write(self, data: Any) -> None:
-        """Send it."""
-        self._copy.write(bytes(data))
+    def _lines(self, rows: Sequence[Sequence[object]]) -> bytes:
+        place = self._session.place
+        try:
+            return lines_of(rows)
+        except RowRejectedError as error:
+            raise RowRejectedError(f"{place}: {error.message}", hint=error.hint) from error
+        except UnicodeEncodeError as error:
+            raise RowRejectedError(
+                f"{place}: a text is not valid Unicode", hint="mend the value at the source"
+            ) from error

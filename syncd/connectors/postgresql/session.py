@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import pq
-from psycopg.copy import Writer
 from psycopg.rows import TupleRow
 
 from syncd.connectors.postgresql.failure import connecting, place_of, running, timed_out
@@ -271,10 +270,6 @@ class Session:
     def begin_copy_in(self, sql: str, check: Check) -> None:
         """Start COPY FROM STDIN; `send` and `end_copy_in` go on with it."""
         self._begin_copy(sql, pq.ExecStatus.COPY_IN, check)
-
-    def formatter(self, writer: Writer) -> psycopg.Copy:
-        """psycopg's own maker of COPY text from tuples; what it makes goes to `writer`."""
-        return psycopg.Copy(self._connection.cursor(), binary=False, writer=writer)
 
     def query(self, sql: str, check: Check) -> Generator[pq.abc.PGresult]:
         """Run exactly one statement without placeholders; its results as they come, one row each, then the end."""

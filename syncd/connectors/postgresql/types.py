@@ -80,7 +80,7 @@ def make_type(source: Type) -> Type:
             return read_type({16: "smallint", 32: "integer"}.get(source.bits, "bigint"))
         case Kind.FLOAT:
             return read_type("real" if source.bits == 32 else "double precision")
-        case Kind.DECIMAL if source.precision:
+        case Kind.DECIMAL if source.precision and not source.bits:
             return read_type(f"numeric({source.precision},{source.scale})")
         case Kind.DECIMAL:
             return read_type("numeric")

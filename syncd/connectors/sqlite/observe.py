@@ -1,152 +1,96 @@
 """Looks at the values of a SQLite relation before they leave for a store with strict types.
 
-A declaration promises nothing in SQLite. So the storage classes of the rows that are about to travel are counted in
-one scan, and each column gets the canonical type that fits all of them, or the run is refused naming the column.
+A declaration promises nothing in SQLite. So one scan asks whether any of the rows that are about to travel breaks what
+its columns' declarations say. Columns that are broken, and those whose declaration leaves the type open, are counted
+value by value, and get the canonical type that fits all of them, or the run is refused naming the column.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from syncd.connectors.sqlite.census import take_census
+from syncd.connectors.sqlite.fitting import fitting, is_decimal, promised
 from syncd.connectors.sqlite.session import Session, quote
-from syncd.connectors.sqlite.types import PRODUCT
-from syncd.errors import RowRejectedError
 from syncd.model.table import Column, Kind, Table, Type
 
-DAY: Final = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
-MINUTE: Final = "[0-9][0-9]:[0-9][0-9]"
+COLUMNS_AT_ONCE: Final = 50
+"""SQLite limits the number of result columns and of terms."""
 
-MICROSECONDS: Final = 6
-_COUNTS: Final = (
-    "sum(typeof({c})='integer'), sum(typeof({c})='real'), sum(typeof({c})='text'), sum(typeof({c})='blob')"
-)
-_PLAIN_ZONE: Final = "substr({c}, 12) NOT GLOB '*[^-+0-9:.Zz]*'"
-_FINE: Final = f"{{c}} NOT GLOB '*.{'[0-9]' * 7}*'"
-"""Strict stores keep microseconds: a time with more digits stays text."""
-_CLOCK: Final = "substr({c}, 12) NOT GLOB '*[^0-9:.]*'"
-"""Nothing but a time of day behind the date: a strict store would drop a zone's name, or take PM into account."""
-_NAIVE: Final = f"sum({{c}} GLOB '{DAY}' OR ({{c}} GLOB '{DAY}[ T]{MINUTE}*' AND {_CLOCK} AND {_FINE}))"
-_ZONED: Final = f"sum({{c}} GLOB '{DAY}[ T]{MINUTE}*' AND {{z}} AND {_PLAIN_ZONE} AND {_FINE})"
-_HOURS: Final = f"sum({{c}} GLOB '{MINUTE}*' AND {{c}} NOT GLOB '*[^0-9:.]*' AND {_FINE})"
-_SCALE: Final = "max(CASE WHEN instr({c}, '.') THEN length({c}) - instr({c}, '.') ELSE 0 END)"
-"""Digits after the point; a strict store rounds what is too much for its column."""
-_ODD: Final = "sum({c} GLOB '*[^-0-9.]*' AND {c} <> 'NaN')"
-_DAYS: Final = f"sum({{c}} GLOB '{DAY}')"
-_HAS_ZONE: Final = (
-    "({c} GLOB '*[Zz]' OR substr({c}, 12) GLOB '*[+-][0-9][0-9]' OR substr({c}, 12) GLOB '*[+-][0-9][0-9]:[0-9][0-9]'"
-    " OR substr({c}, 12) GLOB '*[+-][0-9][0-9][0-9][0-9]')"
-)
-_BITS: Final = "sum({c} NOT IN (0, 1))"
-_SPECIAL: Final = "sum({c} IN ('NaN', 'Infinity', '-Infinity'))"
-_MEASURES: Final = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Census:
-    """What stands in one column: how many values of each storage class, and how many look like times."""
-
-    integers: int
-    reals: int
-    texts: int
-    blobs: int
-    naive: int
-    zoned: int
-    days: int
-    no_bits: int
-    special: int
-    hours: int
-    scale: int
-    odd: int
+_NO_TEXT: Final = "({c} < '' OR {c} >= x'')"
+"""In SQLite's order numbers come first, then texts, then binary values; comparing is cheaper than typeof."""
+_DOUBTS: Final = {
+    Kind.INTEGER: "typeof({c}) NOT IN ('integer', 'null')",
+    Kind.FLOAT: "typeof({c}) NOT IN ('real', 'null')",
+    Kind.BOOLEAN: "{c} NOT IN (0, 1)",
+    Kind.TEXT: _NO_TEXT,
+    Kind.BYTES: "{c} < x''",
+    # Another day than it reads, or none: the census tells the form.
+    Kind.DATE: "date({c}) IS NOT {c}",
+    Kind.UUID: _NO_TEXT,
+    Kind.JSON: _NO_TEXT,
+    Kind.INTERVAL: _NO_TEXT,
+    Kind.ARRAY: _NO_TEXT,
+}
+"""By declared family: which values it does not promise. The other families are counted in any case."""
 
 
 def observe(session: Session, table: Table, text: str, where: str, parameters: Mapping[str, Any]) -> Table:
     """The same table with the types that its values have, over the rows that `where` selects.
 
+    Cost: about 0.1 microseconds a value, and 0.5 one that has to be counted.
+
     Raises:
         RowRejectedError: a column mixes values that no strict type holds without changing one.
     """
-    columns: list[Column] = []
-    # Few columns a scan: SQLite limits the number of result columns and of terms.
-    for start in range(0, len(table.columns), 50):
-        part = table.columns[start : start + 50]
-        measures = ", ".join(_measures(column.name) for column in part)
-        row = session.execute(f"SELECT {measures} FROM {text}{where}", parameters).fetchone()
-        for index, column in enumerate(part):
-            values = [int(value or 0) for value in row[index * _MEASURES : (index + 1) * _MEASURES]]
-            columns.append(
-                Column(column.name, _fitting(column, Census(*values), str(table.name)), column.nullable)
-            )
-    return Table(table.name, tuple(columns), table.key)
+    found: dict[str, Type] = {}
+    for start in range(0, len(table.columns), COLUMNS_AT_ONCE):
+        part = table.columns[start : start + COLUMNS_AT_ONCE]
+        names = ", ".join(quote(column.name) for column in part)
+        rows = f"(SELECT {names} FROM {text}{where})"
+        doubts = {column.name: doubt for column in part if (doubt := _doubt(column))}
+        broken = _true_somewhere(session, doubts, rows, parameters)
+        kept = [column for column in part if column.name in doubts and column.name not in broken]
+        given = {column.name: f"{quote(column.name)} IS NOT NULL" for column in kept}
+        filled = _true_somewhere(session, given, rows, parameters)
+        found |= {column.name: promised(column.type, vacant=column.name not in filled) for column in kept}
+        counted = [column for column in part if column not in kept]
+        for column, census in zip(counted, take_census(session, counted, rows, parameters), strict=True):
+            found[column.name] = fitting(column, census, str(table.name))
+    columns = tuple(Column(each.name, found[each.name], each.nullable) for each in table.columns)
+    return Table(table.name, columns, table.key)
 
 
-def _measures(name: str) -> str:
-    c = quote(name)
-    z = _HAS_ZONE.format(c=c)
-    parts = (_COUNTS, _NAIVE, _ZONED, _DAYS, _BITS, _SPECIAL, _HOURS, _SCALE, _ODD)
-    return ", ".join(part.format(c=c, z=z) for part in parts)
+def _true_somewhere(
+    session: Session, conditions: Mapping[str, str], rows: str, parameters: Mapping[str, Any]
+) -> set[str]:
+    """The names whose condition is true for one of the rows.
+
+    A scan ends at the first row that tells something new, and the next one asks for the others alone.
+    """
+    found: set[str] = set()
+    while others := {name: each for name, each in conditions.items() if name not in found}:
+        asked = ", ".join(others.values())
+        sql = f"SELECT {asked} FROM {rows} WHERE {' OR '.join(others.values())} LIMIT 1"
+        row = session.execute(sql, parameters).fetchone()
+        if row is None:
+            break
+        found |= {name for name, flag in zip(others, row, strict=True) if flag}
+    return found
 
 
-def _fitting(column: Column, census: Census, table: str) -> Type:
-    declared = column.type
-    numbers, texts, blobs = census.integers + census.reals, census.texts, census.blobs
-    if declared.kind is Kind.FLOAT and texts and texts == census.special and not blobs:
-        return _type(Kind.FLOAT, declared, bits=64)
-    if sum(1 for part in (numbers, texts, blobs) if part) > 1:
-        mixed = ", ".join(
-            f"{count} {what}"
-            for count, what in ((numbers, "numbers"), (texts, "texts"), (blobs, "binary values"))
-            if count
-        )
-        raise RowRejectedError(
-            f"column {column.name} of {table} holds {mixed}, which no strict type takes unchanged",
-            where=f"{table}.{column.name}",
-            hint=f"convert it: SELECT CAST({column.name} AS TEXT) AS {column.name}",
-        )
-    if blobs:
-        return _type(Kind.BYTES, declared)
-    if texts:
-        return _for_texts(declared, census)
-    if numbers:
-        return _for_numbers(declared, census)
-    return replace(declared, vacant=True)
-
-
-def _for_numbers(declared: Type, census: Census) -> Type:
-    if declared.kind is Kind.BOOLEAN and not census.no_bits:
-        return _type(Kind.BOOLEAN, declared)
-    if not census.reals and not _is_decimal(declared):
-        return _type(Kind.INTEGER, declared, bits=64)
-    if not census.integers and not _is_decimal(declared):
-        return _type(Kind.FLOAT, declared, bits=64)
-    # Whole numbers beside fractions: a decimal without limit holds both exactly.
-    return _type(Kind.DECIMAL, declared)
-
-
-def _for_texts(declared: Type, census: Census) -> Type:
-    if declared.kind in {Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}:
-        if census.days == census.texts:
-            return _type(Kind.DATE if declared.kind is Kind.DATE else Kind.TIMESTAMP, declared)
-        if census.zoned == census.texts:
-            return _type(Kind.TIMESTAMPTZ, declared)
-        if census.naive == census.texts:
-            return _type(Kind.TIMESTAMP, declared)
-        return _type(Kind.TEXT, declared)
-    if declared.kind is Kind.TIME:
-        return _type(Kind.TIME if census.hours == census.texts else Kind.TEXT, declared)
+def _doubt(column: Column) -> str | None:
+    """True in SQL for a value that the declaration does not promise; None when it promises no single type."""
+    declared, name = column.type, quote(column.name)
+    if is_decimal(declared) and declared.kind is not Kind.DECIMAL:
+        return None
     if declared.kind is Kind.DECIMAL:
-        return (
-            declared if not census.odd and census.scale <= declared.scale else _type(Kind.DECIMAL, declared)
-        )
-    if declared.kind in {Kind.INTERVAL, Kind.JSON, Kind.UUID, Kind.ARRAY}:
-        return declared
-    return _type(Kind.TEXT, declared)
+        return f"({_NO_TEXT.format(c=name)} OR {_other_form(declared).format(c=name)})"
+    doubt = _DOUBTS.get(declared.kind)
+    return None if doubt is None else doubt.format(c=name)
 
 
-def _is_decimal(declared: Type) -> bool:
-    name = declared.native.upper()
-    return name.startswith(("DEC", "NUM", "MONEY", "TEXT_DECIMAL"))
-
-
-def _type(kind: Kind, declared: Type, bits: int = 0) -> Type:
-    digits = MICROSECONDS if kind in {Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ} else 0
-    return Type(kind, declared.native, PRODUCT, bits=bits, precision=digits)
+def _other_form(declared: Type) -> str:
+    """Texts that are no decimals of just the declared scale. An exponent hides from no pattern that ends in digits."""
+    if not declared.scale:
+        return "{c} GLOB '*[^-0-9]*'"
+    return f"{{c}} NOT GLOB '*.{'[0-9]' * declared.scale}'"
