@@ -34,6 +34,7 @@ class Careful:
         self.open = {} if replaced else dict(known)
         self._arrived: list[str] = list(known) if replaced else []
         self._refused: dict[str, Reject] = {}
+        self._refusals = 0
 
     @property
     def touched(self) -> set[str]:
@@ -63,7 +64,7 @@ class Careful:
         if self._refused:
             writing.set_aside(tuple(self._refused.values()))
             self.open.update(self._refused)
-        refused = len(self._refused)
+        refused = self._refusals
         return replace(counters, read=counters.read + refused, rejected=refused)
 
     def _apply(self, writing: Writing, rows: Sequence[Any]) -> None:
@@ -90,6 +91,8 @@ class Careful:
                 code="too_many_rejects",
             ) from error
         key = self._key_of(row)
+        # Rows without a key may be equal: they are one entry, and each of them counts.
+        self._refusals += 1
         self._refused[key] = Reject(key, self._names, _json(row), error.message)
 
     def _key_of(self, row: Sequence[Any]) -> str:

@@ -20,7 +20,8 @@ from syncd.ports import Check, Comparable
 SMALLEST_WIDTH: Final = 128
 MOST_CHUNKS: Final = 65_536
 HASHED_CHUNKS: Final = 32_768
-ROWS_AT_ONCE: Final = 200_000
+PARTS: Final = 1024
+ROWS_AT_ONCE: Final = 100_000
 """How many rows of differing chunks are held in memory at a time."""
 
 Key = tuple[Any, ...]
@@ -67,10 +68,50 @@ def compare(source: Side, target: Side, *, keys_only: bool, check: Check) -> Fin
         return _compare_here(source, target, keys_only=keys_only, check=check)
     mine, theirs = _both(source, target, lambda side: _sums(side, plan, check))
     found = Findings(_total(mine), _total(theirs))
-    bad = sorted(chunk for chunk in mine.keys() | theirs.keys() if mine.get(chunk) != theirs.get(chunk))
-    for group in _groups(bad, mine, theirs):
-        _look_into(replace(plan, only=group), source, target, keys_only, check, found)
+    _search(plan, (mine, theirs), source, target, found, keys_only=keys_only, check=check)
     return found
+
+
+def _search(
+    plan: Chunks,
+    sums: tuple[Sums, Sums],
+    source: Side,
+    target: Side,
+    found: Findings,
+    *,
+    keys_only: bool,
+    check: Check,
+) -> None:
+    """Look into the chunks that differ; one that is too large for memory is divided first."""
+    mine, theirs = sums
+    bad = sorted(chunk for chunk in mine.keys() | theirs.keys() if mine.get(chunk) != theirs.get(chunk))
+    large = [chunk for chunk in bad if _size(chunk, mine, theirs) > ROWS_AT_ONCE and _divisible(plan)]
+    for group in _groups([chunk for chunk in bad if chunk not in large], mine, theirs):
+        _look_into(replace(plan, only=group), source, target, keys_only, check, found)
+    for chunk in large:
+        finer = _divide(plan, chunk)
+        parts = _both(source, target, lambda side, finer=finer: _sums(side, finer, check))  # type: ignore[misc] # bound now
+        _search(finer, parts, source, target, found, keys_only=keys_only, check=check)
+
+
+def _divisible(plan: Chunks) -> bool:
+    return plan.low is None or plan.width > 1
+
+
+def _divide(plan: Chunks, chunk: int) -> Chunks:
+    """The same chunk as many smaller ones."""
+    if plan.low is None:
+        # A number that is `chunk` modulo the old count is one of these modulo a multiple of it.
+        return replace(
+            plan, count=plan.count * PARTS, only=tuple(chunk + part * plan.count for part in range(PARTS))
+        )
+    parts = min(PARTS, plan.width)
+    low = plan.low + chunk * plan.width
+    return replace(plan, low=low, width=plan.width // parts, only=tuple(range(parts)))
+
+
+def _size(chunk: int, mine: Sums, theirs: Sums) -> int:
+    return max(mine.get(chunk, (0, ""))[0], theirs.get(chunk, (0, ""))[0])
 
 
 def _both(source: Side, target: Side, ask: Callable[[Side], Answer]) -> tuple[Answer, Answer]:
@@ -103,7 +144,9 @@ def _chunks(source: Side, target: Side, *, keys_only: bool) -> Chunks | None:
     filled = [(low, high) for rows, low, high in ranges if rows]
     low = min((one for one, _ in filled), default=0)
     span = max((one for _, one in filled), default=0) - low + 1
-    return Chunks(scheme, source.key, of, low=low, width=max(SMALLEST_WIDTH, -(-span // MOST_CHUNKS)))
+    # A power of two, so that a chunk can be divided into equal parts.
+    width = 1 << (max(SMALLEST_WIDTH, -(-span // MOST_CHUNKS)) - 1).bit_length()
+    return Chunks(scheme, source.key, of, low=low, width=width)
 
 
 def _whole_number_key(side: Side) -> bool:
@@ -133,7 +176,7 @@ def _groups(bad: Sequence[int], mine: Sums, theirs: Sums) -> Generator[tuple[int
     group: list[int] = []
     rows = 0
     for chunk in bad:
-        size = max(mine.get(chunk, (0, ""))[0], theirs.get(chunk, (0, ""))[0])
+        size = _size(chunk, mine, theirs)
         if group and rows + size > ROWS_AT_ONCE:
             yield tuple(group)
             group, rows = [], 0
@@ -182,6 +225,12 @@ class _Hashes:
         identity = tuple("" if row[at] is None else functions[at](row[at]) for at in self._key)
         key = tuple(row[at] for at in self._key)
         return identity, (key, b"" if self._keys_only else _row_hash(functions, row))
+
+
+def identities(source: Side, target: Side) -> Callable[[Sequence[Any]], Identity]:
+    """A function that gives equal results for keys that both sides take for the same row."""
+    hashes = _Hashes(source, target, keys_only=True)
+    return lambda key: hashes.of(key)[0]
 
 
 def _part(side: Side, names: Sequence[str]) -> Table:

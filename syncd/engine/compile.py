@@ -15,11 +15,11 @@ from syncd.engine.wildcard import expand
 from syncd.errors import NotFoundError, QueryError, ScheduleError
 from syncd.model.bound import parse_bound
 from syncd.model.definitions import Replication
-from syncd.model.options import Options, conflicts
+from syncd.model.options import Deletes, Options, Verify, conflicts
 from syncd.model.plan import Comparison, Plan, Relation, Stage, Step, Transfer
 from syncd.model.table import TableName
 
-DECISIVE: Final = ("check_columns", "start", "key", "write", "truncate", "drop", "utc_times")
+DECISIVE: Final = ("check_columns", "start", "key", "write", "truncate", "drop", "utc_times", "quarantine")
 """Options that decide what is read or how it is kept: other values make a new load."""
 
 _NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
@@ -66,6 +66,7 @@ class _Compiling:
     steps: list[Step] = field(default_factory=list)
     words: dict[str, list[str]] = field(default_factory=dict)
     targets: set[TableName] = field(default_factory=set)
+    settings: dict[str, Sequence[tuple[str, object]]] = field(default_factory=dict)
 
     def plan(self, queries: Sequence[str]) -> Plan:
         parsed = [(text, parse_query(text)) for text in self.job.queries]
@@ -76,7 +77,7 @@ class _Compiling:
         }
         for text, query in parsed:
             if isinstance(query, CacheCheck):
-                self.add(self.comparison(text, query), text)
+                self.settings[self.add(self.comparison(text, query), text)] = query.settings
             elif query.wildcard:
                 for each, found in expand(text, query, self.tables, self.job.exclude):
                     transfer = self.transfer(each, found)
@@ -84,10 +85,23 @@ class _Compiling:
                         self.fill(transfer, text)
             else:
                 self.fill(self.transfer(text, query), text)
+        self.pair()
         chosen = self.chosen(queries) if queries else self.steps
         # Queries run in the order in which they are written, so each is a stage of its own.
         stages = tuple(Stage((step,)) for step in chosen)
         return Plan(self.job.name, self.job.source, self.job.destination, stages)
+
+    def pair(self) -> None:
+        """Tell each comparison which step fills its table, and give it that step's options beneath its own."""
+        fills = {_folded(step.target): step for step in self.steps if isinstance(step, Transfer)}
+        for place, step in enumerate(self.steps):
+            filled_by = fills.get(_folded(step.target)) if isinstance(step, Comparison) else None
+            if isinstance(step, Comparison) and filled_by is not None:
+                given = dict(self.settings[step.name])
+                options = replace(filled_by.options, **given)  # type: ignore[arg-type]  # as in `options`
+                self.steps[place] = replace(
+                    step, filled_by=filled_by, options=options, target=filled_by.target
+                )
 
     def options(self, settings: Sequence[tuple[str, object]], key: tuple[str, ...] = ()) -> Options:
         """The job's options with those of one query on top."""
@@ -104,16 +118,25 @@ class _Compiling:
                 f"{query.destination}: REPLICATE_LASTMODTIME() and REPLICATE_NEXTINTERVAL() need a check_column",
                 "name the column that shows what changed",
             )
+        if relation.bounded and (options.deletes is not Deletes.OFF or options.verify is not Verify.OFF):
+            raise self.refusal(
+                f"{query.destination}: a query that says itself what is new cannot be compared with the table",
+                "leave out `deletes` and `verify` for it: WITH DeleteMode=off, Verify=off",
+            )
         said = {name for name, _ in query.settings} | ({"key"} if query.key else set())
         return Transfer(
             name=str(query.destination),
             query=text,
-            digest=_digest(text, options, said),
+            digest=_digest(text, options, said, relation.select or "" if self.takes_variables(text) else ""),
             relation=relation,
             target=target_of(query.destination, options),
             options=options,
             columns=query.columns,
         )
+
+    def takes_variables(self, text: str) -> bool:
+        """Does the meaning of the query depend on what the pre-event gave?"""
+        return bool(self.variables) and "{env:" in text
 
     def relation(self, query: Query) -> Relation:
         if query.select is None:
@@ -173,7 +196,8 @@ class _Compiling:
         self.targets.add(folded)
         self.add(step, text)
 
-    def add(self, step: Step, text: str) -> None:
+    def add(self, step: Step, text: str) -> str:
+        """Add a step under a name of its own, and give that name."""
         name, number = step.name, 1
         while name in self.words and any(other.name == name for other in self.steps):
             number += 1
@@ -181,6 +205,7 @@ class _Compiling:
         self.steps.append(replace(step, name=name))
         for word in {name, digest_of(text), digest_of(step.query)}:
             self.words.setdefault(word, []).append(name)
+        return name
 
     def refusal(self, message: str, hint: str) -> QueryError:
         return QueryError(message, hint=hint, where=f"job '{self.job.name}'")
@@ -205,9 +230,14 @@ def target_of(name: TableName, options: Options) -> TableName:
     return TableName(f"{options.table_prefix}{name.name}", options.destination_schema or name.schema)
 
 
-def _digest(text: str, options: Options, said: set[str]) -> str:
-    """A hash of a statement's meaning and of the decisive options beside it; those that it says itself are in its text."""
+def _digest(text: str, options: Options, said: set[str], filled: str = "") -> str:
+    """A hash of a statement's meaning and of the decisive options beside it; those that it says itself are in its text.
+
+    `filled` is the statement with the values of its variables: another value means other rows.
+    """
     plain = digest_of(text)
+    if filled:
+        plain = hashlib.sha256(f"{plain}\x1f{filled}".encode()).hexdigest()[:16]
     defaults = {one.name: one.default for one in fields(Options)}
     values = asdict(options)
     beside = {name: values[name] for name in DECISIVE if name not in said and values[name] != defaults[name]}

@@ -27,7 +27,7 @@ def execute(plan: Plan, around: Surroundings, *, go_on: bool = False) -> tuple[S
         SyncdError: neither end could be asked where the steps stand.
     """
     began = around.clock.monotonic()
-    steps = _with_cursors(plan.steps)
+    steps = plan.steps
     standings = around.destination.survey([key_of(step, plan.job) for step in steps])
     quiet = _quiet_steps(steps, standings, around)
     asked = around.clock.monotonic() - began
@@ -60,17 +60,6 @@ def failure_of(error: SyncdError) -> Failure:
         where=error.where,
         transient=isinstance(error, TransientError),
     )
-
-
-def _with_cursors(steps: Sequence[Step]) -> list[Step]:
-    """The steps, each comparison with the name of the step that fills its table."""
-    fills = {step.target: step.name for step in steps if isinstance(step, Transfer)}
-    return [
-        replace(step, cursor=step.cursor or fills.get(step.target, ""))
-        if isinstance(step, Comparison)
-        else step
-        for step in steps
-    ]
 
 
 def _proves(step: Step) -> bool:

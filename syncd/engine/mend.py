@@ -1,10 +1,11 @@
 """Makes a destination's table equal to what the source has where a comparison found differences."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Final
 
-from syncd.engine.compare import Findings
+from syncd.engine.compare import Findings, identities
 from syncd.engine.sides import Sides
 from syncd.engine.step import Step
 from syncd.engine.surroundings import Surroundings, extract_of, key_of
@@ -13,6 +14,7 @@ from syncd.errors import FatalError
 from syncd.model.batch import Format
 from syncd.model.options import Options, Write
 from syncd.model.plan import Transfer
+from syncd.model.reading import Extract
 from syncd.model.run import Counters, StepResult
 from syncd.model.writing import Mode, Standing, Target
 
@@ -42,6 +44,30 @@ def refuse_too_many(name: str, findings: Findings, options: Options) -> None:
             hint="nothing was deleted; if that is meant, raise max_delete_percent",
             code="too_many_deletes",
         )
+
+
+def spare_present(step: Transfer, sides: Sides, findings: Findings, around: Surroundings) -> None:
+    """Look each surplus row up at the source once more, whatever range was compared; one that is there only differs.
+
+    Nothing is deleted that the source has: a row may have left the range, or have come while both sides were read.
+    """
+    if not findings.surplus:
+        return
+    identity = identities(sides.source, sides.target)
+    there: set[tuple[str, ...]] = set()
+    keys = tuple(findings.surplus)
+    extract = Extract(step.relation, key=step.options.key, keys=keys)
+    reading = around.source.open(extract, (Format.ROWS,), around.check)
+    try:
+        places = [reading.table.column_names.index(name) for name in sides.source.key]
+        for window in reading.windows():
+            with closing(reading.read(window, Format.ROWS, around.check)) as batches:
+                for batch in batches:
+                    there.update(identity([row[at] for at in places]) for row in batch.data)  # type: ignore[index] # tuples
+    finally:
+        reading.close()
+    findings.different += [key for key in keys if identity(key) in there]
+    findings.surplus = [key for key in keys if identity(key) not in there]
 
 
 def delete_rows(

@@ -17,7 +17,8 @@ def try_again(step: Transfer, standing: Standing, around: Surroundings) -> tuple
     A row that the source has no longer is forgotten. Never writes the stored image of a row: it may be old.
     """
     options = step.options
-    if not options.quarantine or not standing.exists or standing.reset or options.truncate or options.drop:
+    other = standing.reset or standing.digest != step.digest
+    if not options.quarantine or not standing.exists or other or options.truncate or options.drop:
         return Counters(), standing
     rejects = around.destination.rejects(key_of(step, around.job))
     source = around.source.describe(step.relation)

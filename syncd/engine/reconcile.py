@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from syncd.engine.careful import key_text
 from syncd.engine.compare import compare
-from syncd.engine.mend import copy_rows, delete_rows, refuse_too_many
-from syncd.engine.sides import sides_of
+from syncd.engine.mend import copy_rows, delete_rows, refuse_too_many, spare_present
+from syncd.engine.sides import range_of, sides_of
 from syncd.engine.surroundings import Surroundings, key_of
 from syncd.model.plan import Transfer
 from syncd.model.run import Counters
@@ -24,10 +24,11 @@ def reconcile(step: Transfer, standing: Standing, around: Surroundings) -> tuple
 
     Cost: two scans of the keys when nothing is gone.
     """
-    sides = sides_of(step, around)
+    sides = sides_of(step, around, range_of(step))
     found = compare(sides.source, sides.target, keys_only=True, check=around.check)
     if not found.count:
         return Counters(), ()
+    spare_present(step, sides, found, around)
     refuse_too_many(step.name, found, step.options)
     standing = replace(standing, rows=min(standing.rows, found.target_rows))
     counters = Counters()
@@ -35,7 +36,7 @@ def reconcile(step: Transfer, standing: Standing, around: Surroundings) -> tuple
         gone, standing = delete_rows(step, standing, sides, found.surplus, around)
         counters = counters + gone
     aside = {reject.key for reject in around.destination.rejects(key_of(step, around.job))}
-    missing = [key for key in found.missing if key_text(key) not in aside]
+    missing = [key for key in (*found.missing, *found.different) if key_text(key) not in aside]
     if not missing:
         return counters, ()
     result, _ = copy_rows(step, standing, missing, around)

@@ -20,9 +20,17 @@ def changes_zone(source: Type, target: Type) -> bool:
 class Rowwise:
     """The changes that the values of a step need; `truncated` counts the texts that were cut, by column."""
 
-    def __init__(self, source: Table, target: Table, columns: Sequence[str], options: Options) -> None:
+    def __init__(
+        self,
+        source: Table,
+        target: Table,
+        columns: Sequence[str],
+        options: Options,
+        match: Sequence[str] = (),
+    ) -> None:
+        """`match` are the columns that tell rows apart: a text of theirs is refused, not cut."""
         self.truncated: dict[str, int] = {}
-        self._made_of = (source, target, tuple(columns), options)
+        self._made_of = (source, target, tuple(columns), options, tuple(match))
         self._changes: list[tuple[int, Change]] = []
         for index, (column, name) in enumerate(zip(source.columns, columns, strict=True)):
             place = target.column(name)
@@ -30,7 +38,8 @@ class Rowwise:
                 continue
             length = place.type.length
             longer = column.type.kind is not Kind.TEXT or not 0 < column.type.length <= length
-            if options.truncate_strings and place.type.kind is Kind.TEXT and length and longer:
+            cut = options.truncate_strings and name not in match
+            if cut and place.type.kind is Kind.TEXT and length and longer:
                 self._changes.append((index, self._cut(name, length)))
             if options.utc_times is not None and changes_zone(column.type, place.type):
                 drop = place.type.kind is Kind.TIMESTAMP

@@ -7,6 +7,7 @@ from syncd.engine.evolve import match_columns
 from syncd.engine.surroundings import Surroundings, comparable
 from syncd.errors import FatalError, NotFoundError
 from syncd.model.choice import override_key
+from syncd.model.following import find_check_column
 from syncd.model.options import Deletes, Options, Write
 from syncd.model.plan import Comparison, Relation, Transfer, Within
 from syncd.model.table import Table
@@ -34,6 +35,12 @@ def sides_of(step: Transfer | Comparison, around: Surroundings, within: Within |
     source = comparable(around.source, "source")
     mirror = comparable(around.mirror() if around.mirror else None, "destination")
     options = step.options
+    if step.relation.bounded:
+        raise FatalError(
+            f"{step.name} says itself what is new, so what it gives cannot be compared with the table",
+            hint="compare with the whole table: CHECKCACHE [t] AGAINST [t]",
+            code="not_comparable",
+        )
     if options.write is Write.APPEND:
         raise FatalError(
             f"{step.name} keeps every version of a row beside the others, so it cannot be compared with the source",
@@ -57,13 +64,21 @@ def sides_of(step: Transfer | Comparison, around: Surroundings, within: Within |
     columns = match_columns(mine, table)
     name_of = dict(zip(mine.column_names, columns, strict=True))
     keys = tuple(name_of[name] for name in mine.key)
-    where = _within(within, mine, name_of)
+    where = _within(within, mine, name_of, options.check_columns)
     return Sides(
         _side(source, replace(step.relation, within=where[0]), mine, mine.key, mine.column_names),
         _mirror(mirror, table, options, keys, columns, where[1]),
         table,
         _revive(options),
     )
+
+
+def range_of(step: Transfer | Comparison) -> Within | None:
+    """The rows that a comparison is about, when it is not about all: START and END, or what `start` leaves out."""
+    if isinstance(step, Comparison) and (step.start is not None or step.end is not None):
+        return Within("", step.start, step.end)
+    start = step.options.start
+    return Within("", start, nulls=True) if start is not None and step.options.check_columns else None
 
 
 def _mirror(
@@ -92,10 +107,10 @@ def _revive(options: Options) -> str:
 
 
 def _within(
-    within: Within | None, table: Table, name_of: dict[str, str]
+    within: Within | None, table: Table, name_of: dict[str, str], candidates: tuple[str, ...]
 ) -> tuple[Within | None, Within | None]:
-    """The range with the column's name on each side."""
-    if within is None:
+    """The range over the check column, by its name on each side."""
+    column = find_check_column(table, candidates) if within is not None else None
+    if within is None or column is None:
         return None, None
-    column = override_key(table, (within.column,)).key[0]
-    return replace(within, column=column), replace(within, column=name_of[column])
+    return replace(within, column=column.name), replace(within, column=name_of[column.name])

@@ -90,7 +90,7 @@ class Step:
             shape = self.shape = replace(
                 shape, table=around.destination.table(self.step.target) or shape.table
             )
-        self.rowwise = Rowwise(self.reading.table, shape.table, shape.columns, self.step.options)
+        self.rowwise = Rowwise(self.reading.table, shape.table, shape.columns, self.step.options, shape.match)
         careful = self.rowwise.needed or bool(self.rejects)
         self.format = (
             Format.ROWS if careful else choose_format(self.step, around, self.reading.table, shape.table)
@@ -100,8 +100,11 @@ class Step:
     def check_column(self) -> str | None:
         """The check column; a reading of single rows follows none, but their table has it."""
         candidates = self.step.options.check_columns
-        if self.reading.mode != "keys" or not candidates:
+        write = self.step.options.write
+        if self.reading.mode != "keys" or not candidates or write is Write.MERGE:
             return self.reading.check_column
+        if write is Write.HISTORY:
+            return candidates[0]
         found = find_check_column(self.reading.table, candidates)
         return found.name if found else None
 
@@ -127,7 +130,7 @@ class Step:
             format=Format.ROWS if self.rejects else self.format,
             create=create,
             revision=self.revision,
-            digest=self.step.digest,
+            digest=self.standing.digest if self.reading.mode == "keys" else self.step.digest,
             match=shape.match,
             revive=shape.revive,
             careful=bool(self.rejects),
@@ -265,6 +268,8 @@ class Step:
         """Has nothing changed at all, so that nothing needs to be written?"""
         moved = counters.inserted or counters.updated or counters.deleted
         if target.create or moved or target.mode in {Mode.REPLACE, Mode.RECREATE}:
+            return False
+        if self.standing.reset or self.standing.digest != target.digest:
             return False
         return not (careful and careful.changed) and self.cursor_after(window) == self.cursor
 

@@ -36,7 +36,7 @@ class Surroundings:
 
 def key_of(step: Transfer | Comparison, job: str) -> StepKey:
     """Under which name the destination keeps this step's cursor."""
-    name = step.cursor or step.name if isinstance(step, Comparison) else step.name
+    name = step.filled_by.name if isinstance(step, Comparison) and step.filled_by else step.name
     return StepKey(job, name, step.target)
 
 

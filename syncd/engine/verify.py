@@ -6,15 +6,15 @@ from typing import Any, Final
 
 from syncd.engine.careful import key_text
 from syncd.engine.compare import Findings, compare
-from syncd.engine.mend import copy_rows, delete_rows, refuse_too_many
-from syncd.engine.sides import Sides, sides_of
+from syncd.engine.mend import copy_rows, delete_rows, refuse_too_many, spare_present
+from syncd.engine.sides import Sides, range_of, sides_of
 from syncd.engine.surroundings import Surroundings, key_of
 from syncd.errors import FatalError
-from syncd.model.options import Options, Verify
-from syncd.model.plan import Comparison, Transfer, Within
+from syncd.model.options import Verify
+from syncd.model.plan import Comparison, Transfer
 from syncd.model.reading import Chunks, Scheme
 from syncd.model.run import Counters, Status, StepResult, Verdict
-from syncd.model.writing import Standing
+from syncd.model.writing import ACTIVE, DELETED_AT, SINCE, UNTIL, Standing
 
 EXAMPLES: Final = 100
 
@@ -26,8 +26,7 @@ def verdict_of(step: Transfer | Comparison, around: Surroundings) -> tuple[Verdi
         NotFoundError: the destination has no such table.
         FatalError: the rows have no key, or an end cannot be compared.
     """
-    within = _within(step)
-    sides = sides_of(step, around, within)
+    sides = sides_of(step, around, range_of(step))
     if isinstance(step, Transfer) and step.options.verify is Verify.COUNT:
         return _counts(sides, around), None, sides
     keys_only = isinstance(step, Comparison) and step.skip_modified
@@ -51,12 +50,15 @@ def check_step(step: Comparison, standing: Standing, around: Surroundings) -> St
     verdict, found, sides = verdict_of(step, around)
     counters = Counters()
     if step.repair and found is not None and found.count:
-        if standing.reset and step.cursor != step.name:
+        if standing.reset and not step.whole:
             # Only a comparison of all that the step moves brings back all rows that went; after another one the
             # cursor, stored once more, would keep them from being read again.
             standing = replace(standing, cursor=None, mark=None)
-        counters = repair(_transfer(step, standing), standing, sides, found, around)
-        verdict = replace(verdict, repaired=found.count - counters.rejected)
+        counters = repair(_transfer(step, standing, sides), standing, sides, found, around)
+        # What is left is looked for, not assumed; rows that were set aside just now are left too.
+        left = verdict_of(step, around)[1]
+        remaining = (left.count if left else 0) + counters.rejected
+        verdict = replace(verdict, repaired=max(0, found.count - remaining))
     return StepResult(
         step=step.name,
         status=Status.OK if verdict.same else Status.PARTIAL,
@@ -77,6 +79,7 @@ def repair(
     Raises:
         FatalError: a guard stopped it; nothing was changed.
     """
+    spare_present(step, sides, found, around)
     refuse_too_many(step.name, found, step.options)
     standing = replace(standing, rows=min(standing.rows, found.target_rows))
     counters = Counters()
@@ -109,23 +112,6 @@ def difference_warnings(verdict: Verdict) -> tuple[str, ...]:
     return (f"the destination differs from the source: {', '.join(parts)}{done}",)
 
 
-def _within(step: Transfer | Comparison) -> Within | None:
-    if isinstance(step, Transfer):
-        start = step.options.start
-        if start is None or not step.options.check_columns:
-            return None
-        return Within(step.options.check_columns[0], start)
-    if step.start is None and step.end is None:
-        return None
-    if not step.options.check_columns:
-        raise FatalError(
-            f"{step.name} has START or END, but no check column that they could mean",
-            hint="give the job a check_column",
-            code="check_column_missing",
-        )
-    return Within(step.options.check_columns[0], step.start, step.end)
-
-
 def _counts(sides: Sides, around: Surroundings) -> Verdict:
     chunks = Chunks(Scheme.NATIVE, ())
     totals = []
@@ -155,8 +141,20 @@ def _verdict(found: Findings, around: Surroundings) -> Verdict:
     )
 
 
-def _transfer(step: Comparison, standing: Standing) -> Transfer:
-    """The step by which rows are copied to mend what was found."""
-    options: Options = step.options
-    name = step.cursor or step.name
-    return Transfer(name, step.query, standing.digest, step.relation, step.target, options)
+def _transfer(step: Comparison, standing: Standing, sides: Sides) -> Transfer:
+    """The step by which rows are copied to mend what was found: the one that fills the table, where there is one.
+
+    Raises:
+        FatalError: there is none, and the comparison does not give all columns of the table.
+    """
+    if step.filled_by is not None:
+        return replace(step.filled_by, digest=standing.digest, options=step.options)
+    own = {DELETED_AT, ACTIVE, SINCE, UNTIL, *sides.target.columns}
+    lacking = [name for name in sides.table.column_names if name not in own]
+    if lacking:
+        raise FatalError(
+            f"{step.name} cannot mend: it compares without {', '.join(lacking)}, so a missing row would come without them",
+            hint="compare with all columns, or put the query that fills the table into the same job",
+            code="column_missing",
+        )
+    return Transfer(step.name, step.query, standing.digest, step.relation, step.target, step.options)

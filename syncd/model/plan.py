@@ -13,11 +13,15 @@ NEXT_MARK: Final = "{syncd:next_mark}"
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """Rows whose `column` is at or above `start` and below `end` (ISO text or whole numbers; None: no limit)."""
+    """Rows whose `column` is at or above `start` and below `end` (ISO text or whole numbers; None: no limit).
+
+    With `nulls`, rows without a value belong to them.
+    """
 
     column: str
     start: str | int | None = None
     end: str | int | None = None
+    nulls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,8 @@ class Comparison:
     """One step that compares a destination's table with what the source has, and mends it when `repair` is set.
 
     `skip_modified` compares keys alone, `skip_deleted` lets surplus rows stay. `start` and `end` (exclusive) limit
-    both sides by the check column. The statement is CHECKCACHE. `cursor` names the step that fills the table; empty
-    when none of the job does.
+    both sides by the check column. The statement is CHECKCACHE. `filled_by` is the step of the job that fills the table, None
+    when none does; its options hold, and rows are mended as it would write them.
     """
 
     name: str
@@ -89,7 +93,14 @@ class Comparison:
     skip_deleted: bool = False
     start: str | int | None = None
     end: str | int | None = None
-    cursor: str = ""
+    filled_by: Transfer | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Does it compare all that the step moves which fills the table?"""
+        filled_by = self.filled_by
+        ranged = self.start is not None or self.end is not None
+        return filled_by is not None and filled_by.relation == self.relation and not ranged
 
 
 Step = Transfer | Comparison

@@ -53,7 +53,7 @@ def comparing(plan: Plan, *, repair: bool) -> Plan:
             target=step.target,
             options=step.options,
             repair=repair,
-            cursor=step.name,
+            filled_by=step,
         )
         for step in plan.steps
         if isinstance(step, Transfer)

@@ -80,7 +80,8 @@ def _text(relation: Relation, table: Table, found: Found | None) -> str:
         for sign, bound in ((">=", relation.within.start), ("<", relation.within.end)):
             value = find_start(column, bound)
             if value is not None:
-                conditions.append(f"{named(column)} {sign} {mark_literal(value, column)}")
+                empty = f" OR {named(column)} IS NULL" if relation.within.nulls else ""
+                conditions.append(f"({named(column)} {sign} {mark_literal(value, column)}{empty})")
     return f"(SELECT * FROM {text} WHERE {' AND '.join(conditions)}) AS t" if conditions else text
 
 

@@ -42,7 +42,9 @@ def find_relation(session: Session, relation: Relation) -> tuple[Table, str]:
         for sign, bound in ((">=", relation.within.start), ("<", relation.within.end)):
             value = find_start(session, table.name, column, bound)
             if value is not None and column is not None:
-                conditions.append(f"t.{quote(column.name)} {sign} {literal(value, column.type.native)}")
+                name = f"t.{quote(column.name)}"
+                empty = f" OR {name} IS NULL" if relation.within.nulls else ""
+                conditions.append(f"({name} {sign} {literal(value, column.type.native)}{empty})")
     if conditions:
         text = f"(SELECT * FROM {text} WHERE {' AND '.join(conditions)}) AS t"
     return choose_columns(table, relation), text

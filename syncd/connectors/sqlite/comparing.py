@@ -148,7 +148,9 @@ def _text(session: Session, relation: Relation) -> str:
         for sign, bound in ((">=", relation.within.start), ("<", relation.within.end)):
             value = find_start(session, bound, column, text)
             if value is not None:
-                conditions.append(f"{quote(relation.within.column)} {sign} {_literal(value)}")
+                name = quote(relation.within.column)
+                empty = f" OR {name} IS NULL" if relation.within.nulls else ""
+                conditions.append(f"({name} {sign} {_literal(value)}{empty})")
     return f"(SELECT * FROM {text} WHERE {' AND '.join(conditions)})" if conditions else text
 
 

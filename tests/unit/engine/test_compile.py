@@ -177,6 +177,7 @@ DECIDING: dict[str, tuple[Options, Options]] = {
     "truncate": (Options(), Options(truncate=True)),
     "drop": (Options(), Options(drop=True)),
     "utc_times": (Options(), Options(utc_times=False)),
+    "quarantine": (Options(), Options(quarantine=True)),
 }
 
 
