@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.stores import Pair
+from tests.stores import Pair, SqliteStore
 
 MANY = 2_500
 """More rows than are looked at in one piece."""
@@ -18,10 +18,8 @@ def pair(make_store: Callable[[str], Any]) -> Pair:
 
 def fill(pair: Pair, declared: str, values: list[Any], place: str = "") -> None:
     pair.source.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, v {declared})")
-    pair.source.execute("BEGIN")
-    for number, value in enumerate(values):
-        pair.source.execute("INSERT INTO t VALUES (?, ?)", (number, value))
-    pair.source.execute("COMMIT")
+    assert isinstance(pair.source, SqliteStore)
+    pair.source.connection.executemany("INSERT INTO t VALUES (?, ?)", list(enumerate(values)))
     if place:
         pair.destination.execute(f"CREATE TABLE t (id bigint PRIMARY KEY, v {place})")
 
