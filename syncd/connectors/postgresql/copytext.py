@@ -29,17 +29,20 @@ def lines_of(rows: Sequence[Sequence[Any]]) -> bytes:
 
 
 def _fields(column: Sequence[Any]) -> Iterable[str]:
-    kinds = set(map(type, column))
+    try:
+        # Joining tells most cheaply that all values are texts.
+        return _escaped(column, "".join(column))
+    except TypeError:
+        kinds = set(map(type, column))
     if type(None) in kinds:
         given = iter(_fields([value for value in column if value is not None]))
         return ["\\N" if value is None else next(given) for value in column]
     if len(kinds) > 1:
-        return [field for value in column for field in _WRITERS[type(value)]((value,))]
-    return _WRITERS[kinds.pop()](column) if kinds else ()
+        return [next(iter(_fields((value,)))) for value in column]
+    return _WRITERS[kinds.pop()](column)
 
 
-def _escaped(texts: Sequence[str]) -> Iterable[str]:
-    together = "".join(texts)
+def _escaped(texts: Sequence[str], together: str) -> Iterable[str]:
     if NUL in together:
         raise RowRejectedError(
             "a text holds a NUL character, which PostgreSQL cannot hold", hint="mend the value at the source"
@@ -57,6 +60,5 @@ def _hex(values: Sequence[bytes]) -> Iterable[str]:
 _WRITERS: Final[dict[type, Callable[[Sequence[Any]], Iterable[str]]]] = {
     int: lambda numbers: map(str, numbers),
     float: lambda numbers: map(repr, numbers),
-    str: _escaped,
     bytes: _hex,
 }

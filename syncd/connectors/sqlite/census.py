@@ -13,8 +13,9 @@ from syncd.connectors.sqlite.session import Session, quote
 from syncd.model.table import Column, Kind
 
 ROWS_AT_ONCE: Final = 1_000
-MOST_FORMS: Final = 200
-"""A column with more forms of texts has none that a strict type would take."""
+MOST_FORMS: Final = 5_000
+LONGEST_FORM: Final = 2_000
+"""A column with more forms of texts, or longer ones, has none that a strict type would take."""
 
 LOOKED_AT: Final = frozenset(
     {Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DECIMAL, Kind.FLOAT, Kind.BOOLEAN}
@@ -51,13 +52,13 @@ class Census:
         for kind, count in kinds.items():
             self.classes[_CLASSES[kind]] += count
         if str in kinds and self.forms is not None:
-            self.forms |= _forms([value for value in values if type(value) is str])
-            if len(self.forms) > MOST_FORMS:
+            self.forms |= _forms(_only(values, kinds, str))
+            if len(self.forms) > MOST_FORMS or max(map(len, self.forms)) > LONGEST_FORM:
                 self.forms = None
         if float in kinds:
-            self._fractions |= _forms([repr(value) for value in values if type(value) is float])
+            self._fractions |= _forms(list(map(repr, _only(values, kinds, float))))
         if int in kinds:
-            numbers = [value for value in values if type(value) is int]
+            numbers = _only(values, kinds, int)
             self._longest = max(self._longest, len(str(max(map(abs, numbers)))))
         if self.bits and (int in kinds or float in kinds):
             self.bits = {value for value in values if type(value) in {int, float}} <= {0, 1}
@@ -101,6 +102,10 @@ def take_census(
                 census.add(values)
             else:
                 census.add_classes(values)
+
+
+def _only(values: Sequence[Any], kinds: Mapping[type, int], kind: type) -> Sequence[Any]:
+    return values if len(kinds) == 1 else [value for value in values if type(value) is kind]
 
 
 def _forms(texts: Sequence[str]) -> set[bytes]:

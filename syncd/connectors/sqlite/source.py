@@ -74,7 +74,7 @@ class SqliteSource:
             ground = find_ground(self._session, extract)
             clause = self._changed(ground)
             rows, null_rows, future_rows = self._count(ground, clause)
-            final = self._final(ground)
+            final = self._final(ground, rows)
             windows = self._windows(extract, ground, clause, rows, final)
             return {
                 "sql": f"SELECT {', '.join(ground.table.column_names)} FROM {ground.text}{clause.where}",
@@ -138,7 +138,7 @@ class SqliteSource:
         loading = cursor is not None and cursor.loading
         clause = self._changed(ground)
         rows, null_rows, future_rows = self._count(ground, clause)
-        final = self._final(ground)
+        final = self._final(ground, rows)
         return SqliteReading(
             self._session,
             self._fitting(ground, clause, formats),
@@ -195,8 +195,8 @@ class SqliteSource:
         size = max(rows, 1) if extract.single else extract.window_rows or self._window_rows
         return windows_by_rows(self._session, ground, rows, position, size)
 
-    def _final(self, ground: Ground) -> Cursor:
-        """The cursor after the last window: nothing at or below its mark can be missing."""
+    def _final(self, ground: Ground, rows: int) -> Cursor:
+        """The cursor after the last window: nothing at or below its mark can be missing. `rows` are read now."""
         cursor = ground.cursor
         if cursor is not None and cursor.loading:
             # Rows that changed since the load began are found by the mark of its first snapshot.
@@ -207,12 +207,13 @@ class SqliteSource:
             return Cursor(ground.identity, name, mark=_onward(ground, mark), columns=ground.table.shape)
         if mark is None and cursor is not None:
             mark = cursor.mark
-        seen = self._sum(ground, mark, SEEN_ROWS)
+        # Without a check column the next reading finds all of them again.
+        seen = None if name is None and rows > SEEN_ROWS else self._sum(ground, mark, SEEN_ROWS)
         return Cursor(
             ground.identity,
             name,
             mark=mark,
-            seen=seen if seen.rows <= SEEN_ROWS else None,
+            seen=seen if seen is not None and seen.rows <= SEEN_ROWS else None,
             columns=ground.table.shape,
         )
 
