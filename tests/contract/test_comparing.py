@@ -205,6 +205,24 @@ def test_comparing_ends_when_it_is_told_to(subject: Subject, source: Any, questi
     assert source.key_range(T, "id") == (50, 1, 50)
 
 
+def test_rows_that_are_stopped_in_the_middle_leave_the_connection_free(subject: Subject, source: Any) -> None:
+    rows = [(n, "x" * 100) for n in range(20_000)]
+    subject.source.create("k", {"id": "integer!", "v": "text"}, ["id"], rows)
+    stopped: list[bool] = []
+
+    def stop() -> None:
+        if stopped:
+            raise RunCancelledError("the run was stopped")
+
+    batches = source.rows_of(K, ("id", "v"), None, stop)
+    next(batches)
+    stopped.append(True)
+    with pytest.raises(RunCancelledError):
+        list(batches)
+
+    assert source.key_range(K, "id") == (20_000, 0, 19_999)
+
+
 def test_stores_of_one_product_say_so(subject: Subject, source: Any) -> None:
     other = subject.open_source()
     other.close()

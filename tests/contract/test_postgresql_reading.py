@@ -197,7 +197,7 @@ def test_select_between_marks_reads_from_the_lowest_to_the_horizon_and_then_on(e
     assert ends.source.unchanged([Extract(relation, ("updated",), cursor=cursor)]) == [False]
 
 
-def test_select_with_interval_moves_over_a_gap(ends: Ends) -> None:
+def test_select_with_interval_moves_over_a_gap_of_years_at_once(ends: Ends) -> None:
     ends.store.execute("CREATE TABLE t (id bigint PRIMARY KEY, updated timestamptz)")
     ends.store.execute(
         "INSERT INTO t VALUES (1, '2020-01-01'), (2, '2020-01-02'), (3, '2023-01-01'), (4, '2024-01-01')"

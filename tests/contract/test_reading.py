@@ -1,6 +1,7 @@
 """What a source says about a relation, and which rows a reading gives."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -366,6 +367,45 @@ def test_select_with_marks_goes_on_by_the_interval(subject: Subject, source: Any
 
     assert [row[0] for row in sorted(first)] == [1, 2]
     assert [row[0] for row in sorted(second)] == [2, 3]
+
+
+def test_select_with_interval_moves_over_a_gap(subject: Subject, source: Any) -> None:
+    """A time without rows may be longer than the interval: the rows after it come all the same, and not all at once."""
+    times = ("2026-01-01", "2026-01-02", "2026-04-10", "2026-08-20")
+    rows = [(number, "x", f"{day} 00:00:00") for number, day in enumerate(times, 1)]
+    subject.source.create("e", {"id": "integer!", "name": "text", "at": "timestamp"}, ["id"], rows)
+    seen: list[int] = []
+    news, cursor = [], None
+
+    for _ in range(12 if subject.endless else 0):
+        found, cursor, reading = bounded(source, subject, cursor, interval=Interval(months=1))
+        new = sorted({row[0] for row in found}.difference(seen))
+        seen += new
+        news += [new] if new else []
+        assert not reading.reset
+
+    assert news == ([[1, 2], [3], [4]] if subject.endless else [])
+
+
+def test_select_above_the_mark_that_gives_nothing_keeps_the_mark(subject: Subject, source: Any) -> None:
+    """That no row stands at the mark is what such a query asks for, and no sign of a restored backup."""
+    events(subject)
+    relation = Relation(
+        TableName("e"), f"SELECT id, at FROM e WHERE at > {LAST_MARK}", (("id", "id"), ("at", "at"))
+    )
+    asked = extract("at", relation=relation, start="2025-01-01")
+    if not subject.endless:
+        with pytest.raises(FatalError, match="SELECT"):
+            load(source, asked)
+        return
+    _, cursor, first = load(source, asked)
+
+    rows, again, reading = load(source, replace(asked, cursor=cursor))
+    _, _, third = load(source, replace(asked, cursor=again))
+
+    assert (rows, reading.reset, third.reset) == ([], "", "")
+    assert first.mark_to is not None
+    assert reading.mark_to == third.mark_to == first.mark_to
 
 
 def test_select_with_marks_begins_at_the_start(subject: Subject, source: Any) -> None:

@@ -1,16 +1,26 @@
 """Queries that say themselves between which marks they read: the marks are put into their text."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from syncd.connectors.mysql.catalog import source_text
-from syncd.connectors.mysql.ground import Ground, lowest, mark_literal, mark_text, moment_of, named, time_text
+from syncd.connectors.mysql.ground import (
+    Ground,
+    lowest,
+    mark_literal,
+    mark_text,
+    moment_of,
+    named,
+    time_text,
+    where,
+)
 from syncd.connectors.mysql.horizon import TIMES, Horizon
 from syncd.connectors.mysql.session import Session, literal
 from syncd.errors import FatalError
 from syncd.model.cursor import Value
 from syncd.model.interval import interval_edges
+from syncd.model.options import Interval
 from syncd.model.plan import LAST_MARK, NEXT_MARK
 from syncd.model.table import Column, Kind
 
@@ -35,7 +45,7 @@ def bind_marks(session: Session, ground: Ground, horizon: Horizon) -> Ground:
         return ground
     last = _last(session, ground, column)
     upper = horizon.upper if horizon.upper is not None else _beyond(session, ground, column)
-    next_mark = _with_interval(ground, column, last, upper)
+    next_mark = _with_interval(session, ground, column, last, upper)
     text = relation.select.replace(LAST_MARK, _typed(last, column)).replace(
         NEXT_MARK, _typed(next_mark, column)
     )
@@ -63,17 +73,25 @@ def _beyond(session: Session, ground: Ground, column: Column) -> Value:
     return _extreme(session, ground, column, "MAX", " + 1") or MOST_NUMBER
 
 
-def _extreme(session: Session, ground: Ground, column: Column, function: str, more: str = "") -> Value:
-    """The lowest or highest check value in the query's one table; None when there is no such table."""
+def _extreme(
+    session: Session, ground: Ground, column: Column, function: str, more: str = "", above: Value = None
+) -> Value:
+    """The lowest or highest check value in the query's one table; None when there is no such table.
+
+    With `above`, among the values above that one.
+    """
     if ground.found is None:
         return None
     inner = {outer: inner for inner, outer in ground.extract.relation.outputs}.get(column.name, column.name)
-    of = f"{function}({named(replace(column, name=inner))}){more}"
-    value: Value = session.value(f"SELECT {mark_text(of, column)} FROM {ground.found.text} AS t")
+    name = named(replace(column, name=inner))
+    condition = where(f"{name} > {_typed(above, column)}" if above is not None else "")
+    value: Value = session.value(
+        f"SELECT {mark_text(f'{function}({name}){more}', column)} FROM {ground.found.text} AS t{condition}"
+    )
     return value
 
 
-def _with_interval(ground: Ground, column: Column, last: Value, upper: Value) -> Value:
+def _with_interval(session: Session, ground: Ground, column: Column, last: Value, upper: Value) -> Value:
     interval = ground.extract.interval
     if interval is None:
         return upper
@@ -86,5 +104,19 @@ def _with_interval(ground: Ground, column: Column, last: Value, upper: Value) ->
     first, end = moment_of(last), moment_of(upper)
     if first is None or end is None:
         return upper
-    edge = next(interval_edges(first, max(end, first + timedelta(microseconds=1)), interval), None)
+    edge = _later(first, end, interval, column)
+    if edge is not None:
+        # A time without rows that is longer than the interval must not hold the mark for ever.
+        after = moment_of(_extreme(session, ground, column, "MIN", above=last))
+        if after is not None and after >= edge:
+            edge = _later(after, end, interval, column)
     return upper if edge is None else time_text(edge, column)
+
+
+def _later(moment: datetime, end: datetime, step: Interval, column: Column) -> datetime | None:
+    """The moment one step later, for dates at least a day; None when that is not below the end."""
+    edge = next(interval_edges(moment, max(end, moment + timedelta(microseconds=1)), step), None)
+    if edge is None or column.type.kind is not Kind.DATE:
+        return edge
+    edge = max(edge, moment + timedelta(days=1))
+    return edge if edge < end else None

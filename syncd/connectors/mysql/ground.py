@@ -98,6 +98,9 @@ def went_back(session: Session, ground: Ground) -> bool:
     cursor = ground.cursor
     if ground.column is None or cursor is None or cursor.loading or cursor.mark is None:
         return False
+    if ground.extract.relation.bounded:
+        # Its rows say nothing about the table: those above the mark alone may be asked for.
+        return False
     condition = f"{named(ground.column)} >= {mark_literal(cursor.mark, ground.column)}"
     return bool(session.value(f"SELECT NOT EXISTS (SELECT 1 FROM {ground.text} WHERE {condition})") == "1")
 

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from syncd.connectors.mysql.copytext import line_of, lines_of, readers_of, rows_of, value_of, writers_of
 from syncd.connectors.mysql.ground import both, where
 from syncd.connectors.mysql.packet import first_field
-from syncd.connectors.mysql.session import Session
+from syncd.connectors.mysql.session import STOP_SECONDS, Session
 from syncd.connectors.mysql.window import Selector
 from syncd.errors import TransientError
 from syncd.model.batch import Batch, Format
@@ -140,6 +140,10 @@ def packets_of(
     except GeneratorExit:
         # The window may be read again in this snapshot.
         session.leave()
+        raise
+    except BaseException:
+        # Whoever stops in the middle may ask this connection for something else.
+        session.leave(STOP_SECONDS)
         raise
 
 

@@ -23,6 +23,10 @@ from syncd.ports import Check
 LOAD_BYTES: Final = 1 << 20
 """How much one packet of LOAD DATA carries at most; servers take no larger one than max_allowed_packet."""
 CANCEL_SECONDS: Final = 2
+DRAIN_SECONDS: Final = 10.0
+"""How long the rest of a stream may take to arrive that nobody wants any more; then the connection is closed."""
+STOP_SECONDS: Final = 0.5
+"""The same after a stop, when the connection will hardly be asked for anything else."""
 
 SETTINGS: Final = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00',"
@@ -164,18 +168,15 @@ class Session:
         if self._connection.open:
             self._quietly(f"ROLLBACK TO SAVEPOINT {savepoint}")
 
-    def leave(self) -> None:
+    def leave(self, seconds: float = DRAIN_SECONDS) -> None:
         """End a stream without taking or giving the rest; a connection that does not come free soon is closed."""
         if self._load is not None:
             load, self._load = self._load, None
             with contextlib.suppress(SyncdError, pymysql.Error, OSError):
                 load.abandon()
         if self._wire.streaming and self._connection.open:
-            self._wire.begin()
-            self._interrupt()
             try:
-                for _ in self._wire.blocks():
-                    pass
+                self._wire.drain(STOP_SECONDS if self.cancelled else seconds)
             except (SyncdError, OSError):
                 self._connection._force_close()
             # The wish may have come after the end of the stream: it then hits this statement.

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
 
 from syncd.connectors.mysql.bounded import bind_marks
 from syncd.connectors.mysql.catalog import TABLES, Stamp, chosen, find, stamps_of, table_identity
@@ -190,12 +190,10 @@ class MysqlSource:
         self._session.begin(SNAPSHOT)
         try:
             windows = by_keys(ground.table, keys)
-            conditions = [
-                selector.where for window in windows if isinstance(selector := window.selector, Selector)
-            ]
-            table = observe(
-                self._session, ground.table, ground.text, " OR ".join(f"({each})" for each in conditions)
-            )
+            table = ground.table
+            for window in windows:
+                # All keys in one statement might be more than the server takes.
+                table = observe(self._session, table, ground.text, cast("Selector", window.selector).where)
         except BaseException:
             self._session.rollback()
             raise

@@ -43,7 +43,7 @@ class Wire:
         self._poll_out = select.poll()
         self._poll_out.register(connected, select.POLLOUT)
         self._progress = time.monotonic()
-        self._interrupted = self._asked = 0.0
+        self._interrupted = self._asked = self._deadline = 0.0
         self.check: Check | None = None
         self.stopping = False
         self.stopped: BaseException | None = None
@@ -119,6 +119,21 @@ class Wire:
             elif self._size_of_next() == LONGEST_PACKET:
                 yield [self._long_packet()]
 
+    def drain(self, seconds: float) -> None:
+        """Have the server end a result, and throw away what it has sent already.
+
+        Raises:
+            ConnectionAbortedError: that takes longer than so many seconds.
+        """
+        self.begin()
+        self._interrupt()
+        self._deadline = time.monotonic() + seconds
+        try:
+            for _ in self.blocks():
+                pass
+        finally:
+            self._deadline = 0.0
+
     def _size_of_next(self) -> int:
         """How long the next packet is, which is in the buffer afterwards, unless it is the first part of a longer row."""
         self._ensure(4)
@@ -180,6 +195,8 @@ class Wire:
             except BaseException as error:  # noqa: BLE001 - raised again when the server's answer has arrived
                 self.stopped = error
         now = time.monotonic()
+        if self._deadline and now > self._deadline:
+            raise ConnectionAbortedError("the rest of a result does not arrive")
         if self.stopping or self.stopped is not None:
             self._asked = self._asked or now
             if now - self._asked > LEAVE_SECONDS:
