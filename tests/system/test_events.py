@@ -166,3 +166,16 @@ def test_a_header_of_a_web_event_is_secret_everywhere(one: Site) -> None:
     assert "the post-event failed" in done.stdout
     assert secret not in seen
     assert secret.encode() not in files
+
+
+def test_the_value_of_a_variable_is_in_no_log(one: Site) -> None:
+    query = "REPLICATE [one] SELECT * FROM one WHERE name = {env:who}"
+    one.jobs(
+        job("""      pre: {command: [echo, "env:who=name 7"]}\n""", f'["{query}"]', "    verbosity: 3\n")
+    )
+    one.syncd("sync", "one")
+
+    log = one.syncd("logs", "one", "--json").stdout
+
+    assert "WHERE name = ?" in log
+    assert "name 7" not in log
