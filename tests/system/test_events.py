@@ -179,3 +179,29 @@ def test_the_value_of_a_variable_is_in_no_log(one: Site) -> None:
 
     assert "WHERE name = ?" in log
     assert "name 7" not in log
+
+
+@pytest.mark.parametrize("when", ["pre", "post"])
+@pytest.mark.parametrize(
+    "target", ["http://127.0.0.1:99999/", "http://127.0.0.1:9/', headers: {X-A: 'pä'}, method: 'PUT"]
+)
+def test_an_event_that_cannot_be_called_ends_the_run(one: Site, when: str, target: str) -> None:
+    one.jobs(job(f"      {when}: {{url: '{target}'}}\n"))
+
+    done = one.syncd("sync", "one")
+
+    assert done.returncode == 1
+    assert f"the {when}-event failed" in done.stdout
+
+
+def test_verify_uses_the_variables_of_the_pre_event(one: Site) -> None:
+    query = "REPLICATE [one] SELECT * FROM one WHERE name = {env:who}"
+    pre = """      pre: {command: [echo, "env:who=name 7"]}\n"""
+    one.jobs(job(pre + "      post: {command: [touch, posted]}\n", f'["{query}"]'))
+    one.syncd("sync", "one")
+    (one.folder / "posted").unlink()
+
+    done = one.syncd("verify", "one")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (one.folder / "posted").exists()
