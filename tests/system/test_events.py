@@ -205,3 +205,31 @@ def test_verify_uses_the_variables_of_the_pre_event(one: Site) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (one.folder / "posted").exists()
+
+
+def test_commands_that_run_nothing_need_no_variables(one: Site) -> None:
+    query = "REPLICATE [one] SELECT * FROM one WHERE name = {env:who}"
+    check = "CHECKCACHE [one] START {env:since} END {env:until}"
+    pre = """      pre: {command: [printf, "env:who=name 7\\nenv:since=7\\nenv:until=8\\n"]}\n"""
+    one.jobs(job(pre, f'["{query}", "{check}"]'))
+    assert one.syncd("sync", "one").returncode == 0, one.syncd("logs", "one").stdout
+
+    plan = one.syncd("plan", "one")
+    rejects = one.syncd("rejects", "list", "one")
+    (one.folder / "src.db").unlink()
+    states = [
+        one.syncd("state", *words)
+        for words in (
+            ("show", "one"),
+            ("set", "one", "one", "6"),
+            ("rewind", "one", "one", "2"),
+            ("reset", "one"),
+        )
+    ]
+
+    assert (plan.returncode, plan.stderr) == (0, "")
+    assert "WHERE name = '{env:who}'" in plan.stdout
+    assert "the pre-event gives the variables" in plan.stdout
+    assert (rejects.returncode, rejects.stdout) == (0, "one: no row is set aside\n")
+    assert [done.returncode for done in states] == [0] * 4, states
+    assert "7" in states[0].stdout
