@@ -1,12 +1,18 @@
 """Opens both ends of a job for commands that ask them and run nothing."""
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from syncd.model.definitions import Configuration
-from syncd.model.plan import Plan
+from syncd.model.plan import Plan, Stage, Step
 from syncd.ports import Destination, Source
+
+VARIABLE: Final = re.compile(r"\{env:([^\W\d][\w.-]*)\}")
+BOUND: Final = re.compile(r"\b(?:START|END)\b[\s=]*'?\{env:([^\W\d][\w.-]*)\}", re.IGNORECASE)
+"""A variable where a comparison begins or ends: a date or a whole number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +25,24 @@ class Ends:
 
 
 @contextlib.contextmanager
+def destination_of(configuration: Configuration, name: str) -> Iterator[Destination]:
+    """Open a job's destination alone; it is closed afterwards.
+
+    Raises:
+        SyncdError: it cannot be opened.
+    """
+    from syncd.registry import connector
+
+    at = configuration.connections[configuration.jobs[name].destination]
+    with contextlib.closing(connector(at.type).open_destination(at.options)) as destination:
+        yield destination
+
+
+@contextlib.contextmanager
 def ends_of(configuration: Configuration, name: str) -> Iterator[Ends]:
     """Open both connections of a job and compile it; both are closed afterwards.
+
+    No event takes place, so a variable stands for its own name.
 
     Raises:
         SyncdError: a connection cannot be opened, or a query does not fit the source.
@@ -29,13 +51,33 @@ def ends_of(configuration: Configuration, name: str) -> Iterator[Ends]:
     from syncd.registry import connector
 
     job = configuration.jobs[name]
-    source_at = configuration.connections[job.source]
-    destination_at = configuration.connections[job.destination]
+    at = configuration.connections[job.source]
     with contextlib.ExitStack() as stack:
-        source = connector(source_at.type).open_source(source_at.options)
+        source = connector(at.type).open_source(at.options)
         stack.callback(source.close)
-        destination = connector(destination_at.type).open_destination(destination_at.options)
-        stack.callback(destination.close)
+        destination = stack.enter_context(destination_of(configuration, name))
         tables = tuple(source.tables()) if has_wildcards(job) else ()
-        plan = compile_job(job, connector(source_at.type).dialect, tables=tables)
-        yield Ends(plan, source, destination)
+        dialect = connector(at.type).dialect
+        names = placeholders(job.queries)
+        plan = compile_job(job, dialect, variables=names, tables=tables)
+        yield Ends(without_types(plan, names) if dialect == "postgres" else plan, source, destination)
+
+
+def placeholders(queries: Sequence[str]) -> dict[str, str]:
+    """A value for each variable of the queries: its name as they write it, 0 where only a number or a date can stand."""
+    text = "\n".join(queries)
+    return {name: f"{{env:{name}}}" for name in VARIABLE.findall(text)} | dict.fromkeys(
+        BOUND.findall(text), "0"
+    )
+
+
+def without_types(plan: Plan, names: Mapping[str, str]) -> Plan:
+    """The plan with NULL for its placeholders, their names beside it: a store may take no such text for a number."""
+
+    def changed(step: Step) -> Step:
+        select = step.relation.select
+        for value in names.values() if select is not None else ():
+            select = str(select).replace(f"'{value}'", f"NULL /* {value} */")
+        return replace(step, relation=replace(step.relation, select=select))
+
+    return replace(plan, stages=tuple(Stage(tuple(map(changed, stage.steps))) for stage in plan.stages))

@@ -1,6 +1,7 @@
 """`syncd plan` connects and shows what a run would do; it writes nothing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,9 @@ HOW: Final = {
     "repair": "both sides are compared, and the destination is mended",
 }
 
+UNKNOWN_VARIABLES: Final = (
+    "the pre-event gives the variables when the job runs; the rows are not known before"
+)
 
 DELETES: Final = {
     "off": "not tracked: rows that vanish at the source stay at the destination",
@@ -65,7 +69,11 @@ def preview_job(configuration: Configuration, name: str) -> Sequence[StepPreview
     from syncd.engine.preview import preview
 
     with ends_of(configuration, name) as ends:
-        return preview(ends.plan, ends.source, ends.destination)
+        steps = preview(ends.plan, ends.source, ends.destination)
+    return [
+        replace(step, warnings=(*step.warnings, UNKNOWN_VARIABLES)) if "{env:" in step.query else step
+        for step in steps
+    ]
 
 
 def job_lines(configuration: Configuration, name: str, steps: Sequence[StepPreview]) -> list[str]:

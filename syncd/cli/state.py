@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from syncd.cli.address import config_option, json_option, load
-from syncd.cli.ends import ends_of
+from syncd.cli.ends import destination_of
 from syncd.cli.sync import refuse_unknown
 from syncd.cli.table import columns, grouped, short_moment
 from syncd.errors import NotFoundError
@@ -26,8 +26,8 @@ def state() -> None:
 @json_option
 def show(job: str, config: Path | None, as_json: bool) -> None:
     """Show how far each query of a job has come."""
-    with ends_of(_checked(config, job), job) as ends:
-        found = ends.destination.cursors(job)
+    with destination_of(_checked(config, job), job) as destination:
+        found = destination.cursors(job)
     if as_json:
         import msgspec
 
@@ -58,8 +58,8 @@ def set_mark(job: str, step: str, mark: str, config: Path | None) -> None:
     """Let the next run of a query read from MARK on, a value of its check column."""
     from syncd.model.cursor import at_mark
 
-    with ends_of(_checked(config, job), job) as ends:
-        _move(ends.destination, _stored(ends.destination, job, step), lambda one: at_mark(one.cursor, mark))
+    with destination_of(_checked(config, job), job) as destination:
+        _move(destination, _stored(destination, job, step), lambda one: at_mark(one.cursor, mark))
 
 
 @state.command()
@@ -73,10 +73,8 @@ def rewind(job: str, step: str, by: str, config: Path | None) -> None:
     from syncd.model.duration import parse_duration
 
     seconds = float(by) if by.replace(".", "", 1).isdigit() else parse_duration(by)
-    with ends_of(_checked(config, job), job) as ends:
-        _move(
-            ends.destination, _stored(ends.destination, job, step), lambda one: rewound(one.cursor, seconds)
-        )
+    with destination_of(_checked(config, job), job) as destination:
+        _move(destination, _stored(destination, job, step), lambda one: rewound(one.cursor, seconds))
 
 
 @state.command()
@@ -85,8 +83,7 @@ def rewind(job: str, step: str, by: str, config: Path | None) -> None:
 @config_option
 def reset(job: str, step: str | None, config: Path | None) -> None:
     """Forget how far a job, or one of its queries, has come: its next run reads everything and merges it."""
-    with ends_of(_checked(config, job), job) as ends:
-        destination = ends.destination
+    with destination_of(_checked(config, job), job) as destination:
         found = [_stored(destination, job, step)] if step else destination.cursors(job)
         for one in found:
             destination.put_cursor(one, None, None)

@@ -1,5 +1,6 @@
 """Keeps a run below the rates that its connections allow."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -13,7 +14,7 @@ class Pace:
     """Counts what moved and waits when it was too much; None is no limit.
 
     Rates are kept on average since the first block, so that a slow source may not be followed by a burst of more
-    than one second's worth.
+    than one second's worth. Lanes of one run share it: `_lock` guards `_free_at`.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Pace:
         self._limits = (rows_per_second, bytes_per_second)
         self._sleep = sleep
         self._free_at = 0.0
+        self._lock = threading.Lock()
 
     def moved(self, rows: int, size_bytes: int, check: Check) -> None:
         """So much has moved just now: wait until more may."""
@@ -37,8 +39,9 @@ class Pace:
         if not seconds:
             return
         now = self._clock.monotonic()
-        # What was not used for longer than a second is lost.
-        self._free_at = max(self._free_at, now - 1.0) + seconds
-        while (left := self._free_at - self._clock.monotonic()) > 0:
+        with self._lock:
+            # What was not used for longer than a second is lost.
+            free_at = self._free_at = max(self._free_at, now - 1.0) + seconds
+        while (left := free_at - self._clock.monotonic()) > 0:
             check()
             self._sleep(min(left, NAP_SECONDS))

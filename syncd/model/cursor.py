@@ -4,6 +4,7 @@ The engine and the destinations carry a cursor as opaque text. Sources that foll
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 from syncd.errors import FatalError
 
 FORM: Final = 2
+DAY_SECONDS: Final = 86400
 
 Value = str | int | float | None
 """A value of a check column in the source's own literal form, never rounded."""
@@ -105,6 +107,8 @@ def at_mark(text: str, mark: str) -> tuple[str, str]:
 def rewound(text: str, by: float) -> tuple[str, str]:
     """A stored cursor whose mark lies so many seconds earlier (or so much lower, for numbers), and the mark.
 
+    A mark that is a date goes back whole days, rounded up.
+
     Raises:
         FatalError: the cursor follows no check column, or its mark is no time and no number.
     """
@@ -121,7 +125,9 @@ def rewound(text: str, by: float) -> tuple[str, str]:
 def _earlier(mark: str, seconds: float) -> str:
     try:
         if len(mark) == len("2024-01-31"):
-            return (date.fromisoformat(mark) - timedelta(seconds=seconds)).isoformat()
+            # A date knows no hours: what is a part of a day goes back the whole day.
+            days = math.ceil(seconds / DAY_SECONDS)
+            return (date.fromisoformat(mark) - timedelta(days=days)).isoformat()
         moment = datetime.fromisoformat(mark) - timedelta(seconds=seconds)
     except (ValueError, OverflowError) as error:
         raise FatalError(

@@ -1,27 +1,26 @@
 """The body of a run: open both ends, compile, execute, say how it ended. Used by workers and in the foreground."""
 
+import contextlib
 import threading
 import time
-import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from syncd.errors import RunCancelledError, SyncdError
-from syncd.model.event import RunEvent, StatementSent, StepEnded, StepProgressed, WindowCommitted
-from syncd.model.reading import Tuning
+from syncd.model.event import RunEvent, StepEnded, StepProgressed, WindowCommitted
 from syncd.model.run import Failure, Status, StepResult
-from syncd.ports import Emit
+from syncd.ports import Destination, Emit, Source
 from syncd.worker.hooked import Hooked
 from syncd.worker.kept import KeptPorts
 from syncd.worker.mask import SecretMask, secrets_of_events
 from syncd.worker.plans import Plans
+from syncd.worker.tuning import tuning_of
+from syncd.worker.unforeseen import unforeseen
 from syncd.worker.wire import Order, Outcome
 
 CANCELLED: Final = Failure("cancelled", "the run was cancelled")
-STATEMENTS: Final = 3
-"""From this verbosity on, statements are told."""
 
 
 class SystemClock:
@@ -58,7 +57,10 @@ class Stop:
 
 
 class _Ear:
-    """Hears what a run tells: keeps the steps that ended, and holds events back while a second try is possible."""
+    """Hears what a run tells: keeps the steps that ended, and holds events back while a second try is possible.
+
+    Lanes speak side by side: `_lock` guards `holding` and `_held`.
+    """
 
     def __init__(self, emit: Emit, mask: SecretMask, holding: bool) -> None:
         self.steps: list[StepResult] = []
@@ -66,6 +68,7 @@ class _Ear:
         self._emit = emit
         self._mask = mask
         self._held: list[RunEvent] = []
+        self._lock = threading.Lock()
 
     def hear(self, event: RunEvent) -> None:
         if isinstance(event, StepEnded):
@@ -73,16 +76,18 @@ class _Ear:
             self.steps.append(event.result)
         if isinstance(event, StepProgressed | WindowCommitted):
             self.release()
-        if self.holding:
-            self._held.append(event)
-        else:
-            self._emit(event)
+        with self._lock:
+            if self.holding:
+                self._held.append(event)
+                return
+        self._emit(event)
 
     def release(self) -> None:
-        self.holding = False
-        for event in self._held:
+        with self._lock:
+            self.holding = False
+            held, self._held = self._held, []
+        for event in held:
             self._emit(event)
-        self._held.clear()
 
 
 class RunBody:
@@ -100,7 +105,8 @@ class RunBody:
         outcome = job.before()
         if outcome is None:
             outcome = self._tried(order, masked, stop, mask, job.variables)
-        outcome = job.after(outcome)
+        # What is told to an event is as public as a log.
+        outcome = job.after(mask.outcome(outcome))
         self.ports.settle()
         # A driver that was told to stop may notice late, and would then break the next run.
         if outcome.status is not Status.OK or stop.asked:
@@ -131,7 +137,7 @@ class RunBody:
 
             outcome = Outcome(Status.FAILED, tuple(ear.steps), failure_of(error))
         except Exception as error:  # noqa: BLE001  # here a run ends: whatever went wrong belongs to this run alone
-            outcome = Outcome(Status.FAILED, tuple(ear.steps), _unforeseen(error))
+            outcome = Outcome(Status.FAILED, tuple(ear.steps), unforeseen(error))
         if stop.asked and outcome.status is Status.FAILED:
             return Outcome(Status.CANCELLED, outcome.steps, CANCELLED)
         return outcome
@@ -148,8 +154,8 @@ class RunBody:
         stop.check()
         destination = self.ports.destination(order.destination)
         stop.check()
-        source.tune(_tuning(order, emit, "source"))
-        destination.tune(_tuning(order, emit, "destination"))
+        source.tune(tuning_of(order, emit, "source"))
+        destination.tune(tuning_of(order, emit, "destination"))
         plan = self._plans.of(order, source, variables)
         clock = SystemClock()
         around = Surroundings(
@@ -166,24 +172,26 @@ class RunBody:
                 _least(order.source.rows_per_second, order.destination.rows_per_second),
                 _least(order.source.bytes_per_second, order.destination.bytes_per_second),
             ),
-            mirror=lambda: self.ports.source(order.destination),
-            lane=lambda: self.ports.lane(order.source, order.destination),
+            mirror=lambda: self._mirror(order, emit),
+            lane=lambda: self._lane(order, emit),
             lanes=order.job.parallel,
         )
         return execute(plan, around, go_on=order.job.continue_on_error)
 
+    def _mirror(self, order: Order, emit: Emit) -> Source:
+        mirror = self.ports.source(order.destination)
+        mirror.tune(tuning_of(order, emit, "destination"))
+        return mirror
+
+    @contextlib.contextmanager
+    def _lane(self, order: Order, emit: Emit) -> Iterator[tuple[Source, Destination]]:
+        with self.ports.lane(order.source, order.destination) as (source, destination):
+            source.tune(tuning_of(order, emit, "source"))
+            destination.tune(tuning_of(order, emit, "destination"))
+            yield source, destination
+
     def _drop(self, order: Order) -> None:
-        self.ports.forget({order.source.name, order.destination.name})
-
-
-def _tuning(order: Order, emit: Emit, end: str) -> Tuning:
-    def trace(statement: str) -> None:
-        emit(StatementSent(order.run, order.job.name, end, statement))
-
-    seconds = order.job.options.command_timeout_seconds
-    return Tuning(
-        seconds if end == "destination" else 0.0, trace if order.job.verbosity >= STATEMENTS else None
-    )
+        self.ports.forget({place.name for place in (order.source, order.destination, *order.others)})
 
 
 def _least(one: float | None, other: float | None) -> float | None:
@@ -223,12 +231,3 @@ def judged(steps: tuple[StepResult, ...], *, go_on: bool = False) -> Outcome:
         said = partial_steps[0].warnings[-1] if partial_steps[0].warnings else "something was left undone"
         return Outcome(Status.PARTIAL, steps, Failure("partial", f"{partial_steps[0].step}: {said}"))
     return Outcome(Status.OK, steps)
-
-
-def _unforeseen(error: Exception) -> Failure:
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if "syncd" in frame.filename]
-    place = f"{own[-1].filename.rpartition('/')[2]}:{own[-1].lineno}" if own else ""
-    text = " ".join(str(error).split())[:500]
-    return Failure(
-        "internal", f"{type(error).__name__}: {text}", hint="this is a fault of syncd; report it", where=place
-    )

@@ -15,6 +15,7 @@ from syncd.model.definitions import Hook
 from syncd.ports import Check, Destination
 
 MOST_BYTES: Final = 1_000_000
+MOST_VARIABLE_BYTES: Final = 8192
 GLANCE_SECONDS: Final = 0.05
 VETO: Final = "CancelJob"
 
@@ -32,8 +33,8 @@ def run_hook(
 ) -> Reply:
     """Carry out a hook and read its reply.
 
-    `facts` go to a command as environment ``SYNCD_<NAME>`` and as JSON on its standard input, to a web service as the
-    JSON body. A command or service replies with lines ``env:name=value`` and ``CancelJob=true``, or with a JSON object;
+    `facts` go to a command as environment ``SYNCD_<NAME>`` (those of more than 8 kB do not) and, all of them, as JSON on
+    its standard input; to a web service as the JSON body. A command or service replies with lines ``env:name=value`` and ``CancelJob=true``, or with a JSON object;
     a statement with rows of name and value. `destination` opens a connection by name (empty: the job's own).
 
     Raises:
@@ -48,7 +49,9 @@ def run_hook(
 
     headers = {name: value.reveal() for name, value in hook.headers.items()}
     body = json.dumps(facts, default=str).encode()
-    answer = call(hook.method, hook.url, headers=headers, body=body, timeout_seconds=hook.timeout_seconds)
+    answer = call(
+        hook.method, hook.url, headers=headers, body=body, timeout_seconds=hook.timeout_seconds, check=check
+    )
     return reply_of(answer.text)
 
 
@@ -81,10 +84,7 @@ def _of_pairs(pairs: list[tuple[str, Any]]) -> Reply:
 
 def _command(hook: Hook, facts: Mapping[str, Any], check: Check) -> str:
     name = hook.command[0]
-    environment = os.environ | {
-        f"SYNCD_{key.upper()}": value if isinstance(value, str) else json.dumps(value, default=str)
-        for key, value in facts.items()
-    }
+    environment = os.environ | _variables(facts)
     with (
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as output,
@@ -101,9 +101,10 @@ def _command(hook: Hook, facts: Mapping[str, Any], check: Check) -> str:
                 env=environment,
                 start_new_session=True,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "an argument holds a NUL character"
             raise FatalError(
-                f"the command {name} cannot be started: {error.strerror}",
+                f"the command {name} cannot be started: {reason}",
                 hint="give its full path, and check that it is executable",
                 code="event_failed",
             ) from error
@@ -117,6 +118,19 @@ def _command(hook: Hook, facts: Mapping[str, Any], check: Check) -> str:
             )
         output.seek(0)
         return output.read(MOST_BYTES).decode("utf-8", "replace")
+
+
+def _variables(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The facts that a command's environment takes: the kernel refuses to start one with a long variable."""
+    texts = {
+        key: value if isinstance(value, str) else json.dumps(value, default=str)
+        for key, value in facts.items()
+    }
+    return {
+        f"SYNCD_{key.upper()}": text.replace("\0", " ")
+        for key, text in texts.items()
+        if len(text.encode()) <= MOST_VARIABLE_BYTES
+    }
 
 
 def _wait(process: subprocess.Popen[bytes], name: str, timeout_seconds: float, check: Check) -> int:

@@ -2,19 +2,27 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from syncd.errors import FatalError, RunCancelledError, SyncdError
-from syncd.model.definitions import Hook
+from syncd.model.definitions import Hook, Replication
 from syncd.model.event import HookEnded
 from syncd.model.run import Counters, Failure, Status
 from syncd.ports import Check, Destination, Emit
 from syncd.worker.hook import Reply, run_hook
 from syncd.worker.kept import KeptPorts
+from syncd.worker.tuning import tuning_of
+from syncd.worker.unforeseen import unforeseen
 from syncd.worker.wire import Order, Outcome
+
+
+def uses_variables(job: Replication) -> bool:
+    """May a query of the job need what the pre-event gives?"""
+    return any("{env:" in query for query in job.queries)
 
 
 class Hooked:
@@ -29,15 +37,18 @@ class Hooked:
         self._started = datetime.now(UTC)
 
     def before(self) -> Outcome | None:
-        """Carry out the pre-event; an outcome when the run ends here: it failed, or it said that nothing shall run."""
+        """Carry out the pre-event; an outcome when the run ends here: it failed, or it said that nothing shall run.
+
+        A comparison asks it only for the variables that its queries need, and takes place whatever it says.
+        """
         hook = self._order.job.events.pre
-        if hook is None or self._order.verify:
+        if hook is None or (self._order.verify and not uses_variables(self._order.job)):
             return None
         reply, failure = self._do("pre", hook, self._facts(self._order.previous))
         if failure is not None:
             status = Status.CANCELLED if failure.code == "cancelled" else Status.FAILED
             return Outcome(status, (), failure)
-        if reply.veto:
+        if reply.veto and not self._order.verify:
             return Outcome(
                 Status.SKIPPED, (), Failure("vetoed", "the pre-event said that the job shall not run")
             )
@@ -90,6 +101,9 @@ class Hooked:
         except SyncdError as error:
             message = f"the {when}-event failed: {error.message}"
             failure = Failure("event_failed", message, error.hint, error.where)
+        except Exception as error:  # noqa: BLE001  # whatever an event does, the run ends with an outcome
+            found = unforeseen(error)
+            failure = replace(found, message=f"the {when}-event failed: {found.message}")
         self._emit(
             HookEnded(
                 self._order.run,
@@ -103,9 +117,12 @@ class Hooked:
         return reply, failure
 
     def _destination(self, name: str) -> Destination:
-        if not name:
-            return self._ports.destination(self._order.destination)
-        for place in (*self._order.others, self._order.destination, self._order.source):
-            if place.name == name:
-                return self._ports.destination(place)
+        order = self._order
+        own = order.destination.name
+        for place in (order.destination, *order.others, order.source):
+            if place.name == (name or own):
+                port = self._ports.destination(place)
+                # A kept one would go on telling what it does to an earlier run.
+                port.tune(tuning_of(order, self._emit, "destination", limited=place.name == own))
+                return port
         raise FatalError(f"there is no connection '{name}'", code="event_failed")

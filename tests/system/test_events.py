@@ -166,3 +166,70 @@ def test_a_header_of_a_web_event_is_secret_everywhere(one: Site) -> None:
     assert "the post-event failed" in done.stdout
     assert secret not in seen
     assert secret.encode() not in files
+
+
+def test_the_value_of_a_variable_is_in_no_log(one: Site) -> None:
+    query = "REPLICATE [one] SELECT * FROM one WHERE name = {env:who}"
+    one.jobs(
+        job("""      pre: {command: [echo, "env:who=name 7"]}\n""", f'["{query}"]', "    verbosity: 3\n")
+    )
+    one.syncd("sync", "one")
+
+    log = one.syncd("logs", "one", "--json").stdout
+
+    assert "WHERE name = ?" in log
+    assert "name 7" not in log
+
+
+@pytest.mark.parametrize("when", ["pre", "post"])
+@pytest.mark.parametrize(
+    "target", ["http://127.0.0.1:99999/", "http://127.0.0.1:9/', headers: {X-A: 'pä'}, method: 'PUT"]
+)
+def test_an_event_that_cannot_be_called_ends_the_run(one: Site, when: str, target: str) -> None:
+    one.jobs(job(f"      {when}: {{url: '{target}'}}\n"))
+
+    done = one.syncd("sync", "one")
+
+    assert done.returncode == 1
+    assert f"the {when}-event failed" in done.stdout
+
+
+def test_verify_uses_the_variables_of_the_pre_event(one: Site) -> None:
+    query = "REPLICATE [one] SELECT * FROM one WHERE name = {env:who}"
+    pre = """      pre: {command: [echo, "env:who=name 7"]}\n"""
+    one.jobs(job(pre + "      post: {command: [touch, posted]}\n", f'["{query}"]'))
+    one.syncd("sync", "one")
+    (one.folder / "posted").unlink()
+
+    done = one.syncd("verify", "one")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (one.folder / "posted").exists()
+
+
+def test_commands_that_run_nothing_need_no_variables(one: Site) -> None:
+    query = "REPLICATE [one] SELECT * FROM one WHERE name = {env:who}"
+    check = "CHECKCACHE [one] START {env:since} END {env:until}"
+    pre = """      pre: {command: [printf, "env:who=name 7\\nenv:since=7\\nenv:until=8\\n"]}\n"""
+    one.jobs(job(pre, f'["{query}", "{check}"]'))
+    assert one.syncd("sync", "one").returncode == 0, one.syncd("logs", "one").stdout
+
+    plan = one.syncd("plan", "one")
+    rejects = one.syncd("rejects", "list", "one")
+    (one.folder / "src.db").unlink()
+    states = [
+        one.syncd("state", *words)
+        for words in (
+            ("show", "one"),
+            ("set", "one", "one", "6"),
+            ("rewind", "one", "one", "2"),
+            ("reset", "one"),
+        )
+    ]
+
+    assert (plan.returncode, plan.stderr) == (0, "")
+    assert "WHERE name = '{env:who}'" in plan.stdout
+    assert "the pre-event gives the variables" in plan.stdout
+    assert (rejects.returncode, rejects.stdout) == (0, "one: no row is set aside\n")
+    assert [done.returncode for done in states] == [0] * 4, states
+    assert "7" in states[0].stdout

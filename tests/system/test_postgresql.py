@@ -129,3 +129,22 @@ def test_cancelling_reaches_a_wait_for_a_lock(site: Site, database: str):
 
     assert (run["status"], seconds <= LIMIT_SECONDS) == ("cancelled", True)
     assert daemon.call("start", job="in", wait=True)["counters"]["inserted"] == 1
+
+
+def test_a_plan_names_a_variable_that_stands_for_a_number(site: Site, postgres):
+    url = postgres.url(postgres.create_database())
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE one (id int PRIMARY KEY)")
+    query = "REPLICATE [one] SELECT * FROM one WHERE id = {env:batch}"
+    pre = '{pre: {command: [echo, "env:batch=1"]}}'
+    site.jobs(
+        f"""
+  out: {{source: pg, destination: dst, queries: ["{query}"], events: {pre}}}
+""",
+        connections(url),
+    )
+
+    done = site.syncd("plan", "out")
+
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "WHERE id = NULL /* {env:batch} */" in done.stdout

@@ -18,6 +18,7 @@ from syncd.connectors.mysql.parameters import Parameters
 from syncd.connectors.mysql.wire import Wire
 from syncd.errors import FatalError, RunCancelledError, SyncdError
 from syncd.model.reading import Tuning
+from syncd.model.statement import without_texts
 from syncd.ports import Check
 
 LOAD_BYTES: Final = 1 << 20
@@ -37,8 +38,6 @@ SETTINGS: Final = (
 """Values must be exact and mean the same on both ends, whatever the server's defaults are; a slow other end is no error."""
 ISOLATION: Final = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 FACTS: Final = "SELECT VERSION(), DATABASE(), CONNECTION_ID(), @@max_allowed_packet, @@lower_case_table_names, @@hostname, @@port"
-
-_LITERAL: Final = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +236,7 @@ class Session:
 
     def _tell(self, sql: str) -> None:
         if self.tuning.trace is not None:
-            self.tuning.trace(_LITERAL.sub("'?'", sql))
+            self.tuning.trace(without_texts(sql, "mysql"))
 
     def cancel(self) -> None:
         """Ask the server to stop the running statement."""

@@ -1,7 +1,6 @@
 """A connection to a PostgreSQL database: opening, statements, COPY in both directions, stopping."""
 
 import contextlib
-import re
 import select
 import sys
 import time
@@ -15,6 +14,7 @@ from psycopg.rows import TupleRow
 from syncd.connectors.postgresql.failure import connecting, place_of, running, timed_out
 from syncd.errors import FatalError, RunCancelledError, SyncdError, TransientError
 from syncd.model.reading import Trace, Tuning
+from syncd.model.statement import without_texts
 from syncd.ports import Check
 
 BLOCK_BYTES: Final = 256 * 1024
@@ -41,8 +41,6 @@ SETTINGS: Final = {
 """Texts must be exact and the same on both ends, whatever the role's defaults are."""
 
 Parameters = Sequence[Any]
-
-_VALUES: Final = re.compile(r"""("(?:[^"]|"")*")|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'""", re.DOTALL)
 
 
 def quote(name: str) -> str:
@@ -119,7 +117,7 @@ class Session:
             # The server forgets a wish to stop that finds it idle.
             raise RunCancelledError("the run was stopped")
         if self._trace is not None:
-            self._trace(_VALUES.sub(lambda match: match.group(1) or "?", sql))
+            self._trace(without_texts(sql, "postgresql"))
         self._began = time.monotonic()
 
     def _limit(self, seconds: float) -> None:

@@ -20,6 +20,7 @@ from syncd.errors import (
     TransientError,
 )
 from syncd.model.reading import Tuning
+from syncd.model.statement import without_texts
 from syncd.ports import Check
 
 LOCK_SECONDS: Final = 30.0
@@ -141,7 +142,7 @@ class Session:
 
     def _tell(self, sql: str) -> None:
         if self._tuning.trace is not None:
-            self._tuning.trace(sql)
+            self._tuning.trace(without_texts(sql, "sqlite"))
 
     def _shall_stop(self) -> bool:
         if self._deadline is not None and time.monotonic() > self._deadline:

@@ -1,5 +1,8 @@
 """A run moves no faster than its connections allow."""
 
+import threading
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,3 +67,33 @@ def test_a_stop_ends_the_waiting():
         pace.moved(10**6, 0, check)
 
     assert watch.seconds < 102
+
+
+class SlowSum(float):
+    """A moment whose sum takes long enough for another lane to come between."""
+
+    def __add__(self, seconds):
+        time.sleep(0.002)
+        return SlowSum(float(self) + seconds)
+
+
+def test_lanes_share_one_rate():
+    watch = Watch()
+    pace = Pace(watch, rows_per_second=1)
+    pace._free_at = SlowSum(100.0)
+
+    def stop() -> None:
+        raise RunCancelledError("stopped")
+
+    def lane() -> None:
+        for _ in range(5):
+            with pytest.raises(RunCancelledError):
+                pace.moved(1, 0, stop)
+
+    lanes = [threading.Thread(target=lane) for _ in range(4)]
+    for each in lanes:
+        each.start()
+    for each in lanes:
+        each.join()
+
+    assert pace._free_at == 120.0

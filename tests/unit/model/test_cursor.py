@@ -28,6 +28,14 @@ def test_a_mark_is_rewound_in_its_own_form(mark, by, lower):
     assert str(cursor_from_text(moved).mark) == lower
 
 
+def test_a_date_goes_back_at_least_one_whole_day():
+    assert [rewound(text("2024-03-01"), by)[1] for by in (3600, 86400, 86401)] == [
+        "2024-02-29",
+        "2024-02-29",
+        "2024-02-28",
+    ]
+
+
 def test_moving_a_mark_forgets_what_was_seen_and_what_waited():
     before = text(5, pending=Pending(9, ("1",)), seen=Seen(1, "2"))
 

@@ -1,13 +1,18 @@
 """The body of a run with ports that the test plays."""
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 
 from syncd.errors import FatalError, RunCancelledError, TransientError
-from syncd.model.definitions import Connection, Replication
-from syncd.model.event import StepEnded, StepStarted, WindowCommitted
+from syncd.model.definitions import Connection, Events, Hook, Replication
+from syncd.model.event import StatementSent, StepEnded, StepStarted, WindowCommitted
+from syncd.model.options import Options
 from syncd.model.run import Counters, Failure, Status, StepResult
 from syncd.model.secret import Secret
 from syncd.worker.body import RunBody, Stop
+from syncd.worker.hook import Reply
 from syncd.worker.kept import KeptPorts
 from syncd.worker.wire import Order, place
 
@@ -24,6 +29,11 @@ class Port:
 
     def tune(self, tuning) -> None:
         self.tuning = tuning
+
+    def execute(self, statement, check):
+        if self.tuning.trace:
+            self.tuning.trace(statement)
+        return []
 
     def cancel(self) -> None:
         self.cancelled += 1
@@ -49,6 +59,7 @@ class Store:
     open_destination = open_source
 
     def execute(self, plan, around, *, go_on):
+        self.around = around
         act = self.script.pop(0)
         return act(around.emit, around.check)
 
@@ -67,10 +78,10 @@ def body(clock):
     return RunBody(KeptPorts(clock.monotonic))
 
 
-def order(run: str = "r") -> Order:
-    job = Replication("j", "a", "b", ("REPLICATE [t]",))
+def order(run: str = "r", others: tuple = (), **more) -> Order:
+    job = Replication("j", "a", "b", ("REPLICATE [t]",), **more)
     source = place(Connection("a", "x", {"host": "h", "password": Secret(SECRET)}))
-    return Order(run, job, source, place(Connection("b", "x", {"host": "h"})))
+    return Order(run, job, source, place(Connection("b", "x", {"host": "h"})), others=others)
 
 
 def ends(result: StepResult, *before):
@@ -244,3 +255,94 @@ def test_cancel_between_runs_reaches_no_kept_port(store, clock):
     ports.cancel()
 
     assert [port.cancelled for port in store.opened] == [0, 0]
+
+
+@pytest.mark.parametrize("when", ["pre", "post"])
+def test_an_event_that_goes_wrong_in_an_unforeseen_way_ends_the_run_with_an_outcome(
+    store, body, monkeypatch, when
+):
+    def hook(*_):
+        raise ZeroDivisionError(f"by {SECRET}")
+
+    monkeypatch.setattr("syncd.worker.hooked.run_hook", hook)
+    store.script = [ends(OK)]
+
+    outcome = body.carry_out(order(events=Events(**{when: Hook(command=("x",))})), lambda _: None, Stop())
+
+    assert outcome.status is (Status.FAILED if when == "pre" else Status.PARTIAL)
+    assert f"the {when}-event failed: ZeroDivisionError: by ***" in outcome.failure.message
+
+
+def test_a_stopped_run_leaves_no_port_of_its_events_behind(store, body):
+    stop = Stop()
+    other = place(Connection("c", "x", {"host": "h"}))
+    hook = Hook(sql="SELECT 1", connection="c")
+    store.script = [asks(stop, raises(RunCancelledError("stop")))]
+
+    body.carry_out(order(others=(other,), events=Events(pre=hook)), lambda _: None, stop)
+
+    assert [port.closed for port in store.opened] == [1, 1, 1]
+
+
+def test_what_a_post_event_is_told_holds_no_secret(store, body, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        "syncd.worker.hooked.run_hook", lambda _hook, facts, *_: told.append(facts) or Reply()
+    )
+    failed = StepResult("t", Status.FAILED, failure=Failure("x", f"dsn={SECRET}"))
+    store.script = [ends(failed), raises(FatalError(f"dsn={SECRET}"))]
+
+    for _ in range(2):
+        body.carry_out(order(events=Events(post=Hook(command=("x",)))), lambda _: None, Stop())
+
+    assert [facts["Detail"] for facts in told] == ["dsn=***", "dsn=***"]
+    assert SECRET not in repr(told)
+
+
+def test_ports_of_lanes_the_mirror_and_events_are_tuned_as_the_others(store, body):
+    def act(emit, check):
+        around = store.around
+        with around.lane() as (source, destination):
+            ports = [around.source, around.destination, around.mirror(), source, destination]
+            seen.extend(port.tuning.command_timeout_seconds for port in ports)
+            for port in ports:
+                port.tuning.trace("SELECT 1")
+        return (OK,)
+
+    seen, heard = [], []
+    store.script = [act]
+    other = place(Connection("c", "x", {"host": "h"}))
+    job = {"options": Options(command_timeout_seconds=7.0), "verbosity": 3}
+    job |= {"events": Events(post=Hook(sql="SELECT 2", connection="c"))}
+
+    body.carry_out(order(others=(other,), **job), heard.append, Stop())
+
+    assert seen == [0.0, 7.0, 7.0, 0.0, 7.0]
+    told = [event.end for event in heard if isinstance(event, StatementSent)]
+    assert told == ["source", "destination", "destination", "source", "destination", "destination"]
+
+
+@pytest.mark.parametrize(("query", "asked"), [("REPLICATE [t]", 0), ("REPLICATE [t] SELECT {env:x}", 1)])
+def test_a_comparison_asks_the_pre_event_for_variables_only(store, body, monkeypatch, query, asked):
+    told = []
+
+    def hook(hook, *_):
+        told.append(hook)
+        return Reply({"x": "1"}, veto=True)
+
+    monkeypatch.setattr("syncd.worker.hooked.run_hook", hook)
+    monkeypatch.setattr(body._plans, "of", lambda _order, _source, variables: given.append(variables))
+    given = []
+    store.script = [ends(OK)]
+    events = Events(pre=Hook(command=("pre",)), post=Hook(command=("post",)))
+    one = order(events=events)
+
+    outcome = body.carry_out(
+        msgspec.structs.replace(one, job=replace(one.job, queries=(query,)), verify="check"),
+        lambda _: None,
+        Stop(),
+    )
+
+    assert outcome.status is Status.OK
+    assert [hook.command for hook in told] == [("pre",)] * asked
+    assert given == [{"x": "1"} if asked else {}]

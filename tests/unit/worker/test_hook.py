@@ -1,5 +1,6 @@
 """Events around a run: real commands and a real web service."""
 
+import contextlib
 import json
 import sys
 import threading
@@ -32,6 +33,22 @@ def test_a_command_gets_its_facts_as_environment_and_on_standard_input():
     )
 
     assert run(python(code)).variables == {"a": "j", "b": "5"}
+
+
+def test_a_command_gets_long_facts_on_standard_input_only():
+    facts = FACTS | {
+        "QueryResults": [{"query": f"table {number}"} for number in range(20_000)],
+        "Detail": "a\0b",
+    }
+    code = (
+        "import os, sys, json; given = json.load(sys.stdin);"
+        "print('env:a=%s' % ('SYNCD_QUERYRESULTS' in os.environ)); print('env:b=%d' % len(given['QueryResults']));"
+        "print('env:c=' + os.environ['SYNCD_DETAIL'])"
+    )
+
+    reply = run_hook(python(code), facts, lambda _name: pytest.fail("no connection"), lambda: None)
+
+    assert reply.variables == {"a": "False", "b": "20000", "c": "a b"}
 
 
 def test_a_command_may_veto():
@@ -100,9 +117,20 @@ class Service(BaseHTTPRequestHandler):
     def do_POST(self):
         size = int(self.headers["Content-Length"])
         Service.given = {"body": json.loads(self.rfile.read(size)), "token": self.headers["X-Token"]}
+        if self.path == "/drip":
+            self.drip()
+            return
         self.send_response(int(self.path.strip("/").split("?")[0]))
         self.end_headers()
         self.wfile.write(b'{"env": {"batch": "7"}}')
+
+    def drip(self):
+        with contextlib.suppress(OSError):
+            self.send_response(200)
+            self.end_headers()
+            for _ in range(100):
+                self.wfile.write(b" ")
+                time.sleep(0.1)
 
     def log_message(self, *_):
         pass
@@ -155,3 +183,40 @@ def test_statements_give_rows_of_name_and_value():
     reply = run_hook(hook, FACTS, lambda name: asked.append(name) or Store(), lambda: None)
 
     assert (reply.variables, reply.veto, asked) == ({"x": "1"}, True, ["other"])
+
+
+def test_a_web_service_that_drips_has_one_time_limit_for_all(service):
+    began = time.monotonic()
+
+    with pytest.raises(TransientError, match=r"/drip does not answer within 0\.5 s"):
+        run(Hook(url=f"{service}/drip", timeout_seconds=0.5))
+
+    assert time.monotonic() - began < 5
+
+
+def test_a_stop_ends_a_call_of_a_web_service(service):
+    began = time.monotonic()
+
+    def check() -> None:
+        if time.monotonic() - began > 0.2:
+            raise RunCancelledError("stopped")
+
+    with pytest.raises(RunCancelledError):
+        run(Hook(url=f"{service}/drip"), check)
+
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("value", ["p\u00e4ss", "two\nlines", " blank", "nul\0"])
+def test_a_header_that_cannot_be_sent_is_named_without_its_value(service, value):
+    with pytest.raises(FatalError, match="the header X-Token holds what no header can") as caught:
+        run(Hook(url=f"{service}/200", headers={"X-Token": Secret(value)}))
+
+    assert value.strip() not in caught.value.message
+    assert caught.value.code == "bad_header"
+
+
+@pytest.mark.parametrize("url", ["http://h:99999/x", "http://h:x/", "http://[::1/"])
+def test_a_url_that_cannot_be_is_refused(url):
+    with pytest.raises(FatalError, match="a host or a port that cannot be"):
+        run(Hook(url=url))
