@@ -231,6 +231,9 @@ class Writing(Protocol):
 class Destination(Protocol):
     """Where rows go. It keeps the cursors of what it holds, in its own table ``syncd_cursors``."""
 
+    several: bool
+    """May several connections write at the same time?"""
+
     formats: tuple[Format, ...]
     """What it can take, cheapest first."""
 

@@ -110,6 +110,8 @@ class MemorySource(MemoryPort):
 class MemoryDestination(MemoryPort):
     """Writes a memory store."""
 
+    several = True
+
     def survey(self, keys: Sequence[StepKey]) -> list[Standing]:
         """Cursors and the state of their tables."""
         return [self._standing(key) for key in keys]

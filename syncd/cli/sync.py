@@ -58,10 +58,10 @@ def sync(
 
 
 def exit_code(runs: list[View]) -> int:
-    """0 when every run is ok and every row accounted for, 130 when one was cancelled, else 1."""
+    """0 when every run is ok (or an event said that it shall not run) and every row accounted for, 130 when one was cancelled, else 1."""
     if any(run["status"] == "cancelled" for run in runs):
         return CANCELLED
-    return 0 if all(run["status"] == "ok" and balanced(run) for run in runs) else 1
+    return 0 if all(run["status"] in {"ok", "skipped"} and balanced(run) for run in runs) else 1
 
 
 def refuse_unknown(configuration: Configuration, jobs: tuple[str, ...]) -> None:

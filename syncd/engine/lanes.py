@@ -25,7 +25,12 @@ def run_side_by_side(step: Step, shape: Shape, windows: Sequence[Window]) -> Seq
     """
     around = step.around
     count = min(around.lanes, len(windows))
-    if around.lane is None or count < 2 or step.rejects or not step.reading.shared:
+    if (
+        around.lane is None
+        or count < 2
+        or step.rejects
+        or not (step.reading.shared and around.destination.several)
+    ):
         return windows
     lanes = _Lanes(step, shape, windows)
     threads = [threading.Thread(target=lanes.carry, name=f"lane {number}") for number in range(count)]

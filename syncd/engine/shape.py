@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from syncd.engine.evolve import key_in_target, loss, match_columns, refuse_losses
 from syncd.engine.rowwise import changes_zone
 from syncd.errors import FatalError
-from syncd.model.options import Deletes, Write
+from syncd.model.options import Deletes, Verify, Write
 from syncd.model.plan import Transfer
 from syncd.model.table import Column, Kind, Table, Type
 from syncd.model.writing import ACTIVE, DELETED_AT, SINCE, UNTIL, Standing
@@ -95,9 +95,8 @@ def _match(step: Transfer, source: Table, check_column: str | None) -> tuple[str
     options = step.options
     if options.truncate or options.drop:
         return source.key
-    wanted = (
-        options.write is not Write.MERGE or options.deletes is not Deletes.OFF or check_column is not None
-    )
+    proven = options.deletes is not Deletes.OFF or options.verify is not Verify.OFF
+    wanted = options.write is not Write.MERGE or proven or check_column is not None
     if not source.key and wanted:
         raise FatalError(
             f"{step.relation.table or 'the query'} has no primary key, so changed rows cannot be matched",

@@ -8,7 +8,7 @@ from syncd.engine.careful import key_text
 from syncd.engine.compare import Findings, compare
 from syncd.engine.mend import copy_rows, delete_rows, refuse_too_many, spare_present
 from syncd.engine.sides import Sides, range_of, sides_of
-from syncd.engine.surroundings import Surroundings, key_of
+from syncd.engine.surroundings import Surroundings
 from syncd.errors import FatalError
 from syncd.model.options import Verify
 from syncd.model.plan import Comparison, Transfer
@@ -33,9 +33,6 @@ def verdict_of(step: Transfer | Comparison, around: Surroundings) -> tuple[Verdi
     found = compare(sides.source, sides.target, keys_only=keys_only, check=around.check)
     if isinstance(step, Comparison) and step.skip_deleted:
         found.surplus = []
-    aside = {reject.key for reject in around.destination.rejects(key_of(step, around.job))}
-    if aside:
-        found.missing = [key for key in found.missing if key_text(key) not in aside]
     return _verdict(found, around), found, sides
 
 
@@ -55,10 +52,9 @@ def check_step(step: Comparison, standing: Standing, around: Surroundings) -> St
             # cursor, stored once more, would keep them from being read again.
             standing = replace(standing, cursor=None, mark=None)
         counters = repair(_transfer(step, standing, sides), standing, sides, found, around)
-        # What is left is looked for, not assumed; rows that were set aside just now are left too.
+        # What is left is looked for, not assumed; rows that are set aside are left too.
         left = verdict_of(step, around)[1]
-        remaining = (left.count if left else 0) + counters.rejected
-        verdict = replace(verdict, repaired=max(0, found.count - remaining))
+        verdict = replace(verdict, repaired=max(0, found.count - (left.count if left else 0)))
     return StepResult(
         step=step.name,
         status=Status.OK if verdict.same else Status.PARTIAL,

@@ -45,7 +45,11 @@ class Plans:
 
 def comparing(plan: Plan, *, repair: bool) -> Plan:
     """The plan that compares what another plan moves."""
-    steps = [
+    steps: list[Comparison] = [
+        replace(step, repair=repair) for step in plan.steps if isinstance(step, Comparison)
+    ]
+    filled = {step.filled_by for step in steps if step.filled_by}
+    steps += [
         Comparison(
             name=step.name,
             query=step.query,
@@ -56,6 +60,6 @@ def comparing(plan: Plan, *, repair: bool) -> Plan:
             filled_by=step,
         )
         for step in plan.steps
-        if isinstance(step, Transfer)
+        if isinstance(step, Transfer) and step not in filled
     ]
     return replace(plan, stages=tuple(Stage((step,)) for step in steps))

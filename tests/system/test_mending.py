@@ -6,6 +6,7 @@ import pytest
 
 from syncd.engine import compare
 from syncd.errors import QueryError, RunCancelledError
+from syncd.model.options import Verify
 from syncd.model.run import Status
 from tests.stores import Pair
 from tests.system.test_deletes import HARD, fill
@@ -270,3 +271,32 @@ def test_one_key_far_away_does_not_bring_the_whole_table_into_memory(
     assert pair.ok(**HARD).counters.deleted == 2
     assert looked
     assert names(pair) == source_names(pair)
+
+
+def test_a_select_with_marks_takes_the_lowest_row_the_first_time(pair: Pair) -> None:
+    fill(pair)
+    query = "REPLICATE [t] SELECT * FROM t WHERE updated > REPLICATE_LASTMODTIME()"
+
+    pair.ok(query)
+
+    assert names(pair) == source_names(pair)
+
+
+def test_a_comparison_counts_the_rows_that_are_set_aside(pair: Pair) -> None:
+    fill(pair)
+    pair.source.execute("UPDATE t SET name = 'poison' WHERE id = 3")
+    strict(pair)
+    pair.run(**ASIDE)
+
+    outcome = pair.run("CHECKCACHE [t]", **ASIDE)
+
+    assert (outcome.status, outcome.steps[0].verdict.missing) == (Status.PARTIAL, 1)
+
+
+def test_rows_without_a_key_are_refused_before_they_are_to_be_compared(pair: Pair) -> None:
+    pair.source.execute(f"CREATE TABLE t (name {pair.source.text})")
+    pair.source.execute("INSERT INTO t VALUES ('one')")
+
+    outcome = pair.run(check=None, verify=Verify.CHECKSUM)
+
+    assert (outcome.failure.code, outcome.counters.read) == ("key_missing", 0)

@@ -171,3 +171,14 @@ def test_a_file_is_read_one_window_after_another(lite_pair: Pair) -> None:
 
     assert step.counters.inserted == ROWS
     assert len(load.threads) == 1
+
+
+@pytest.mark.postgresql
+def test_a_destination_that_takes_one_writer_is_not_asked_for_more(make_store: Callable[[str], Any]) -> None:
+    pair = Pair(make_store("postgresql"), make_store("sqlite"))
+    fill(pair, ROWS)
+    load = Load(pair)
+
+    (step,) = load.run()
+
+    assert (step.status, step.counters.inserted, len(load.threads)) == (Status.OK, ROWS, 1)

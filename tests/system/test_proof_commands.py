@@ -134,3 +134,14 @@ def test_rejects_are_listed_with_key_reason_and_attempts(site: Site) -> None:
 
 def test_no_rejects_is_said_in_words(one: Site) -> None:
     assert one.syncd("rejects", "list", "one").stdout == "one: no row is set aside\n"
+
+
+def test_a_job_of_comparisons_alone_is_compared_and_repaired(one: Site) -> None:
+    damage(one)
+    one.jobs(JOB.replace('"REPLICATE [one]"', '"CHECKCACHE [one]"'))
+
+    found = one.syncd("verify", "one")
+    mended = one.syncd("verify", "one", "--repair")
+
+    assert (found.returncode, mended.returncode) == (1, 0)
+    assert one.rows("one") == one.rows("one", "src.db")

@@ -46,7 +46,10 @@ def bind_marks(session: Session, ground: Ground, horizon: Horizon) -> Ground:
     last = _last(session, ground, column)
     upper = horizon.upper if horizon.upper is not None else _beyond(session, ground, column)
     next_mark = _with_interval(session, ground, column, last, upper)
-    text = relation.select.replace(LAST_MARK, _typed(last, column)).replace(
+    begun = ground.start is not None or (ground.cursor is not None and ground.cursor.mark is not None)
+    # Whoever asks for rows above the last mark wants those at the lowest value too, the first time.
+    shown = last if begun else LEAST.get(column.type.kind, LEAST_NUMBER)
+    text = relation.select.replace(LAST_MARK, _typed(shown, column)).replace(
         NEXT_MARK, _typed(next_mark, column)
     )
     return replace(ground, text=source_text(replace(relation, select=text), ground.found))

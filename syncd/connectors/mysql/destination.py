@@ -36,6 +36,7 @@ class MysqlDestination:
     """Writes one database through one connection."""
 
     formats: tuple[Format, ...] = (Format.COPYTEXT, Format.ROWS)
+    several = True
 
     def __init__(self, session: Session) -> None:
         self._session = session

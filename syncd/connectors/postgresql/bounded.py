@@ -37,7 +37,10 @@ def fill_marks(session: Session, ground: Ground, extract: Extract, horizon: Hori
     last = _last(session, ground, extract.relation, column)
     following = _next(session, ground, extract, horizon, last)
     native = column.type.native
-    text = ground.text.replace(LAST_MARK, f"({literal(last, native)})")
+    begun = ground.start is not None or (ground.cursor is not None and ground.cursor.mark is not None)
+    # Whoever asks for rows above the last mark wants those at the lowest value too, the first time.
+    shown = last if begun else _extremes(column)[0]
+    text = ground.text.replace(LAST_MARK, f"({literal(shown, native)})")
     return replace(ground, text=text.replace(NEXT_MARK, f"({literal(following, native)})"))
 
 

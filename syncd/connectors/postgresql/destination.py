@@ -37,6 +37,7 @@ class PostgresqlDestination:
     """Writes one database through one connection."""
 
     formats: tuple[Format, ...] = (Format.PGCOPY, Format.COPYTEXT, Format.ROWS)
+    several = True
 
     def __init__(self, session: Session) -> None:
         self._session = session

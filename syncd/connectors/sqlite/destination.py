@@ -28,6 +28,7 @@ class SqliteDestination:
     """Writes one file through one connection. A file that is not there is made by the first write, not before."""
 
     formats: tuple[Format, ...] = (Format.SQLITE, Format.COPYTEXT, Format.ROWS)
+    several = False
 
     def __init__(self, path: str) -> None:
         self._path = path

@@ -168,6 +168,8 @@ def _bounded(session: Session, extract: Extract, ground: Ground, full: Table) ->
         last = ground.low(ground.cursor.mark)
     else:
         last = start if start is not None else lowest
+    # Whoever asks for rows above the last mark wants those at the lowest value too, the first time.
+    begun = last is not None and last is not lowest
     kind = (origin or column).type.kind
     now = present(session)
     upto = horizon_of(like if like is not None else last, origin or column, now)
@@ -175,7 +177,7 @@ def _bounded(session: Session, extract: Extract, ground: Ground, full: Table) ->
     text = source_text(
         relation,
         full,
-        literal(_lowest(kind) if last is None else last),
+        literal(_first(kind, last) if not begun else last),
         literal(ahead if ahead is not None else _highest(kind, now) if upto is None else upto),
     )
     moves = ahead is not None and relation.select is not None and NEXT_MARK in relation.select
@@ -198,10 +200,13 @@ def _next_interval(extract: Extract, last: Value, kind: Kind, horizon: Value) ->
     return None if edge is None else written(last, kind, edge)
 
 
-def _lowest(kind: Kind) -> Value:
+def _first(kind: Kind, like: Value) -> Value:
+    """A value below all values of a column, whose lowest one is `like`."""
+    if isinstance(like, int | float):
+        return -HIGHEST_INTEGER - 1
     if kind in TIMES:
         return LOWEST_TIME
-    return "" if kind is Kind.TEXT else -HIGHEST_INTEGER - 1
+    return "" if kind is Kind.TEXT or isinstance(like, str) else -HIGHEST_INTEGER - 1
 
 
 def _highest(kind: Kind, now: datetime) -> Value:
