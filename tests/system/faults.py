@@ -2,7 +2,7 @@
 
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -10,13 +10,22 @@ from typing import Any, Final
 import psycopg
 
 from tests.proxy import Proxy
-from tests.servers import FAST_AND_UNSAFE, PostgresServer
+from tests.servers import FAST_AND_UNSAFE, MariadbServer, PostgresServer
+from tests.stores import MysqlConnection
 from tests.system.site import Site, expect_soon
 
-PAIRS: Final = ("postgresql>postgresql", "postgresql>sqlite", "sqlite>postgresql")
+PAIRS: Final = (
+    "postgresql>postgresql",
+    "postgresql>sqlite",
+    "sqlite>postgresql",
+    "postgresql>mysql",
+    "mysql>postgresql",
+)
 ROWS: Final = 60_000
 SAFE: Final = {**FAST_AND_UNSAFE, "synchronous_commit": "on"}
 """A server that loses nothing that was committed when it is killed."""
+SAFE_MARIADB: Final = ("--innodb-flush-log-at-trx-commit=2",)
+"""The same for MariaDB: what was committed has left the server's own memory."""
 RUN_SECONDS: Final = 90
 OWN_TABLES: Final = {"syncd_cursors", "syncd_rejects"}
 
@@ -92,6 +101,71 @@ class PostgresEnd:
         self.server.drop_database(self.name)
 
 
+class MysqlEnd:
+    """A database of a MariaDB server that may be killed, behind a proxy."""
+
+    type = "mysql"
+
+    def __init__(self, server: MariadbServer) -> None:
+        self.server = server
+        self.proxy = Proxy(server.port)
+        self.name = server.create_database()
+
+    def connection(self, more: str = "") -> str:
+        """The connection as it stands in a configuration."""
+        url = f"mysql://tester@127.0.0.1:{self.proxy.port}/{self.name}"
+        return f"{{type: mysql, url: '{url}'{more}}}"
+
+    @contextmanager
+    def open(self) -> Iterator[Any]:
+        """A connection of somebody else, past the proxy, each statement a transaction."""
+        connection = MysqlConnection(
+            host="127.0.0.1",
+            port=self.server.port,
+            user="tester",
+            database=self.name,
+            charset="utf8mb4",
+            ssl_disabled=True,
+            autocommit=True,
+            sql_mode="ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_ALL_TABLES",
+        )
+        with closing(connection):
+            yield connection
+
+    def fill(self, first: int, last: int, name: str = "name") -> str:
+        """The statement that inserts so many rows, whose marks are their keys."""
+        return (
+            f"INSERT INTO t (id, name, updated) SELECT seq, '{name} ' || repeat('x', 80) || seq, seq"
+            f" FROM seq_{first}_to_{last}"
+        )
+
+    def lock(self, connection: Any) -> None:
+        """Let nobody else into the table before the connection ends."""
+        connection.execute("LOCK TABLES t WRITE")
+
+    def tables(self) -> set[str]:
+        """Every table of the database."""
+        found = self.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = database()")
+        return {str(name) for (name,) in found}
+
+    def execute(self, *statements: str) -> None:
+        """Run statements of somebody else, each in a transaction."""
+        with self.open() as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with self.open() as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def close(self) -> None:
+        """Remove the database."""
+        self.proxy.close()
+        self.server.drop_database(self.name)
+
+
 class SqliteEnd:
     """A file."""
 
@@ -141,7 +215,7 @@ class SqliteEnd:
         """Nothing is open."""
 
 
-End = PostgresEnd | SqliteEnd
+End = PostgresEnd | MysqlEnd | SqliteEnd
 
 
 class Field:
@@ -195,11 +269,8 @@ class Field:
         return [str(status) for (status,) in self.site.history("SELECT status FROM runs ORDER BY created")]
 
 
-def make_end(kind: str, path: Path, server: Callable[[], PostgresServer]) -> End:
-    """An empty end of a type."""
-    return SqliteEnd(path) if kind == "sqlite" else PostgresEnd(server())
-
-
-def servers_of(pair: str, side: str) -> Sequence[str]:
-    """The type of one side of a pair."""
-    return pair.split(">")[side == "destination"]
+def make_end(kind: str, path: Path, server: Callable[[str], Any]) -> End:
+    """An empty end of a type; `server` gives the server of a type."""
+    if kind == "sqlite":
+        return SqliteEnd(path)
+    return MysqlEnd(server(kind)) if kind == "mysql" else PostgresEnd(server(kind))

@@ -7,15 +7,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.servers import PostgresServer
-from tests.system.faults import PAIRS, ROWS, SAFE, Field, PostgresEnd, make_end
+from tests.servers import MariadbServer, PostgresServer
+from tests.system.faults import PAIRS, ROWS, SAFE, SAFE_MARIADB, Field, SqliteEnd, make_end
 from tests.system.site import Site, expect_soon
 
-pytestmark = [pytest.mark.soak, pytest.mark.postgresql, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.soak, pytest.mark.postgresql, pytest.mark.mysql, pytest.mark.timeout(180)]
 
 KILLS = 3
 CANCEL_SECONDS = 1.5
@@ -28,16 +29,17 @@ SIDES = [
 
 
 class Servers:
-    """A server for each side, started when it is asked for."""
+    """A server of each type for each side, started when it is asked for."""
 
     def __init__(self) -> None:
-        self.started: dict[str, PostgresServer] = {}
+        self.started: dict[tuple[str, str], PostgresServer | MariadbServer] = {}
 
-    def of(self, side: str) -> PostgresServer:
+    def of(self, kind: str, side: str) -> PostgresServer | MariadbServer:
         """The side's server."""
-        if side not in self.started:
-            self.started[side] = PostgresServer(SAFE)
-        return self.started[side]
+        if (kind, side) not in self.started:
+            made = MariadbServer(SAFE_MARIADB) if kind == "mysql" else PostgresServer(SAFE)
+            self.started[kind, side] = made
+        return self.started[kind, side]
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +53,9 @@ def servers() -> Iterator[Servers]:
 
 @contextmanager
 def made_field(site: Site, servers: Servers, pair: str) -> Iterator[Field]:
-    kinds = pair.split(">")
     ends = [
-        make_end(kind, Path(site.folder) / f"{side}.db", lambda side=side: servers.of(side))
-        for kind, side in zip(kinds, ("source", "destination"), strict=True)
+        make_end(kind, Path(site.folder) / f"{side}.db", partial(servers.of, side=side))
+        for kind, side in zip(pair.split(">"), ("source", "destination"), strict=True)
     ]
     try:
         yield Field(site, *ends)
@@ -68,7 +69,7 @@ def made_field(site: Site, servers: Servers, pair: str) -> Iterator[Field]:
 def cutting(field: Field, seed: int) -> Iterator[None]:
     """All connections of both ends are cut again and again meanwhile."""
     done = threading.Event()
-    proxies = [end.proxy for end in (field.source, field.destination) if isinstance(end, PostgresEnd)]
+    proxies = [end.proxy for end in (field.source, field.destination) if not isinstance(end, SqliteEnd)]
     chance = random.Random(seed)
 
     def cut() -> None:
@@ -92,12 +93,13 @@ def test_a_server_that_is_killed_again_and_again_costs_time_and_no_row(
     with made_field(site, servers, pair) as field:
         field.source.execute(field.source.fill(1, ROWS))
         field.job("deletes: hard")
+        server = getattr(field, side).server
         process = field.begin()
         for kill in range(KILLS):
             expect_soon(lambda least=kill * 8000: field.arrived() > least, 40)
-            servers.of(side).kill()
+            server.kill()
             time.sleep(0.3)
-            servers.of(side).start()
+            server.start()
 
         field.finish(process)
 

@@ -16,20 +16,21 @@ from tests.servers import PostgresServer
 from tests.system.faults import PAIRS, Field, PostgresEnd, SqliteEnd, make_end
 from tests.system.site import Site
 
-pytestmark = [pytest.mark.soak, pytest.mark.postgresql, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.soak, pytest.mark.postgresql, pytest.mark.mysql, pytest.mark.timeout(180)]
 
 BEFORE, AFTER = 2_000, 60_000
 
 
 @pytest.fixture
-def make_field(site: Site, postgres: PostgresServer) -> Iterator[Any]:
+def make_field(site: Site, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Makes the field of a pair."""
     made: list[Field] = []
+    fixtures = {"postgresql": "postgres", "mysql": "mariadb"}
 
     def make(pair: str) -> Field:
         kinds = pair.split(">")
         source, destination = (
-            make_end(kind, site.folder / f"{side}.db", lambda: postgres)
+            make_end(kind, site.folder / f"{side}.db", lambda kind: request.getfixturevalue(fixtures[kind]))
             for kind, side in zip(kinds, ("source", "destination"), strict=True)
         )
         made.append(Field(site, source, destination))
@@ -161,7 +162,7 @@ def test_rows_that_are_refused_all_the_time_never_hold_up_the_others(make_field:
     assert "failed" not in field.statuses()
     wanted = "SELECT id, name FROM t WHERE name NOT LIKE 'poison%' ORDER BY id"
     aside = "SELECT id FROM t WHERE name LIKE 'poison%' ORDER BY id"
-    set_aside = field.destination.rows("SELECT key FROM syncd_rejects")
+    set_aside = field.destination.rows('SELECT "key" FROM syncd_rejects')
     assert sorted(int(key.strip("[]")) for (key,) in set_aside) == [key for (key,) in source.rows(aside)]
     kept = {key for (key,) in source.rows(aside)}
     assert [row for row in field.destination.rows(wanted) if row[0] not in kept] == source.rows(wanted)
