@@ -26,7 +26,7 @@ from tests.running import execute
 from tests.stores import PAIRS, MysqlStore, Pair, PostgresStore, Store, WallClock
 
 EXAMPLES = 12
-SOAK_EXAMPLES = 60 * int(os.environ.get("SOAK_SCALE", "1"))
+SOAK_EXAMPLES = 20 * int(os.environ.get("SOAK_SCALE", "1"))
 
 
 class Crash(BaseException):

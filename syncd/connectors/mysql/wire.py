@@ -126,9 +126,9 @@ class Wire:
             ConnectionAbortedError: that takes longer than so many seconds.
         """
         self.begin()
-        self._interrupt()
         self._deadline = time.monotonic() + seconds
         try:
+            self._interrupt()
             for _ in self.blocks():
                 pass
         finally:
