@@ -10,7 +10,7 @@ from hypothesis import settings
 from tests.servers import MariadbServer, PostgresServer
 
 settings.register_profile("dev", max_examples=50, deadline=None)
-settings.register_profile("ci", max_examples=200, deadline=None, print_blob=True)
+settings.register_profile("ci", max_examples=100, deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 for _name in [name for name in os.environ if name.startswith(("PG", "SYNCD_", "MYSQL_"))]:

@@ -37,11 +37,29 @@ def marked(pair: str) -> object:
     return pytest.param(pair, id=pair, marks=marks)
 
 
+def pair_of(request: pytest.FixtureRequest, make_store: MakeStore) -> Pair:
+    """The pair that the parameter names."""
+    source, destination = request.param.split(">")
+    return Pair(make_store(source), make_store(destination))
+
+
 @pytest.fixture(params=[marked(pair) for pair in PAIRS])
 def pair(request: pytest.FixtureRequest, make_store: MakeStore) -> Pair:
     """Each of the nine pairs."""
-    source, destination = request.param.split(">")
-    return Pair(make_store(source), make_store(destination))
+    return pair_of(request, make_store)
+
+
+SOME = [
+    marked(pair)
+    for pair in (
+        "sqlite>sqlite",
+        "postgresql>postgresql",
+        "sqlite>postgresql",
+        "postgresql>mysql",
+        "mysql>sqlite",
+    )
+]
+"""Each store as source and as destination, and two pairs of one product: for what the engine does alike for all."""
 
 
 @pytest.fixture(params=[marked(name) for name in TYPES])

@@ -61,7 +61,13 @@ def exit_code(runs: list[View]) -> int:
     """0 when every run is ok (or an event said that it shall not run) and every row accounted for, 130 when one was cancelled, else 1."""
     if any(run["status"] == "cancelled" for run in runs):
         return CANCELLED
-    return 0 if all(run["status"] in {"ok", "skipped"} and balanced(run) for run in runs) else 1
+    return 0 if all(_well(run) for run in runs) else 1
+
+
+def _well(run: View) -> bool:
+    """Is it ok with every row accounted for, or did its own pre-event say that it shall not run?"""
+    vetoed = run["status"] == "skipped" and (run["failure"] or {}).get("code") == "vetoed"
+    return vetoed or (run["status"] == "ok" and balanced(run))
 
 
 def refuse_unknown(configuration: Configuration, jobs: tuple[str, ...]) -> None:

@@ -4,7 +4,15 @@ import pytest
 
 from syncd.model.options import Deletes, Write
 from syncd.model.run import Status
+from tests.pairs import SOME, MakeStore, pair_of
 from tests.stores import Pair
+
+
+@pytest.fixture(params=SOME)
+def pair(request: pytest.FixtureRequest, make_store: MakeStore) -> Pair:
+    """Five of the nine pairs."""
+    return pair_of(request, make_store)
+
 
 HARD = {"deletes": Deletes.HARD, "max_delete_percent": 50.0}
 KEYS = {

@@ -8,9 +8,17 @@ from syncd.engine import compare
 from syncd.errors import QueryError, RunCancelledError
 from syncd.model.options import Verify
 from syncd.model.run import Status
+from tests.pairs import SOME, MakeStore, pair_of
 from tests.stores import Pair
 from tests.system.test_deletes import HARD, fill
 from tests.system.test_quarantine import ASIDE, rejects, strict
+
+
+@pytest.fixture(params=SOME)
+def pair(request: pytest.FixtureRequest, make_store: MakeStore) -> Pair:
+    """Five of the nine pairs."""
+    return pair_of(request, make_store)
+
 
 BOTH = ("REPLICATE [t]", "CHECKCACHE [t] WITH REPAIR")
 

@@ -10,9 +10,16 @@ from syncd.errors import RunCancelledError
 from syncd.model.event import WindowCommitted
 from syncd.model.options import Interval, Write
 from syncd.model.run import Status
+from tests.pairs import SOME, MakeStore, pair_of
 from tests.rowset import target_stamp
 from tests.stores import Pair
 from tests.system.test_deletes import fill
+
+
+@pytest.fixture(params=SOME)
+def pair(request: pytest.FixtureRequest, make_store: MakeStore) -> Pair:
+    """Five of the nine pairs."""
+    return pair_of(request, make_store)
 
 
 def ids(pair: Pair, table: str = "t", where: str = "") -> list[int]:

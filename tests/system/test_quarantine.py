@@ -8,9 +8,17 @@ from syncd.model.options import Deletes
 from syncd.model.run import Status
 from syncd.model.table import TableName
 from syncd.model.writing import StepKey
+from tests.pairs import SOME, MakeStore, pair_of
 from tests.rowset import target_stamp
 from tests.stores import Pair
 from tests.system.test_deletes import fill
+
+
+@pytest.fixture(params=SOME)
+def pair(request: pytest.FixtureRequest, make_store: MakeStore) -> Pair:
+    """Five of the nine pairs."""
+    return pair_of(request, make_store)
+
 
 ASIDE = {"quarantine": True}
 

@@ -25,7 +25,7 @@ from tests.pairs import marked
 from tests.running import execute
 from tests.stores import PAIRS, MysqlStore, Pair, PostgresStore, Store, WallClock
 
-EXAMPLES = 12
+EXAMPLES = 6
 SOAK_EXAMPLES = 20 * int(os.environ.get("SOAK_SCALE", "1"))
 
 

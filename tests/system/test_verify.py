@@ -7,8 +7,16 @@ import pytest
 
 from syncd.model.options import Deletes, Verify
 from syncd.model.run import Status
+from tests.pairs import SOME, MakeStore, pair_of
 from tests.stores import Pair
 from tests.system.test_deletes import KEYS, fill
+
+
+@pytest.fixture(params=SOME)
+def pair(request: pytest.FixtureRequest, make_store: MakeStore) -> Pair:
+    """Five of the nine pairs."""
+    return pair_of(request, make_store)
+
 
 CHECK = {"verify": Verify.CHECKSUM}
 
