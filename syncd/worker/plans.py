@@ -48,7 +48,10 @@ def comparing(plan: Plan, *, repair: bool) -> Plan:
     steps: list[Comparison] = [
         replace(step, repair=repair) for step in plan.steps if isinstance(step, Comparison)
     ]
-    filled = {step.filled_by for step in steps if step.filled_by}
+    # A comparison of a part does not stand for that of the whole.
+    filled = {
+        step.filled_by for step in steps if step.whole and not (step.skip_modified or step.skip_deleted)
+    }
     steps += [
         Comparison(
             name=step.name,
