@@ -176,18 +176,18 @@ def test_columns_that_come_and_go_during_runs_arrive_with_alter_schema(make_fiel
     source.execute(source.fill(1, 30_000))
     field.job("deletes: hard", "alter_schema: true", "schedule: {every: 1 second}", rows_per_second=30_000)
     daemon = site.daemon()
-    touch = "UPDATE t SET updated = updated + 100000 WHERE id % 2 = {}"
+    touch = "UPDATE t SET updated = {} + id WHERE id % 2 = {}"
     changes = (
-        ("ALTER TABLE t ADD COLUMN extra text", "UPDATE t SET extra = 'e' || id, updated = updated + 100000"),
-        ("ALTER TABLE t RENAME COLUMN extra TO other", touch.format(0)),
-        ("ALTER TABLE t ADD COLUMN short bigint", touch.format(1)),
-        ("ALTER TABLE t DROP COLUMN short", touch.format(0)),
+        ("ALTER TABLE t ADD COLUMN extra text", "UPDATE t SET extra = 'e' || id, updated = 100000 + id"),
+        ("ALTER TABLE t RENAME COLUMN extra TO other", touch.format(200_000, 0)),
+        ("ALTER TABLE t ADD COLUMN short bigint", touch.format(300_000, 1)),
+        ("ALTER TABLE t DROP COLUMN short", touch.format(400_000, 0)),
     )
     for statements in changes:
         time.sleep(0.6)
         source.execute(*statements)
     field.destination.execute("ALTER TABLE t ADD COLUMN theirs bigint")
-    source.execute("UPDATE t SET updated = updated + 100000")
+    source.execute("UPDATE t SET updated = 500000 + id")
     daemon.stop()
     field.finish(field.begin())
 
@@ -287,7 +287,7 @@ def test_readers_never_see_a_half_table_however_often_runs_are_killed(
     chance = random.Random(kept)
     for turn in range(1, 5):
         source.execute(
-            f"UPDATE t SET name = 'turn {turn}', updated = updated + {READ_ROWS} WHERE id % 3 <> {turn % 3}"
+            f"UPDATE t SET name = 'turn {turn}', updated = {turn * READ_ROWS} + id WHERE id % 3 <> {turn % 3}"
         )
         process = field.begin()
         time.sleep(0.2 + chance.random() * 0.6)
