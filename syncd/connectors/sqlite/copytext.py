@@ -8,6 +8,8 @@ from syncd.connectors.sqlite.storage import affinity_of, negative_zero
 from syncd.model.table import Column, Kind, Table
 
 ESCAPES: Final = {"\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t", "\\b": "\b", "\\f": "\f", "\\v": "\v"}
+LONGEST_INTEGER_BITS: Final = 64
+"""With a sign, as SQLite's own."""
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _NULL: Final = "\\N"
 
@@ -51,13 +53,19 @@ def _converter(column: Column, place: Column | None, where: str) -> Converter | 
                 return _float_text
             return _float if affinity == "none" else lambda value: _signless(value, where)
         case Kind.INTEGER:
-            return _int
+            return None if _counted_by_sqlite(column, place) else _int
         case Kind.BOOLEAN:
             return {"t": 1, "f": 0, None: None}.__getitem__
         case Kind.BYTES:
             return _bytes
         case _:
             return None
+
+
+def _counted_by_sqlite(column: Column, place: Column | None) -> bool:
+    # A column for whole numbers makes its integer of the digits itself, in a quarter of the time that Python needs.
+    wide = not column.type.bits or column.type.bits > LONGEST_INTEGER_BITS
+    return not wide and place is not None and affinity_of(place.type.native) in {"integer", "numeric"}
 
 
 def _int(value: str | None) -> int | None:
