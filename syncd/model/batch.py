@@ -8,14 +8,17 @@ from enum import StrEnum
 class Format(StrEnum):
     """How a batch carries its rows.
 
-    SQLITE: tuples of SQLite's own values, between two SQLite files. PGCOPY: raw PostgreSQL binary COPY bytes, never decoded. COPYTEXT: whole lines of PostgreSQL COPY text (tab,
-    ``\\N``, backslash rules), each ending in a newline. ROWS: tuples in column order, whose values are
-    None, int, float, str or bytes; everything without one of these types travels as its ISO or exact decimal text.
+    SQLITE: tuples of SQLite's own values, between two SQLite files. PGCOPY: raw PostgreSQL binary COPY bytes, never
+    decoded. COPYTEXT: whole lines of PostgreSQL COPY text (tab, ``\\N``, backslash rules), each ending in a newline.
+    UTCTEXT: the same, but moments (TIMESTAMPTZ) are clocks in UTC that say no zone. ROWS: tuples in column order, whose
+    values are None, int, float, str or bytes; everything without one of these types travels as its ISO or exact
+    decimal text.
     """
 
     SQLITE = "sqlite"
     PGCOPY = "pgcopy"
     COPYTEXT = "copytext"
+    UTCTEXT = "utctext"
     ROWS = "rows"
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from syncd.connectors.mysql.packet import Field, fields_of
 from syncd.connectors.mysql.session import literal, quote
 from syncd.connectors.mysql.types import SHAPES, family
+from syncd.model.batch import Format
 from syncd.model.table import Column, Kind, Table, Type
 
 _ESCAPES: Final = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
@@ -215,11 +216,12 @@ def _plain(match: "re.Match[bytes]") -> bytes:
     return {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", **_TO_LOAD}.get(char, char)
 
 
-def place_of(source: Type, target: Type, *, nullable: bool) -> str:
+def place_of(given: Column, taken: Column, form: Format) -> str:
     """How a field becomes a value of the target's column, as SQL with ``{v}`` for the field; ``{v}`` when it is one.
 
     What would become another value silently is made a text that the server refuses.
     """
+    source, target = given.type, taken.type
     word = family(target.native)
     place = "{v}"
     if source.kind is Kind.BOOLEAN and target.kind is not Kind.TEXT:
@@ -228,7 +230,7 @@ def place_of(source: Type, target: Type, *, nullable: bool) -> str:
         place = "CAST({v} AS UNSIGNED)"
     elif source.kind is Kind.BYTES:
         place = "UNHEX(SUBSTR({v}, 3))"
-    elif source.kind is Kind.TIMESTAMPTZ and target.kind is Kind.TIMESTAMPTZ:
+    elif source.kind is target.kind is Kind.TIMESTAMPTZ and form is not Format.UTCTEXT:
         place = "IF({v} LIKE '%+00', LEFT({v}, CHAR_LENGTH({v}) - 3), {v})"
     elif target.kind is Kind.FLOAT and source.kind in {Kind.FLOAT, Kind.DECIMAL}:
         place = _float_place(word)
@@ -236,7 +238,8 @@ def place_of(source: Type, target: Type, *, nullable: bool) -> str:
         members = target.native[target.native.index("(") :]
         # A number would be taken for a member's place, and case is not looked at.
         place = f"IF(CAST({{v}} AS BINARY) IN {members}, {{v}}, IF({{v}} IS NULL, NULL, '?'))"
-    if word == "timestamp" and not nullable:
+    sure = form is Format.UTCTEXT and not given.nullable
+    if word == "timestamp" and not taken.nullable and not sure:
         # The server would take NULL for the present.
         place = f"IFNULL({place}, 'NULL')"
     return place

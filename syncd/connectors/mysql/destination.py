@@ -23,7 +23,7 @@ from syncd.connectors.mysql.writing import MysqlWriting
 from syncd.errors import SyncdError
 from syncd.model.batch import Format
 from syncd.model.reading import Tuning
-from syncd.model.table import Column, Table, TableName, Type
+from syncd.model.table import Column, Kind, Table, TableName, Type
 from syncd.model.writing import Reject, Standing, StepKey, StoredCursor, Target
 from syncd.ports import Check, Writing
 
@@ -35,7 +35,7 @@ SHOWN_ROWS: Final = 1_000
 class MysqlDestination:
     """Writes one database through one connection."""
 
-    formats: tuple[Format, ...] = (Format.COPYTEXT, Format.ROWS)
+    formats: tuple[Format, ...] = (Format.UTCTEXT, Format.COPYTEXT, Format.ROWS)
     several = True
 
     def __init__(self, session: Session) -> None:
@@ -127,8 +127,12 @@ class MysqlDestination:
         self._session.tune(tuning)
 
     def takes(self, form: Format, source: Table, target: Table) -> bool:
-        """Lines and tuples always."""
-        return form in self.formats
+        """Lines and tuples always; moments without a zone only where a column is one of moments."""
+        if form is not Format.UTCTEXT:
+            return form in self.formats
+        types = {column.name.lower(): column.type.kind for column in target.columns}
+        moments = [column for column in source.columns if column.type.kind is Kind.TIMESTAMPTZ]
+        return all(types.get(column.name.lower()) is Kind.TIMESTAMPTZ for column in moments)
 
     def begin(self, target: Target, check: Check) -> Writing:
         """Start the transaction for one window."""

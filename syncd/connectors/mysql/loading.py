@@ -8,7 +8,7 @@ from syncd.connectors.mysql.copytext import fields_of_line, lines_of, place_of, 
 from syncd.connectors.mysql.failure import DUPLICATE, ROW, column_of, refusal
 from syncd.connectors.mysql.session import Load, Session, literal, quote
 from syncd.errors import FatalError, RowRejectedError, SyncdError
-from syncd.model.batch import Batch
+from syncd.model.batch import Batch, Format
 from syncd.model.table import Column, Table
 from syncd.ports import Check
 
@@ -20,17 +20,18 @@ QUIET: Final = frozenset({4038})
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Where rows enter: a table as SQL, its columns that take them, and the rows' own columns."""
+    """Where rows enter: a table as SQL, its columns that take them, the rows' own columns, and how they travel."""
 
     text: str
     columns: tuple[Column, ...]
     source: Table
+    format: Format = Format.ROWS
 
     @property
     def places(self) -> list[str]:
         """How each field becomes a value, as SQL with ``{v}`` for the field."""
         return [
-            place_of(column.type, target.type, nullable=target.nullable)
+            place_of(column, target, self.format)
             for column, target in zip(self.source.columns, self.columns, strict=True)
         ]
 

@@ -190,7 +190,9 @@ class MysqlWriting:
         target = self._target
         text = STAGE if target.mode in STAGED else self._place.text
         columns = tuple(self._column(name) for name in target.columns)
-        return Loading(self._session, Gate(text, columns, target.source), self._name, self._check)
+        return Loading(
+            self._session, Gate(text, columns, target.source, target.format), self._name, self._check
+        )
 
     def _column(self, name: str) -> Column:
         column = self._target.table.column(name)

@@ -12,11 +12,11 @@ from syncd.connectors.postgresql.window import Selector
 from syncd.model.batch import Batch, Format
 from syncd.model.cursor import Cursor, Value, cursor_to_text
 from syncd.model.reading import Window
-from syncd.model.table import Table
+from syncd.model.table import Column, Kind, Table
 from syncd.ports import Check
 
 WINDOW: Final = "syncd_window"
-OPTIONS: Final = {Format.PGCOPY: " (FORMAT binary)", Format.COPYTEXT: "", Format.ROWS: ""}
+BINARY: Final = " (FORMAT binary)"
 
 
 class PostgresqlReading:
@@ -84,9 +84,10 @@ class PostgresqlReading:
     def read(self, window: Window, form: Format, check: Check) -> Generator[Batch]:
         """The rows of one window, in blocks."""
         selector = cast("Selector", window.selector)
-        columns = ", ".join(f"t.{quote(name)}" for name in self.table.column_names)
+        columns = ", ".join(_column(column, form) for column in self.table.columns)
+        options = BINARY if form is Format.PGCOPY else ""
         where = f" WHERE {selector.where}" if selector.where else ""
-        sql = f"COPY (SELECT {columns} FROM {self._text}{where}) TO STDOUT{OPTIONS[form]}"
+        sql = f"COPY (SELECT {columns} FROM {self._text}{where}) TO STDOUT{options}"
         self._session.execute(f"SAVEPOINT {WINDOW}")
         try:
             with closing(self._session.copy_out(sql, check, self._batch_rows, self._batch_bytes)) as blocks:
@@ -121,3 +122,10 @@ class PostgresqlReading:
     def close(self) -> None:
         """Give the snapshot back."""
         self._session.rollback()
+
+
+def _column(column: Column, form: Format) -> str:
+    name = f"t.{quote(column.name)}"
+    if form is Format.UTCTEXT and column.type.kind is Kind.TIMESTAMPTZ:
+        return f"{name} AT TIME ZONE 'UTC'"
+    return name

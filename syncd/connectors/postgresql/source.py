@@ -45,7 +45,7 @@ SUMMED_ROWS: Final = 100_000
 class PostgresqlSource:
     """Reads one database through one connection."""
 
-    formats: tuple[Format, ...] = (Format.PGCOPY, Format.COPYTEXT, Format.ROWS)
+    formats: tuple[Format, ...] = (Format.PGCOPY, Format.UTCTEXT, Format.COPYTEXT, Format.ROWS)
     apart = True
 
     def __init__(self, session: Session, window_rows: int) -> None:
