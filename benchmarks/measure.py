@@ -65,7 +65,7 @@ def measure(
     with tempfile.TemporaryFile() as said:
         begin = time.perf_counter()
         processes = _start(command, said)
-        with _PeakMemory([process.pid for process in processes]) as peak:
+        with PeakMemory([process.pid for process in processes]) as peak:
             deadline = threading.Timer(patience_seconds, _stop, [processes])
             deadline.start()
             usages = [_wait(process) for process in processes]
@@ -140,7 +140,7 @@ def _stat_seconds(pid: int, fields: slice) -> float:
     return sum(map(int, text.rpartition(")")[2].split()[fields])) / TICKS
 
 
-class _PeakMemory:
+class PeakMemory:
     """Watches the resident memory of processes and all their children together.
 
     The kernel's own figure at the end of a process is of no use here: it counts this program, which it was forked from.
@@ -152,7 +152,7 @@ class _PeakMemory:
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.megabytes = 0.0
 
-    def __enter__(self) -> "_PeakMemory":
+    def __enter__(self) -> "PeakMemory":
         self._thread.start()
         return self
 

@@ -8,6 +8,7 @@ from benchmarks.load import Load, Tool
 from benchmarks.measure import Command, syncd_program
 from benchmarks.store import PASSWORD, USER, Store
 
+JOB: Final = "load"
 KINDS: Final = ("postgresql", "sqlite", "mariadb")
 
 
@@ -43,7 +44,7 @@ def configuration(load: Load) -> dict[str, object]:
     return {
         "state": {"path": str(load.folder / "state")},
         "connections": {"source": connection(load.source), "copy": connection(load.destination)},
-        "jobs": {"load": job},
+        "jobs": {JOB: job},
     }
 
 
@@ -52,7 +53,7 @@ def command(load: Load) -> Command:
     file = load.folder / "syncd.yaml"
     # JSON is YAML too, and needs no library of ours to write it.
     file.write_text(json.dumps(configuration(load), indent=1))
-    return Command([[syncd_program(), "sync", "-c", str(file), "load"]])
+    return Command([[syncd_program(), "sync", "-c", str(file), JOB]])
 
 
 def check_column(tool: Tool, column: str) -> str:
@@ -63,3 +64,5 @@ def check_column(tool: Tool, column: str) -> str:
 SYNCD: Final = Tool("syncd", command, frozenset((one, other) for one in KINDS for other in KINDS))
 SYNCD_CHECK_COLUMN: Final = replace(SYNCD, name="syncd-check-column")
 """The same, but the job remembers how far the column has come, as one that runs again does."""
+SYNCD_DAEMON: Final = replace(SYNCD, name="syncd-daemon")
+"""The same, but the run is asked of a daemon that is up, as scheduled runs are: no program starts."""

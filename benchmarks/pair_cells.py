@@ -1,14 +1,18 @@
 """A first load of the line items into an empty table with its key, for each pair of stores."""
 
+import time
 from functools import partial
 from typing import Final
 
 from benchmarks import lineitem
 from benchmarks.cell import Cell, Stage
 from benchmarks.contest import Contest, all_cells, contestants, fresh_folder
+from benchmarks.daemon_cells import daemon
 from benchmarks.digest import Place, compare
 from benchmarks.load import Load, Tool
-from benchmarks.ours import SYNCD_CHECK_COLUMN, check_column
+from benchmarks.measure import FailedError, PeakMemory, Sample, server_cpu_seconds
+from benchmarks.ours import JOB, SYNCD_CHECK_COLUMN, SYNCD_DAEMON, check_column, command
+from syncd.control.client import call
 
 PAIRS: Final = {
     "pg-pg": ("postgresql", "postgresql"),
@@ -42,11 +46,31 @@ def judge(stage: Stage, tool: Tool, load: Load) -> str:
     return compare(Place(load.source, load.source.schema), tool.place(load, lineitem.TABLE))
 
 
+def run_served(stage: Stage, pair: tuple[str, str]) -> Sample:
+    """The load asked of a daemon that has done nothing before, from request to final answer."""
+    load = make(stage, SYNCD_DAEMON, pair)
+    command(load)
+    stage.settle()
+    servers = stage.servers(load.source, load.destination)
+    with daemon(load.folder) as process, PeakMemory([process.pid]) as peak:
+        before = [sum(map(server_cpu_seconds, pids)) for pids in (servers, [process.pid])]
+        begin = time.perf_counter()
+        run = call(load.folder / "state", "start", {"job": JOB, "queries": (), "full": False, "wait": True})
+        wall = time.perf_counter() - begin
+        after = [sum(map(server_cpu_seconds, pids)) for pids in (servers, [process.pid])]
+    if run["status"] != "ok":
+        raise FailedError(f"the run ended {run['status']}")
+    server, client = (late - early for early, late in zip(before, after, strict=True))
+    return Sample(wall, client, server, peak.megabytes, note=judge(stage, SYNCD_DAEMON, load))
+
+
 def cells() -> list[Cell]:
     """Every pair; those of SQLite and MariaDB without rivals."""
-    contests = []
+    found = []
     for group, pair in PAIRS.items():
         first, second, *others = contestants(pair, rivals="postgresql" in pair)
         tools = [first, second, SYNCD_CHECK_COLUMN, *others]
-        contests.append(Contest(group, tools, partial(make, pair=pair), judge))
-    return all_cells(contests)
+        contest = all_cells([Contest(group, tools, partial(make, pair=pair), judge)])
+        served = Cell(group, f"{group}-{SYNCD_DAEMON.name}", partial(run_served, pair=pair))
+        found += [*contest[:2], served, *contest[2:]]
+    return found

@@ -1,6 +1,7 @@
 """Measures cells and prints a table: ``python -m benchmarks.run [NAME...] [--repeat N] [--rows N] [--write]``."""
 
 import argparse
+import compileall
 import json
 import platform
 import sqlite3
@@ -44,6 +45,7 @@ MODULES: Final = (
     memory_cells,
 )
 """Each gives its cells; add yours here."""
+PACKAGE: Final = Path(__file__).parent.parent / "syncd"
 EXPECTED: Final = (FailedError, psycopg.Error, sqlite3.Error, subprocess.CalledProcessError, OSError)
 """What makes one cell fail and leaves the others alone."""
 
@@ -102,6 +104,8 @@ def main() -> None:
     cells = choose(all_cells(), wanted.names)
     results: Results = {}
     failures: dict[str, str] = {}
+    # Installed programs have their bytecode; a checkout may not.
+    compileall.compile_dir(PACKAGE, quiet=1)
     with tempfile.TemporaryDirectory(prefix="syncd-bench-") as folder:
         stage = Stage(Path(folder), wanted.rows, wanted.patience)
         rival_repeat = wanted.rival_repeat or wanted.repeat
