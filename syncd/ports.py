@@ -265,6 +265,13 @@ class Destination(Protocol):
         """The statements that create a designed table."""
         ...
 
+    def extras(self, name: TableName) -> list[str]:
+        """What a table has beside columns and key, which one that is made anew lacks: indexes, triggers, constraints.
+
+        In words such as ``index by_name``, and empty when there is no such table.
+        """
+        ...
+
     def alteration(self, table: Table, add: Sequence[Column], widen: Sequence[Column]) -> list[str]:
         """The statements that add columns and give others a wider type, for people; SQLite rebuilds the table."""
         ...

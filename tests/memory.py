@@ -121,6 +121,10 @@ class MemoryDestination(MemoryPort):
         found = self.store.find(name)
         return found.table if found else None
 
+    def extras(self, name: TableName) -> list[str]:
+        """None: its tables are columns and a key."""
+        return []
+
     def identity(self, name: TableName) -> str:
         """The table's number in this process."""
         found = self.store.find(name)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from syncd.model.options import QueryFacts
 from syncd.ports import Connector
 
 
@@ -10,15 +11,15 @@ from syncd.ports import Connector
 class Checkers:
     """The judges of cron lines, queries and plug-in options; configuration imports none of them.
 
-    `query` raises QueryError unless a text is one single statement; it gives the fields of Options that the statement
-    sets, or None when no option concerns it. `options` raises QueryError unless a text is a list of options in the
+    `query` raises QueryError unless a text is one single statement; it gives what a statement that moves rows says of
+    itself, None for another one. `options` raises QueryError unless a text is a list of options in the
     vendor's form, and gives the fields that they set. `cron` takes a cron line and a zone and
     raises ScheduleError. `connector` gives the plug-in of a type and raises NotFoundError (nobody provides it) or
     FatalError (it cannot be loaded). `connector_types` names all that exist. A text that passed once is believed to
     pass again, so `query`, `options` and `cron` must depend on their arguments alone.
     """
 
-    query: Callable[[str], Mapping[str, object] | None]
+    query: Callable[[str], QueryFacts | None]
     cron: Callable[[str, str], None]
     connector: Callable[[str], Connector]
     connector_types: Callable[[], tuple[str, ...]]

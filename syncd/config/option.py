@@ -13,7 +13,17 @@ from syncd.config.place import Path, Table, Unknown
 from syncd.config.report import Report
 from syncd.model.bound import parse_bound
 from syncd.model.duration import parse_interval
-from syncd.model.options import Conflict, Deletes, Interval, Options, Write, conflicts
+from syncd.model.options import (
+    Conflict,
+    Deletes,
+    Interval,
+    Options,
+    QueryFacts,
+    Write,
+    conflicts,
+    target_of,
+)
+from syncd.model.table import TableName
 
 OTHER_OPTIONS: Final = "other_options"
 LISTS: Final = ("queries", "after", "exclude", "key", "check_column")
@@ -27,6 +37,8 @@ _CONTENTIOUS: Final = frozenset(
     ("truncate", "drop", "write", "deletes", "interval", "lookback_seconds", "start")
 )
 """Fields that may be in each other's way."""
+_MEANT: Final = _CONTENTIOUS | {"table_prefix", "destination_schema"}
+"""Those, and the ones that say which table a query fills."""
 
 
 def key_of(field: str) -> str:
@@ -39,10 +51,14 @@ def check_options(report: Report, path: Path, job: Table, checkers: Checkers) ->
     read_text_at(report, (*path, "interval"), _text(job, "interval"), parse_interval)
     read_text_at(report, (*path, "start"), _text(job, "start"), parse_bound)
     others = _other_options(report, path, job, checkers)
-    for at, settings in _queries(path, job, checkers):
-        if _CONTENTIOUS.isdisjoint((*job, *others, *settings)):
-            continue
-        for conflict in conflicts(_known(job, {**others, **settings})):
+    filled: set[TableName] = set()
+    for at, facts in _queries(path, job, checkers):
+        settings = facts.settings
+        given = {*job, *others, *settings}
+        options = _known(job, {**others, **settings}) if given & _MEANT else Options()
+        if facts.names is not None:
+            _check_target(report, at, target_of(facts.names, options), filled)
+        for conflict in conflicts(options) if given & _CONTENTIOUS else ():
             if not settings.keys().isdisjoint(conflict.fields):
                 report.at_value(at, conflict.message, conflict.hint)
             elif not others.keys().isdisjoint(conflict.fields):
@@ -81,8 +97,16 @@ def _other_options(report: Report, path: Path, job: Table, checkers: Checkers) -
     return settings
 
 
-def _queries(path: Path, job: Table, checkers: Checkers) -> Iterator[tuple[Path, Mapping[str, object]]]:
-    """Where each query stands that moves rows, and what it sets; the job itself where none can be read."""
+def _check_target(report: Report, at: Path, target: TableName, filled: set[TableName]) -> None:
+    """Report a table that another query before it fills; `filled` are the tables so far, and gains this one."""
+    if target.folded in filled:
+        message = "fills the same table as another query of this job"
+        report.at_value(at, message, "give one of them another name: REPLICATE [other] SELECT ...")
+    filled.add(target.folded)
+
+
+def _queries(path: Path, job: Table, checkers: Checkers) -> Iterator[tuple[Path, QueryFacts]]:
+    """Where each query stands that moves rows, and what it says; the job itself where none can be read."""
     queries = job.get("queries")
     at: Path = (*path, "queries")
     places: list[tuple[Path, object]] = [(at, queries)] if isinstance(queries, str) else []
@@ -91,17 +115,17 @@ def _queries(path: Path, job: Table, checkers: Checkers) -> Iterator[tuple[Path,
     moved = False
     for place, query in places:
         if isinstance(query, str) and query and not isinstance(query, Unknown):
-            settings = judged(checkers.query, str(query)).result
-            if isinstance(settings, Mapping):
+            facts = judged(checkers.query, str(query)).result
+            if isinstance(facts, QueryFacts):
                 moved = True
-                yield place, settings
+                yield place, facts
     if not moved:
         # A query that cannot be read may name a check column.
-        yield path, {"check_columns": ("unknown",)}
+        yield path, QueryFacts({"check_columns": ("unknown",)}, None)
 
 
 def _known(job: Table, settings: Mapping[str, object]) -> Options:
-    """The contentious options as far as they can be read."""
+    """The options that are contentious or name the table, as far as they can be read."""
     write, deletes = job.get("write"), job.get("deletes")
     lookback, column = job.get("lookback_seconds"), job.get("check_column")
     options = Options(
@@ -113,6 +137,8 @@ def _known(job: Table, settings: Mapping[str, object]) -> Options:
         deletes=Deletes(deletes) if isinstance(deletes, str) and deletes in set(Deletes) else Deletes.OFF,
         truncate=job.get("truncate") is True,
         drop=job.get("drop") is True,
+        table_prefix=_text(job, "table_prefix") or "",
+        destination_schema=_text(job, "destination_schema") or "",
     )
     own: dict[str, Any] = {field: value for field, value in settings.items() if field in _FIELDS}
     return replace(options, **own)

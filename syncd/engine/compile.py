@@ -15,7 +15,7 @@ from syncd.engine.wildcard import expand
 from syncd.errors import NotFoundError, QueryError, ScheduleError
 from syncd.model.bound import parse_bound
 from syncd.model.definitions import Replication
-from syncd.model.options import Deletes, Options, Verify, conflicts
+from syncd.model.options import Deletes, Options, Verify, conflicts, target_of
 from syncd.model.plan import Comparison, Plan, Relation, Stage, Step, Transfer
 from syncd.model.table import TableName
 
@@ -71,7 +71,7 @@ class _Compiling:
     def plan(self, queries: Sequence[str]) -> Plan:
         parsed = [(text, parse_query(text)) for text in self.job.queries]
         explicit = {
-            _folded(target_of(query.destination, self.options(query.settings)))
+            target_of(query.destination, self.options(query.settings)).folded
             for _, query in parsed
             if isinstance(query, Query) and not query.wildcard
         }
@@ -81,7 +81,7 @@ class _Compiling:
             elif query.wildcard:
                 for each, found in expand(text, query, self.tables, self.job.exclude):
                     transfer = self.transfer(each, found)
-                    if _folded(transfer.target) not in explicit:
+                    if transfer.target.folded not in explicit:
                         self.fill(transfer, text)
             else:
                 self.fill(self.transfer(text, query), text)
@@ -93,9 +93,9 @@ class _Compiling:
 
     def pair(self) -> None:
         """Tell each comparison which step fills its table, and give it that step's options beneath its own."""
-        fills = {_folded(step.target): step for step in self.steps if isinstance(step, Transfer)}
+        fills = {step.target.folded: step for step in self.steps if isinstance(step, Transfer)}
         for place, step in enumerate(self.steps):
-            filled_by = fills.get(_folded(step.target)) if isinstance(step, Comparison) else None
+            filled_by = fills.get(step.target.folded) if isinstance(step, Comparison) else None
             if isinstance(step, Comparison) and filled_by is not None:
                 given = dict(self.settings[step.name])
                 options = replace(filled_by.options, **given)  # type: ignore[arg-type]  # as in `options`
@@ -187,7 +187,7 @@ class _Compiling:
 
     def fill(self, step: Transfer, text: str) -> None:
         """Add a step that fills a table which no other step fills."""
-        folded = _folded(step.target)
+        folded = step.target.folded
         if folded in self.targets:
             raise self.refusal(
                 f"two queries fill the table {step.target}",
@@ -225,11 +225,6 @@ class _Compiling:
         return [step for step in self.steps if step.name in wanted]
 
 
-def target_of(name: TableName, options: Options) -> TableName:
-    """The table that a query fills: the schema that the options name, else its own, and the prefix before its name."""
-    return TableName(f"{options.table_prefix}{name.name}", options.destination_schema or name.schema)
-
-
 def _digest(text: str, options: Options, said: set[str], filled: str = "") -> str:
     """A hash of a statement's meaning and of the decisive options beside it; those that it says itself are in its text.
 
@@ -244,11 +239,6 @@ def _digest(text: str, options: Options, said: set[str], filled: str = "") -> st
     if not beside:
         return plain
     return hashlib.sha256(f"{plain}\x1f{json.dumps(beside, sort_keys=True)}".encode()).hexdigest()[:16]
-
-
-def _folded(name: TableName) -> TableName:
-    # Stores find tables whatever the case of their names.
-    return TableName(name.name.lower(), name.schema.lower())
 
 
 def _digest_or_text(text: str) -> str:

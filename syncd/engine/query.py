@@ -8,12 +8,12 @@ from difflib import get_close_matches
 from typing import Final
 
 from syncd.engine.checkcache import read_checkcache
-from syncd.engine.optionname import Settings
 from syncd.engine.replicate import read_replicate
 from syncd.engine.statement import Query, Statement
 from syncd.engine.walker import Walker
 from syncd.engine.words import Token, tokens_of
 from syncd.errors import QueryError
+from syncd.model.options import QueryFacts
 
 KEYWORDS: Final = frozenset(
     [
@@ -125,8 +125,8 @@ def parse_query(text: str) -> Statement:
     raise _foreign(walker.token)
 
 
-def check_query(text: str) -> Settings | None:
-    """Refuse a text that is not one single statement; else the fields of Options that the WITH of a REPLICATE sets.
+def check_query(text: str) -> QueryFacts | None:
+    """Refuse a text that is not one single statement; else what a REPLICATE says of itself.
 
     None for a CHECKCACHE, which moves no rows, so that no option of the job can be in its way.
 
@@ -140,7 +140,9 @@ def check_query(text: str) -> Settings | None:
         tree = check_select(found.select, found.select_offset)
         if isinstance(found, Query):
             refuse_unknown_columns(found, tree)
-    return dict(found.settings) if isinstance(found, Query) else None
+    if not isinstance(found, Query):
+        return None
+    return QueryFacts(dict(found.settings), None if found.wildcard else found.destination)
 
 
 def _foreign(first: Token) -> QueryError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from syncd.engine.evolve import key_in_target, loss, match_columns, refuse_losses
 from syncd.engine.rowwise import changes_zone
@@ -12,6 +13,7 @@ from syncd.model.table import Column, Kind, Table, Type
 from syncd.model.writing import ACTIVE, DELETED_AT, SINCE, UNTIL, Standing
 from syncd.ports import Destination, Source
 
+SHOWN_EXTRAS: Final = 10
 MOMENT = Type(Kind.TIMESTAMPTZ, precision=6)
 
 
@@ -55,10 +57,19 @@ def shape_of(
         refuse_own_source(step, existing, *ends)
     replaced = options.truncate or options.drop or not match
     if existing is None or options.drop:
-        return replace(_new(step, source, match, ends[1], replaced=replaced), create=existing is None)
+        new = _new(step, source, match, ends[1], replaced=replaced)
+        return replace(new, create=existing is None, warnings=_lost(ends[1], existing))
     if not match and not (full or options.truncate):
         refuse_foreign_rows(existing, standing)
     return _existing(step, source, match, existing, ends[1], replaced=replaced)
+
+
+def _lost(destination: Destination, existing: Table | None) -> tuple[str, ...]:
+    extras = destination.extras(existing.name) if existing is not None else []
+    if existing is None or not extras:
+        return ()
+    shown = ", ".join(extras[:SHOWN_EXTRAS]) + (" and more" if len(extras) > SHOWN_EXTRAS else "")
+    return (f"drop makes {existing.name} anew without {shown}: truncate keeps them",)
 
 
 def refuse_own_source(step: Transfer, table: Table, source: Source, destination: Destination) -> None:

@@ -89,7 +89,7 @@ def at_mark(text: str, mark: str) -> tuple[str, str]:
     """A stored cursor with another mark, and the mark for people; it then reads from there on.
 
     Raises:
-        FatalError: the cursor follows no check column, or the mark is no number where the column holds numbers.
+        FatalError: the cursor follows no check column, or the mark is no number or time where the column holds those.
     """
     cursor = _following(text)
     value: Value = mark
@@ -100,8 +100,25 @@ def at_mark(text: str, mark: str) -> tuple[str, str]:
             raise FatalError(
                 f"'{mark}' is no number, and {cursor.column} holds numbers", code="bad_mark"
             ) from error
+    elif _is_time(cursor.mark) and not _is_time(mark):
+        raise FatalError(
+            f"'{mark}' is no time, and {cursor.column} holds times",
+            hint=f"write it like the mark that it has: {cursor.mark}",
+            code="bad_mark",
+        )
     moved = replace(cursor, mark=value, pending=None, seen=None, loading=False, position=None)
     return cursor_to_text(moved), str(value)
+
+
+def _is_time(mark: str | None) -> bool:
+    # Without hyphens it may be a number of eight digits.
+    if mark is None or "-" not in mark[1:]:
+        return False
+    try:
+        datetime.fromisoformat(mark)
+    except ValueError:
+        return False
+    return True
 
 
 def rewound(text: str, by: float) -> tuple[str, str]:

@@ -1,8 +1,10 @@
 """How a query is carried out: every option of a job or of a query's WITH, typed, with the meaning of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from syncd.model.table import TableName
 
 
 class Write(StrEnum):
@@ -93,6 +95,19 @@ class Conflict:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class QueryFacts:
+    """What one REPLICATE says of itself: the fields of Options that it sets, and the table it names; None for a wildcard."""
+
+    settings: Mapping[str, object]
+    names: TableName | None
+
+
+def target_of(name: TableName, options: Options) -> TableName:
+    """The table that a query fills: the schema that the options name, else its own, and the prefix before its name."""
+    return TableName(f"{options.table_prefix}{name.name}", options.destination_schema or name.schema)
+
+
 def conflicts(options: Options) -> Iterator[Conflict]:
     """What is wrong with these options taken together, in the words of a job's YAML."""
     for field in ("truncate", "drop"):
@@ -114,14 +129,14 @@ def conflicts(options: Options) -> Iterator[Conflict]:
     if options.check_columns:
         return
     needing = {
-        "write": options.write is Write.HISTORY,
+        "write": options.write is not Write.MERGE,
         "interval": options.interval is not None,
         "lookback_seconds": options.lookback_seconds > 0,
         "start": options.start is not None,
     }
     for field, given in needing.items():
         if given:
-            name = "write: history" if field == "write" else field
+            name = f"write: {options.write}" if field == "write" else field
             yield Conflict(
                 (field,), f"{name} needs a check_column", "name the column that shows what changed"
             )

@@ -62,6 +62,11 @@ class TableName:
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
+    @property
+    def folded(self) -> "TableName":
+        """The name as stores compare it: they find tables whatever the case of their names."""
+        return TableName(self.name.lower(), self.schema.lower())
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

@@ -42,6 +42,21 @@ class Standing:
     reset: str = ""
 
 
+def reset_reason(known: int, found: int | None, counted: int, *, same: bool) -> str:
+    """Why a stored cursor must not be used; empty when it may be.
+
+    `known` rows were there after its window. `found` are there now, counted exactly when `known` is at most `counted`
+    and else only whether there are any; None: the table is missing. `same`: it is the one that was written.
+    """
+    if found is None:
+        return "the destination table is missing"
+    if known and not found:
+        return "the destination table was emptied"
+    if not same:
+        return "the destination table was replaced by another one"
+    return "rows of the destination table were deleted" if found < known <= counted else ""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredCursor:
     """A cursor as the destination keeps it, for people who look at it or move it."""

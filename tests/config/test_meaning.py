@@ -344,7 +344,7 @@ WRITTEN_OPTIONS: dict[str, Options] = {
     "deletes: off": Options(),
     "verify: off": Options(),
     "deletes: hard": Options(deletes=Deletes.HARD),
-    "write: append": Options(write=Write.APPEND),
+    "write: append\n    check_column: u": Options(write=Write.APPEND, check_columns=("u",)),
     "interval: 2 years\n    check_column: u": Options(interval=Interval(months=24), check_columns=("u",)),
     "interval: PT12H\n    check_column: u": Options(interval=Interval(seconds=43_200), check_columns=("u",)),
     "start: 5\n    check_column: u": Options(start=5, check_columns=("u",)),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from syncd.engine.pace import Pace
-from syncd.errors import RunCancelledError
+from syncd.errors import QueryError, RunCancelledError
 from syncd.model.event import WindowCommitted
 from syncd.model.options import Interval, Write
 from syncd.model.run import Status
@@ -86,6 +86,17 @@ def test_truncate_keeps_the_table_with_columns_of_its_own(pair: Pair) -> None:
     assert pair.destination.rows("SELECT DISTINCT note FROM t") == [(None,)]
 
 
+def test_drop_says_what_the_new_table_lacks(pair: Pair) -> None:
+    fill(pair)
+    pair.ok(drop=True)
+    pair.destination.execute("CREATE INDEX by_updated ON t (updated)")
+
+    lost, again = pair.ok(drop=True), pair.ok(drop=True)
+
+    assert ["index by_updated" in warning for warning in lost.steps[0].warnings] == [True]
+    assert not again.steps[0].warnings
+
+
 def test_append_keeps_each_version_once(pair: Pair) -> None:
     fill(pair)
     pair.ok(write=Write.APPEND)
@@ -102,7 +113,8 @@ def test_append_keeps_each_version_once(pair: Pair) -> None:
 def test_append_without_check_column_is_refused(pair: Pair) -> None:
     fill(pair)
 
-    assert pair.run(check=None, write=Write.APPEND).failure.code == "check_column_missing"
+    with pytest.raises(QueryError, match="write: append needs a check_column"):
+        pair.run(check=None, write=Write.APPEND)
 
 
 def test_history_keeps_each_version_with_its_time(pair: Pair) -> None:

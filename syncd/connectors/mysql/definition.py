@@ -24,6 +24,16 @@ SELECT CONSTRAINT_NAME, TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COL
  WHERE REFERENCED_TABLE_NAME IS NOT NULL
    AND ((REFERENCED_TABLE_SCHEMA = %s AND REFERENCED_TABLE_NAME = %s) OR (TABLE_SCHEMA = %s AND TABLE_NAME = %s))
  LIMIT 1"""
+EXTRAS: Final = """
+SELECT DISTINCT CONCAT('index ', INDEX_NAME) FROM information_schema.STATISTICS
+ WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND INDEX_NAME <> 'PRIMARY'
+UNION ALL
+SELECT CONCAT('check ', CONSTRAINT_NAME) FROM information_schema.TABLE_CONSTRAINTS
+ WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND CONSTRAINT_TYPE = 'CHECK'
+   AND CONSTRAINT_NAME NOT IN (SELECT COLUMN_NAME FROM information_schema.COLUMNS
+                                WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s)
+ ORDER BY 1"""
+"""Triggers and foreign keys refuse that the table is replaced. MariaDB calls rules of a column, also its own, by its name."""
 VIEWS: Final = """
 SELECT TABLE_NAME FROM information_schema.VIEWS
  WHERE LOCATE(CONCAT('`', %s, '`.`', %s, '`'), VIEW_DEFINITION) > 0 LIMIT 1"""
@@ -125,6 +135,12 @@ def new_name(key: StepKey, what: str) -> str:
     """A table's name that is always the same for a step, so that a leftover is found."""
     digest = hashlib.sha256(f"{key.job}\x1f{key.step}\x1f{key.target}".encode()).hexdigest()[:16]
     return f"syncd_{what}_{digest}"
+
+
+def extras(session: Session, found: Found) -> list[str]:
+    """What the table has beside columns and key, in words."""
+    where = (found.name.schema, found.name.name)
+    return [str(name) for (name,) in session.execute(EXTRAS, (*where, *where, *where)).rows]
 
 
 def refuse_recreation(session: Session, found: Found) -> None:

@@ -15,7 +15,7 @@ from syncd.connectors.mysql.catalog import (
     table_number,
 )
 from syncd.connectors.mysql.copytext import rows_of
-from syncd.connectors.mysql.definition import alter_statements, create_statement, design
+from syncd.connectors.mysql.definition import alter_statements, create_statement, design, extras
 from syncd.connectors.mysql.ledger import CREATE_CURSORS, cursors_of, put_cursor, read_cursors, rejects_of
 from syncd.connectors.mysql.session import Session
 from syncd.connectors.mysql.types import declared_type
@@ -24,7 +24,7 @@ from syncd.errors import SyncdError
 from syncd.model.batch import Format
 from syncd.model.reading import Tuning
 from syncd.model.table import Column, Kind, Table, TableName, Type
-from syncd.model.writing import Reject, Standing, StepKey, StoredCursor, Target
+from syncd.model.writing import Reject, Standing, StepKey, StoredCursor, Target, reset_reason
 from syncd.ports import Check, Writing
 
 COUNTED_ROWS: Final = 100_000
@@ -74,6 +74,11 @@ class MysqlDestination:
     def creation(self, table: Table) -> list[str]:
         """The statement that creates a designed table."""
         return [create_statement(self._session, table)]
+
+    def extras(self, name: TableName) -> list[str]:
+        """Its indexes, triggers and constraints."""
+        found = find(self._session, name)
+        return extras(self._session, found) if found else []
 
     def alteration(self, table: Table, add: Sequence[Column], widen: Sequence[Column]) -> list[str]:
         """The statement that adds columns and gives others a wider type."""
@@ -187,13 +192,8 @@ class MysqlDestination:
             return Standing(0, None, None, "", 0, exists=exists, empty=empty)
         revision, cursor, mark, digest, known, relation = row
         rows = int(known)
-        reset = ""
-        if found is None:
-            reset = "the destination table is missing"
-        elif rows and not count:
-            reset = "the destination table was emptied"
-        elif relation != (stamp.number if stamp else table_number(self._session, found)):
-            reset = "the destination table was replaced by another one"
-        elif 0 < rows <= COUNTED_ROWS and count < rows:
-            reset = "rows of the destination table were deleted"
+        same = found is not None and relation == (
+            stamp.number if stamp else table_number(self._session, found)
+        )
+        reset = reset_reason(rows, count if exists else None, COUNTED_ROWS, same=same)
         return Standing(int(revision), cursor, mark, digest, rows, exists=exists, empty=empty, reset=reset)

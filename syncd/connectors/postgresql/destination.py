@@ -15,6 +15,7 @@ from syncd.connectors.postgresql.cursors import (
     move_cursor,
 )
 from syncd.connectors.postgresql.quoting import plain_literal
+from syncd.connectors.postgresql.recreate import extras
 from syncd.connectors.postgresql.rejects import list_rejects
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.statement import run_statement
@@ -25,7 +26,7 @@ from syncd.model.batch import Format
 from syncd.model.following import cursor_moved
 from syncd.model.reading import Tuning
 from syncd.model.table import Column, Kind, Table, TableName, Type
-from syncd.model.writing import Reject, Standing, StepKey, StoredCursor, Target
+from syncd.model.writing import Reject, Standing, StepKey, StoredCursor, Target, reset_reason
 from syncd.ports import Check, Writing
 
 LONGEST_NAME: Final = 63
@@ -111,6 +112,11 @@ class PostgresqlDestination:
             FatalError: the database knows no such type (code ``bad_type``).
         """
         return declared_type(self._session, declaration)
+
+    def extras(self, name: TableName) -> list[str]:
+        """Its indexes, triggers and constraints."""
+        found = find(self._session, name)
+        return extras(self._session, found.name) if found else []
 
     def alteration(self, table: Table, add: Sequence[Column], widen: Sequence[Column]) -> list[str]:
         """The statements that add columns and give others a wider type."""
@@ -229,15 +235,7 @@ def _standing(row: tuple[object, ...], looked: tuple[str, int] | None) -> Standi
         return Standing(0, None, None, "", 0, exists=exists, empty=count == 0)
     _, revision, cursor, mark, digest, known, relation = row
     rows = int(str(known))
-    reset = ""
-    if looked is None:
-        reset = "the destination table is missing"
-    elif rows and not count:
-        reset = "the destination table was emptied"
-    elif str(relation) != looked[0]:
-        reset = "the destination table was replaced by another one"
-    elif 0 < rows <= COUNTED_ROWS and count < rows:
-        reset = "rows of the destination table were deleted"
+    same = looked is not None and str(relation) == looked[0]
     return Standing(
         int(str(revision)),
         str(cursor),
@@ -246,7 +244,7 @@ def _standing(row: tuple[object, ...], looked: tuple[str, int] | None) -> Standi
         rows,
         exists=exists,
         empty=count == 0,
-        reset=reset,
+        reset=reset_reason(rows, count if looked else None, COUNTED_ROWS, same=same),
     )
 
 

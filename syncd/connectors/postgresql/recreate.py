@@ -39,6 +39,17 @@ SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.gr
   CROSS JOIN LATERAL aclexplode(t.attacl) a WHERE c.oid = %s AND a.grantee <> c.relowner"""
 """Who may do what with a table, and with which of its columns."""
 
+EXTRAS: Final = """
+SELECT 'index ' || quote_ident(c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+ WHERE i.indrelid = to_regclass(%s)
+   AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = i.indexrelid AND conrelid = i.indrelid)
+UNION ALL
+SELECT 'trigger ' || quote_ident(tgname) FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND NOT tgisinternal
+UNION ALL
+SELECT 'constraint ' || quote_ident(conname) FROM pg_constraint
+ WHERE conrelid = to_regclass(%s) AND contype IN ('c', 'f', 'u', 'x')
+ ORDER BY 1"""
+
 NAMED: Final = """
 SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(%s) AND starts_with(conname, %s)"""
 
@@ -62,6 +73,12 @@ def prepare(session: Session, target: Target, new: Table) -> None:
         _refuse_in_use(session, target.table.name, *row[:4])
     session.execute(f"DROP TABLE IF EXISTS {full_name(new.name)}")
     session.execute(create_statement(new))
+
+
+def extras(session: Session, name: TableName) -> list[str]:
+    """What the table has beside columns and key; its owner and rights go over to a new one."""
+    text = full_name(name)
+    return [str(row[0]) for row in session.execute(EXTRAS, (text, text, text)).fetchall()]
 
 
 def take_place(session: Session, target: Target, new: Table) -> None:

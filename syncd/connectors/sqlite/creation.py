@@ -2,6 +2,7 @@
 
 import hashlib
 
+from syncd.connectors.sqlite.definition import tokens_of
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.connectors.sqlite.types import declaration
 from syncd.errors import FatalError
@@ -46,6 +47,22 @@ def refuse_dependents(session: Session, name: str) -> None:
             where=name,
             code="table_in_use",
         )
+
+
+def extras(session: Session, name: str) -> list[str]:
+    """What the table has beside columns and key, in words."""
+    rows = session.execute(
+        "SELECT type || ' ' || name FROM sqlite_master"
+        " WHERE lower(tbl_name) = lower(?1) AND type IN ('index', 'trigger') AND sql IS NOT NULL"
+        " UNION ALL SELECT 'a unique constraint' FROM pragma_index_list(?1) WHERE origin = 'u'"
+        " UNION ALL SELECT DISTINCT 'foreign key to ' || \"table\" FROM pragma_foreign_key_list(?1) ORDER BY 1",
+        (name,),
+    ).fetchall()
+    sql = session.execute(
+        "SELECT sql FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(?1)", (name,)
+    ).fetchone()
+    has_checks = sql is not None and any(token.word == "CHECK" for token in tokens_of(str(sql[0])))
+    return [str(row[0]) for row in rows] + (["a check"] if has_checks else [])
 
 
 def take_place(session: Session, new: str, name: str) -> None:

@@ -96,7 +96,7 @@ def read_creation(sql: str) -> Creation:
     Raises:
         FatalError: it is no plain CREATE TABLE, as that of a virtual table is.
     """
-    tokens = list(_tokens(sql))
+    tokens = list(tokens_of(sql))
     if [token.word for token in tokens[:2]] != ["CREATE", "TABLE"] or [each.text for each in tokens[3:4]] != [
         "("
     ]:
@@ -117,7 +117,8 @@ def strict_type(column: Column) -> str:
     )
 
 
-def _tokens(sql: str) -> Iterator[Token]:
+def tokens_of(sql: str) -> Iterator[Token]:
+    """The pieces of a statement, without blanks and comments."""
     for match in _TOKEN.finditer(sql):
         if match.lastgroup != "blank":
             word = match.group().upper() if match.lastgroup == "word" else ""

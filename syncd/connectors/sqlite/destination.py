@@ -7,7 +7,7 @@ from typing import Final
 from syncd.connectors.sqlite import ledger
 from syncd.connectors.sqlite.altering import alter, alteration
 from syncd.connectors.sqlite.catalog import find_table, read_table, table_identity
-from syncd.connectors.sqlite.creation import create_statement
+from syncd.connectors.sqlite.creation import create_statement, extras
 from syncd.connectors.sqlite.session import Session, quote, refuse_unwritable
 from syncd.connectors.sqlite.types import PLAIN_TYPE, is_known, make_type, read_type
 from syncd.connectors.sqlite.writing import SqliteWriting
@@ -15,7 +15,7 @@ from syncd.errors import FatalError, RunCancelledError
 from syncd.model.batch import Format
 from syncd.model.reading import Tuning
 from syncd.model.table import Column, Table, TableName, Type
-from syncd.model.writing import Reject, Standing, StepKey, StoredCursor, Target
+from syncd.model.writing import Reject, Standing, StepKey, StoredCursor, Target, reset_reason
 from syncd.ports import Check, Writing
 
 MOST_ROWS: Final = 1_000
@@ -92,6 +92,11 @@ class SqliteDestination:
                 code="type_unknown",
             )
         return found
+
+    def extras(self, name: TableName) -> list[str]:
+        """Its indexes, triggers, further unique columns, foreign keys and checks."""
+        found = find_table(self._session, name) if self._is_there else None
+        return extras(self._session, found) if found else []
 
     def alteration(self, table: Table, add: Sequence[Column], widen: Sequence[Column]) -> list[str]:
         """The statements that add columns; for another type the table is made anew."""
@@ -179,21 +184,20 @@ class SqliteDestination:
         if row is None:
             return Standing(0, None, None, "", 0, exists=found is not None, empty=empty)
         revision, cursor, mark, digest, rows, relation = row
-        reset = ""
-        if found is None:
-            reset = "the destination table is missing"
-        elif rows and empty:
-            reset = "the destination table was emptied"
-        elif relation != ledger.relation_of(self._session, found):
-            reset = "the destination table was replaced by another one"
-        elif rows <= COUNTED_ROWS and self._count(found) < rows:
-            reset = "rows of the destination table were deleted"
+        same = found is not None and relation == ledger.relation_of(self._session, found)
+        reset = reset_reason(rows, self._rows(found, rows, empty=empty), COUNTED_ROWS, same=same)
         return Standing(
             revision, cursor, mark, digest, rows, exists=found is not None, empty=empty, reset=reset
         )
 
     def _is_empty(self, name: str) -> bool:
         return self._session.execute(f"SELECT 1 FROM {quote(name)} LIMIT 1").fetchone() is None
+
+    def _rows(self, found: str | None, known: int, *, empty: bool) -> int | None:
+        """How many rows the table has where few were known, else 0 or 1; None when it is missing."""
+        if found is None:
+            return None
+        return self._count(found) if not empty and known <= COUNTED_ROWS else int(not empty)
 
     def _count(self, name: str) -> int:
         return int(self._session.execute(f"SELECT count(*) FROM {quote(name)}").fetchone()[0])

@@ -4,6 +4,8 @@ from typing import Any
 
 from syncd.config.checkers import Checkers
 from syncd.errors import NotFoundError, QueryError, ScheduleError
+from syncd.model.options import QueryFacts
+from syncd.model.table import TableName
 
 OPTIONS: dict[str, Any] = {
     "type": "object",
@@ -64,11 +66,11 @@ def connector(kind: str) -> Any:
     return CONNECTORS[kind]
 
 
-def check_query(text: str) -> dict[str, object] | None:
+def check_query(text: str) -> QueryFacts:
     """Only COPY and a name is a query."""
     if not text.startswith("COPY "):
         raise QueryError("no COPY", offset=len(text) - len(text.lstrip("COPY ")))
-    return {}
+    return QueryFacts({}, TableName(text))
 
 
 def check_options(text: str) -> dict[str, object]:

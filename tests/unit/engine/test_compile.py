@@ -150,6 +150,7 @@ IMPOSSIBLE: dict[str, tuple[str, Options]] = {
     "drop and append": ("REPLICATE t WITH DropTable", Options(write=Write.APPEND)),
     "append and deletes": ("REPLICATE t WITH MergeMode=append, DeleteMode=soft", Options()),
     "history without a check column": ("REPLICATE t WITH HistoryMode", Options()),
+    "append without a check column": ("REPLICATE t WITH MergeMode=append", Options()),
     "interval without a check column": ("REPLICATE t", Options(interval=Interval(months=1))),
     "start without a check column": ("REPLICATE t WITH ReplicateStartValue=5", Options()),
     "mark without a check column": (
@@ -173,7 +174,7 @@ DECIDING: dict[str, tuple[Options, Options]] = {
     "check_columns": (Options(), Options(check_columns=("v",))),
     "start": (Options(check_columns=("u",)), Options(check_columns=("u",), start="2024-01-01")),
     "key": (Options(), Options(key=("k",))),
-    "write": (Options(), Options(write=Write.APPEND)),
+    "write": (Options(check_columns=("u",)), Options(check_columns=("u",), write=Write.APPEND)),
     "truncate": (Options(), Options(truncate=True)),
     "drop": (Options(), Options(drop=True)),
     "utc_times": (Options(), Options(utc_times=False)),

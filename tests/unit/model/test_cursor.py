@@ -49,6 +49,18 @@ def test_a_word_is_no_mark_of_a_number_column():
         at_mark(text(5), "yesterday")
 
 
+@pytest.mark.parametrize("mark", ["yesterday", "5", "", "2024-13-01"])
+def test_mark_of_a_column_of_times_is_a_time(mark: str) -> None:
+    with pytest.raises(FatalError, match="holds times"):
+        at_mark(cursor_to_text(Cursor("i", "u", mark="2024-01-31 10:00:00+00")), mark)
+
+
+def test_mark_of_a_column_of_texts_is_any_text() -> None:
+    assert at_mark(cursor_to_text(Cursor("i", "u", mark="20240131")), "5")[1] == "5"
+    assert at_mark(cursor_to_text(Cursor("i", "u", mark="a-b")), "c")[1] == "c"
+    assert at_mark(cursor_to_text(Cursor("i", "u", mark="2024-01-31")), "2023-12-31T10:00")[1]
+
+
 def test_a_cursor_without_check_column_has_no_mark():
     with pytest.raises(FatalError, match="follows no check column"):
         at_mark(cursor_to_text(Cursor("i", None)), "3")
