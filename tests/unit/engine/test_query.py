@@ -4,7 +4,7 @@ import pytest
 
 from syncd.engine.query import check_query, parse_query
 from syncd.engine.statement import Query
-from syncd.model.options import Deletes, Interval, Verify, Write
+from syncd.model.options import Deletes, Interval, QueryFacts, Verify, Write
 from syncd.model.plan import ColumnDefinition
 from syncd.model.table import TableName
 
@@ -281,7 +281,9 @@ def test_table_has_at_least_60_statements() -> None:
 
 @pytest.mark.parametrize("text", ACCEPTED)
 def test_statement_is_read(text: str) -> None:
-    settings = check_query(text)
+    query = ACCEPTED[text]
 
-    assert parse_query(text) == ACCEPTED[text]
-    assert settings == dict(ACCEPTED[text].settings)
+    assert parse_query(text) == query
+    assert check_query(text) == QueryFacts(
+        dict(query.settings), None if query.wildcard else query.destination
+    )
