@@ -6,7 +6,7 @@ import click
 
 from syncd.cli.address import config_option, json_option, load
 from syncd.cli.ends import ends_of
-from syncd.cli.sync import refuse_unknown
+from syncd.cli.sync import refuse_unknown, run_jobs
 from syncd.cli.table import columns, short_moment
 from syncd.model.writing import Reject, StepKey
 
@@ -14,6 +14,30 @@ from syncd.model.writing import Reject, StepKey
 @click.group()
 def rejects() -> None:
     """Rows that a destination refused; every run tries them again, as the source has them then."""
+
+
+@rejects.command()
+@click.argument("job")
+@config_option
+@json_option
+def retry(job: str, config: Path | None, as_json: bool) -> int:
+    """Try the rows again that a job has set aside, as the source has them now.
+
+    Runs the queries that have such rows. Exits with 0 when all of them went in, 1 when rows are still set aside.
+    """
+    configuration = load(config)
+    refuse_unknown(configuration, (job,))
+    with ends_of(configuration, job) as ends:
+        waiting = tuple(
+            step.name
+            for step in ends.plan.steps
+            if ends.destination.rejects(StepKey(job, step.name, step.target))
+        )
+    if waiting:
+        return run_jobs(configuration, (job,), waiting, full=False, as_json=as_json)
+    if not as_json:
+        click.echo(f"{job}: no row is set aside")
+    return 0
 
 
 @rejects.command("list")

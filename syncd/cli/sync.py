@@ -40,6 +40,18 @@ def sync(
     """
     configuration = load(config)
     refuse_unknown(configuration, jobs)
+    return run_jobs(configuration, jobs, queries, full=full, as_json=as_json)
+
+
+def run_jobs(
+    configuration: Configuration,
+    jobs: tuple[str, ...],
+    queries: tuple[str, ...],
+    *,
+    full: bool,
+    as_json: bool,
+) -> int:
+    """Run jobs one after the other and print what became of each; the exit code for all of them."""
     progress = Progress(shown=not as_json)
     done: list[View] = []
     with running(configuration, queries, progress, full=full) as run:

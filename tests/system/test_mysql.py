@@ -5,7 +5,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from syncd.connectors.mysql import source as source_module
+from syncd.connectors.mysql.connection import open_connection
+from syncd.connectors.mysql.parameters import parameters
 from syncd.errors import FatalError, RunCancelledError, SyncdError, TransientError
 from syncd.model.batch import Batch, Format
 from syncd.model.plan import Relation
@@ -81,6 +83,14 @@ def test_wrong_password_is_told_without_it(mariadb: MariadbServer) -> None:
 
     assert isinstance(error, FatalError)
     assert "password rejected" in error.message
+
+
+def test_silence_of_the_server_is_noticed(store: MysqlStore) -> None:
+    with closing(open_connection(parameters(store.options()))) as connection:
+        idle = connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        alive = connection._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+    assert (idle, alive) == (30, 1)
 
 
 def test_server_that_is_down_is_tried_again() -> None:

@@ -132,6 +132,28 @@ def test_rejects_are_listed_with_key_reason_and_attempts(site: Site) -> None:
     assert "name 3" in values
 
 
+def test_rejects_are_tried_again_by_one_command(site: Site) -> None:
+    site.table("one", 5)
+    with closing(sqlite3.connect(site.folder / "dst.db")) as connection, connection:
+        connection.execute(
+            "CREATE TABLE one (id INTEGER PRIMARY KEY, name TEXT CHECK (name NOT LIKE '%3'), updated INTEGER NOT NULL)"
+        )
+    site.jobs(JOB + "    quarantine: true\n")
+    site.syncd("sync", "one")
+
+    still = site.syncd("rejects", "retry", "one")
+    with closing(sqlite3.connect(site.folder / "src.db")) as connection, connection:
+        connection.execute("UPDATE one SET name = 'mended' WHERE id = 3")
+    mended = site.syncd("rejects", "retry", "one")
+    nothing = site.syncd("rejects", "retry", "one")
+
+    assert (still.returncode, "partial" in still.stdout) == (1, True)
+    assert (mended.returncode, nothing.returncode) == (0, 0)
+    assert nothing.stdout == "one: no row is set aside\n"
+    with closing(sqlite3.connect(site.folder / "dst.db")) as connection:
+        assert connection.execute("SELECT name FROM one WHERE id = 3").fetchall() == [("mended",)]
+
+
 def test_no_rejects_is_said_in_words(one: Site) -> None:
     assert one.syncd("rejects", "list", "one").stdout == "one: no row is set aside\n"
 
