@@ -1,6 +1,7 @@
 """A wide table of any size passes every path within a fixed memory: copied, as tuples, merged, compared, deleted."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 RUN = """
-import json, sys
+import json, resource, sys
 from contextlib import contextmanager
 from syncd.engine.compile import compile_job
 from syncd.engine.execute import execute
@@ -37,6 +38,8 @@ job = Replication("job", "source", "destination", ("REPLICATE [t]",), options)
 plan = compile_job(job, connector(kind).dialect, (), {}, ())
 import psycopg, sqlite3, sqlglot
 began = memory("VmRSS:")
+most = (memory("VmSize:") + int(sys.argv[3])) << 20
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
 clock = SystemClock()
 around = Surroundings(
     "r", "job", source, destination, False, lambda _: None, lambda: None, clock, Pace(clock),
@@ -54,10 +57,15 @@ PAIRS = ("sqlite>sqlite", "postgresql>sqlite", "sqlite>postgresql", "postgresql>
 
 
 def run(source: Any, destination: Any, **options: Any) -> list[int]:
-    """Run the job in a process of its own: rows inserted, updated and deleted, and by how many megabytes it grew."""
+    """Run the job in a process of its own: rows inserted, updated and deleted, and by how many megabytes it grew.
+
+    The kernel gives the process no more than MOST_MEGABYTES of address space beyond what the program itself takes.
+    """
     ends = [(source.type, source.options()), (destination.type, destination.options())]
     done = subprocess.run(
-        [sys.executable, "-c", RUN, json.dumps(ends), json.dumps(options)],
+        [sys.executable, "-c", RUN, json.dumps(ends), json.dumps(options), str(MOST_MEGABYTES)],
+        # Each thread's heap would reserve much more than it uses.
+        env={**os.environ, "MALLOC_ARENA_MAX": "1"},
         capture_output=True,
         text=True,
         timeout=200,
