@@ -13,6 +13,7 @@ from benchmarks.digest import Place, compare
 from benchmarks.lineitem import CHECK_COLUMN, COLUMNS, KEY, TABLE
 from benchmarks.load import Load, Tool
 from benchmarks.measure import Command
+from benchmarks.ours import SYNCD_KEEPS
 from benchmarks.store import Store
 
 GROUP: Final = "changes"
@@ -82,7 +83,7 @@ def make(stage: Stage, tool: Tool) -> Load:
         KEY,
         stage.folder / name,
         check_column=CHECK_COLUMN,
-        deletes=True,
+        deletes=tool is not SYNCD_KEEPS,
     )
     if name not in stage.done:
         load_first(stage, tool, load)
@@ -130,7 +131,8 @@ def judge(stage: Stage, tool: Tool, load: Load) -> str:
     if not row or not row[0]:
         return compare(origin, place)
     rest = compare(origin, replace(place, where=f"NOT ({gone})"))
-    return f"KEEPS deleted rows; without them {rest}"
+    asked = "as asked, " if tool is SYNCD_KEEPS else ""
+    return f"{asked}KEEPS deleted rows; without them {rest}"
 
 
 def _keys(stage: Stage) -> int:
@@ -139,6 +141,7 @@ def _keys(stage: Stage) -> int:
 
 
 def cells() -> list[Cell]:
-    """By hand, syncd, and every rival that follows changes."""
-    tools = [BY_HAND, *contestants(PAIR, follows=True)]
+    """By hand, syncd with and without deletes, and every rival that follows changes."""
+    syncd, *rivals = contestants(PAIR, follows=True)
+    tools = [BY_HAND, syncd, SYNCD_KEEPS, *rivals]
     return all_cells([Contest(GROUP, tools, make, judge)])

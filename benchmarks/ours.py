@@ -9,6 +9,8 @@ from benchmarks.measure import Command, syncd_program
 from benchmarks.store import PASSWORD, USER, Store
 
 JOB: Final = "load"
+WARM: Final = "warm"
+"""A job that moves one row, after which the daemon has a worker."""
 KINDS: Final = ("postgresql", "sqlite", "mariadb")
 
 
@@ -44,7 +46,10 @@ def configuration(load: Load) -> dict[str, object]:
     return {
         "state": {"path": str(load.folder / "state")},
         "connections": {"source": connection(load.source), "copy": connection(load.destination)},
-        "jobs": {JOB: job},
+        "jobs": {
+            JOB: job,
+            WARM: {"source": "source", "destination": "copy", "queries": "REPLICATE [warm] SELECT 1 AS id"},
+        },
     }
 
 
@@ -64,5 +69,7 @@ def check_column(tool: Tool, column: str) -> str:
 SYNCD: Final = Tool("syncd", command, frozenset((one, other) for one in KINDS for other in KINDS))
 SYNCD_CHECK_COLUMN: Final = replace(SYNCD, name="syncd-check-column")
 """The same, but the job remembers how far the column has come, as one that runs again does."""
+SYNCD_KEEPS: Final = replace(SYNCD, name="syncd-keeps")
+"""The same without looking for deleted rows, as the rivals do it."""
 SYNCD_DAEMON: Final = replace(SYNCD, name="syncd-daemon")
 """The same, but the run is asked of a daemon that is up, as scheduled runs are: no program starts."""

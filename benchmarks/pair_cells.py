@@ -11,7 +11,7 @@ from benchmarks.daemon_cells import daemon
 from benchmarks.digest import Place, compare
 from benchmarks.load import Load, Tool
 from benchmarks.measure import FailedError, PeakMemory, Sample, server_cpu_seconds
-from benchmarks.ours import JOB, SYNCD_CHECK_COLUMN, SYNCD_DAEMON, check_column, command
+from benchmarks.ours import JOB, SYNCD_CHECK_COLUMN, SYNCD_DAEMON, WARM, check_column, command
 from syncd.control.client import call
 
 PAIRS: Final = {
@@ -46,20 +46,26 @@ def judge(stage: Stage, tool: Tool, load: Load) -> str:
     return compare(Place(load.source, load.source.schema), tool.place(load, lineitem.TABLE))
 
 
+def ask(load: Load, job: str) -> None:
+    """Let the daemon run a job, to its end."""
+    run = call(load.folder / "state", "start", {"job": job, "queries": (), "full": False, "wait": True})
+    if run["status"] != "ok":
+        raise FailedError(f"the run of {job} ended {run['status']}")
+
+
 def run_served(stage: Stage, pair: tuple[str, str]) -> Sample:
-    """The load asked of a daemon that has done nothing before, from request to final answer."""
+    """The load asked of a daemon that has a worker from another job, from request to final answer."""
     load = make(stage, SYNCD_DAEMON, pair)
     command(load)
     stage.settle()
     servers = stage.servers(load.source, load.destination)
     with daemon(load.folder) as process, PeakMemory([process.pid]) as peak:
+        ask(load, WARM)
         before = [sum(map(server_cpu_seconds, pids)) for pids in (servers, [process.pid])]
         begin = time.perf_counter()
-        run = call(load.folder / "state", "start", {"job": JOB, "queries": (), "full": False, "wait": True})
+        ask(load, JOB)
         wall = time.perf_counter() - begin
         after = [sum(map(server_cpu_seconds, pids)) for pids in (servers, [process.pid])]
-    if run["status"] != "ok":
-        raise FailedError(f"the run ended {run['status']}")
     server, client = (late - early for early, late in zip(before, after, strict=True))
     return Sample(wall, client, server, peak.megabytes, note=judge(stage, SYNCD_DAEMON, load))
 
