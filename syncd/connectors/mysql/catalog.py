@@ -124,6 +124,14 @@ def missing(session: Session, name: TableName) -> NotFoundError:
     return NotFoundError(f"there is no table {name} in {session.place}", hint=hint)
 
 
+def size_bytes(session: Session, found: Found | None) -> int:
+    """About how large the rows of a table are; 0 for what is no table."""
+    if found is None:
+        return 0
+    sql = "SELECT IFNULL(MAX(DATA_LENGTH), 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
+    return int(session.value(sql, (found.name.schema, found.name.name)))
+
+
 def table_identity(session: Session, found: Found | None) -> str:
     """The table among all tables of all servers; another one under its name has another identity.
 

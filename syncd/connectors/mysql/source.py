@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final, cast
 
 from syncd.connectors.mysql.bounded import bind_marks
-from syncd.connectors.mysql.catalog import TABLES, Stamp, chosen, find, stamps_of, table_identity
+from syncd.connectors.mysql.catalog import TABLES, Stamp, chosen, find, size_bytes, stamps_of, table_identity
 from syncd.connectors.mysql.comparing import key_range, rows_of_chunks, sums
 from syncd.connectors.mysql.ground import (
     Described,
@@ -42,6 +42,8 @@ SETTLE_SECONDS: Final = 5.0
 """How long a first load waits for transactions that were open before it, so that its mark can be trusted at once."""
 COUNTED_ROWS: Final = 100_000
 """Up to how many rows the server's estimate is not good enough, and a first load without check column is summed."""
+SUMMED_BYTES: Final = 64 * 1024 * 1024
+"""And up to about how many bytes."""
 SNAPSHOT: Final = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 BLIND: Final = "the source does not show its open transactions: grant the user PROCESS, or give lookback_seconds for long ones"
 
@@ -260,7 +262,8 @@ class MysqlSource:
         else:
             final = replace(final, identity=ground.identity, column=name, columns=ground.table.shape)
         rows, null_rows, future_rows = self._count(ground, horizon, condition)
-        summed = ground.column is not None or cursor is not None or rows <= COUNTED_ROWS
+        small = rows <= COUNTED_ROWS and size_bytes(self._session, ground.found) <= SUMMED_BYTES
+        summed = ground.column is not None or cursor is not None or small
         if not ground.loading and summed and not bounded:
             final = replace(final, seen=self._sum(ground, final.mark))
         warnings = warnings_of(

@@ -22,7 +22,7 @@ from syncd.connectors.postgresql.rows import lines_to_rows
 from syncd.connectors.postgresql.session import Session
 from syncd.connectors.postgresql.start import TIMES
 from syncd.connectors.postgresql.sums import find_relation, key_range, make_sums, select_chunks, snapshot
-from syncd.connectors.postgresql.tally import Tally, find_candidate, is_indexed, see, take_tally
+from syncd.connectors.postgresql.tally import Tally, find_candidate, is_indexed, see, take_tally, width
 from syncd.connectors.postgresql.types import PRODUCT
 from syncd.connectors.postgresql.window import interval_windows, key_windows, row_windows, single_window
 from syncd.errors import FatalError, SyncdError
@@ -39,7 +39,8 @@ SETTLE_SECONDS: Final = 5.0
 """How long a first load waits for transactions that were open before it, so that its mark can be trusted at once."""
 SETTLE_STEP_SECONDS: Final = 0.02
 SUMMED_ROWS: Final = 100_000
-"""Up to how many rows a first load is summed where no index helps, so that the next run can find it unchanged."""
+SUMMED_BYTES: Final = 64 * 1024 * 1024
+"""Up to how many rows, and about how many bytes, a first load is summed, so that the next run can find it unchanged."""
 
 
 class PostgresqlSource:
@@ -305,8 +306,10 @@ class PostgresqlSource:
         """Shall the next run be able to find everything unchanged? A first load is not worth a scan more for it."""
         if ground.bounded:
             return False
-        if ground.cursor is not None or tally.rows <= SUMMED_ROWS:
+        if ground.cursor is not None:
             return True
+        if tally.rows <= SUMMED_ROWS:
+            return ground.column is not None or tally.rows * width(self._session, ground) <= SUMMED_BYTES
         return ground.column is not None and is_indexed(self._session, ground)
 
     def _windows(

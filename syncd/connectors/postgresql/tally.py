@@ -20,6 +20,8 @@ INDEXED: Final = """
 SELECT EXISTS (SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
                 WHERE i.indrelid = %s AND a.attname = %s AND i.indpred IS NULL)"""
 
+LOOKED_AT_ROWS: Final = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -69,6 +71,12 @@ def see(session: Session, ground: Ground, mark: Value) -> Seen:
     row = session.execute(f"SELECT {SUM} FROM {ground.text}{f' WHERE {where}' if where else ''}").fetchone()
     rows, total = (int(row[0]), str(row[1])) if row else (0, "0")
     return Seen(rows, total, low, ground.lookback_seconds)
+
+
+def width(session: Session, ground: Ground) -> float:
+    """About how many bytes a row has as text, by a look at a few of them."""
+    few = f"(SELECT t.* FROM {ground.text} LIMIT {LOOKED_AT_ROWS}) AS few"
+    return float(str(session.value(f"SELECT coalesce(avg(octet_length(few::text)), 0) FROM {few}")))
 
 
 def is_indexed(session: Session, ground: Ground) -> bool:

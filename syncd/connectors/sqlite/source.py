@@ -1,6 +1,7 @@
 """A SQLite file as a source: what changed since a cursor, in one snapshot."""
 
 import hashlib
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -26,7 +27,8 @@ from syncd.model.table import Table, TableName
 from syncd.ports import Check, Reading
 
 SEEN_ROWS: Final = 20_000
-"""Up to how many rows are summed to find out that nothing has changed."""
+SEEN_BYTES: Final = 64 * 1024 * 1024
+"""Up to how many rows, and about how many bytes, are summed to find out that nothing has changed."""
 
 
 class SqliteSource:
@@ -128,7 +130,7 @@ class SqliteSource:
         cursor = ground.cursor
         if cursor is None or cursor.loading or cursor.seen is None or ground.bounded:
             return False
-        return self._sum(ground, cursor.mark, cursor.seen.rows) == cursor.seen
+        return self._sum(ground, cursor.mark, cursor.seen.rows, sys.maxsize) == cursor.seen
 
     def _open(self, extract: Extract, formats: tuple[Format, ...]) -> SqliteReading:
         ground = find_ground(self._session, extract)
@@ -208,7 +210,7 @@ class SqliteSource:
         if mark is None and cursor is not None:
             mark = cursor.mark
         # Without a check column the next reading finds all of them again.
-        seen = None if name is None and rows > SEEN_ROWS else self._sum(ground, mark, SEEN_ROWS)
+        seen = None if name is None and rows > SEEN_ROWS else self._sum(ground, mark, SEEN_ROWS, SEEN_BYTES)
         return Cursor(
             ground.identity,
             name,
@@ -240,8 +242,8 @@ class SqliteSource:
         ).fetchone()
         return int(row[0]), int(row[1] or 0), int(row[2] or 0)
 
-    def _sum(self, ground: Ground, mark: Value, most: int) -> Seen:
-        """How many rows a next reading would find, and their checksum; stops one row after `most`."""
+    def _sum(self, ground: Ground, mark: Value, most: int, most_bytes: int) -> Seen:
+        """How many rows a next reading would find, and their checksum; `most` + 1 when they are more, or too heavy."""
         low = ground.low(mark)
         clause = since(ground.column, low)
         total = 0
@@ -251,7 +253,11 @@ class SqliteSource:
         with self._session.errors():
             for row in self._session.execute(sql, clause.parameters):
                 rows += 1
-                digest = hashlib.md5(repr(row).encode("utf-8", "surrogatepass"), usedforsecurity=False)
+                text = repr(row).encode("utf-8", "surrogatepass")
+                most_bytes -= len(text)
+                if most_bytes < 0:
+                    return Seen(most + 1, "", low, ground.lookback_seconds)
+                digest = hashlib.md5(text, usedforsecurity=False)
                 total = (total + int.from_bytes(digest.digest()[:8], "big")) % (1 << 64)
         return Seen(rows, str(total), low, ground.lookback_seconds)
 
