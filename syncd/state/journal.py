@@ -149,9 +149,10 @@ class Journal:
         found = self._runs(f"SELECT {RUN_COLUMNS} FROM runs {condition}", (job,))  # noqa: S608  # constants
         return found[0] if found else None
 
-    def latest(self) -> dict[str, Run]:
-        """The newest run of every job that ever ran, with its steps."""
-        newest = "SELECT max(rowid) FROM runs GROUP BY job"
+    def latest(self, *, moving: bool = False) -> dict[str, Run]:
+        """The newest run of every job that ever ran, with its steps; with `moving` comparisons do not count."""
+        condition = "WHERE verify = ''" if moving else ""
+        newest = f"SELECT max(rowid) FROM runs {condition} GROUP BY job"  # noqa: S608  # constants
         found = self._runs(f"SELECT {RUN_COLUMNS} FROM runs WHERE rowid IN ({newest})")  # noqa: S608  # constants
         return {run.job: run for run in self._with_steps(found)}
 
