@@ -72,6 +72,23 @@ def test_status_shows_when_a_table_was_verified_and_how_deletes_are_treated(one:
     assert "differs in 2 keys" in after
 
 
+def test_status_shows_how_deletes_are_treated_whatever_ran_last(one: Site) -> None:
+    one.jobs(
+        JOB.replace('["REPLICATE [one]"]', '["REPLICATE [one]", "REPLICATE [two]"]') + "    deletes: hard\n"
+    )
+    one.table("two", 5)
+    assert one.syncd("sync", "one").returncode == 0
+    daemon = one.daemon()
+
+    shown = [daemon.call("status", job="one")["cursors"]]
+    daemon.call("start", job="one", verify="check", wait=True)
+    shown.append(daemon.call("status", job="one")["cursors"])
+    daemon.call("start", job="one", queries=["two"], wait=True)
+    shown.append(daemon.call("status", job="one")["cursors"])
+
+    assert [[step["deletes"] for step in steps] for steps in shown] == [["hard", "hard"]] * 3
+
+
 def test_a_repair_is_no_new_mark(one: Site) -> None:
     damage(one)
     one.syncd("verify", "one", "--repair")
