@@ -89,6 +89,19 @@ def test_status_shows_how_deletes_are_treated_whatever_ran_last(one: Site) -> No
     assert [[step["deletes"] for step in steps] for steps in shown] == [["hard", "hard"]] * 3
 
 
+def test_status_counts_deleted_rows(one: Site) -> None:
+    one.jobs(JOB + "    deletes: hard\n")
+    one.syncd("sync", "one")
+    with closing(sqlite3.connect(one.folder / "src.db")) as connection, connection:
+        connection.execute("DELETE FROM one WHERE id <= 7")
+    one.syncd("sync", "one")
+    one.daemon()
+
+    shown = one.syncd("status", "one").stdout.splitlines()[1]
+
+    assert shown.split()[-1] == "7"
+
+
 def test_a_repair_is_no_new_mark(one: Site) -> None:
     damage(one)
     one.syncd("verify", "one", "--repair")
