@@ -102,6 +102,7 @@ class Daemon:
             publish=self.bus.publish,
             pid=os.getpid(),
             previous=lambda job: self.service.latest.get(job),
+            log_file=lambda run: self._logging.log_file(run.id, run.job),
         )
         clockwork = Clockwork(Scheduler(self._clock, random), Schedules(database), random)
         self.service = Service(configuration, around, clockwork)

@@ -67,6 +67,7 @@ class Hooked:
             "Runtime": round((datetime.now(UTC) - self._started).total_seconds(), 3),
             "RecordsAffected": total.inserted + total.updated + total.deleted,
             "Detail": outcome.failure.message if outcome.failure else "",
+            "LogFile": self._order.log,
             "QueryResults": [
                 {"query": step.step, "status": step.status.value, **msgspec.to_builtins(step.counters)}
                 for step in outcome.steps

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.pairs import MakeStore
-from tests.system.site import Site
+from tests.system.site import Site, lines
 
 
 def job(events: str, queries: str = '["REPLICATE [one]"]', more: str = "") -> str:
@@ -42,6 +42,22 @@ def test_a_post_event_hears_how_the_run_ended(one: Site) -> None:
     assert told["RecordsAffected"] == 10
     assert told["QueryResults"][0]["inserted"] == 10
     assert told["Runtime"] >= 0
+
+
+@pytest.mark.parametrize("verbosity", [1, 2])
+@pytest.mark.parametrize("daemon", [False, True], ids=["foreground", "daemon"])
+def test_a_post_event_may_read_the_log_of_the_run(one: Site, verbosity: int, daemon: bool) -> None:
+    copy = "cat > facts.json; cp $SYNCD_LOGFILE copy"
+    post = f"      post: {{command: [sh, -c, '{copy}']}}\n"
+    one.jobs(job(post, more=f"    verbosity: {verbosity}\n"))
+    if daemon:
+        one.daemon()
+
+    done = one.syncd("sync", "one")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = lines((one.folder / "copy").read_text())[-1]
+    assert (last["event.action"], last["run"]) == ("step-ended", facts(one)["RunId"])
 
 
 def test_a_post_event_runs_after_a_failed_run_too(one: Site) -> None:
