@@ -70,7 +70,9 @@ class Service:
         self._saved = self._schedules.all()
         self.paused = {job for job, standing in self._saved.items() if standing.paused}
         firings = self._swap(self.configuration)
-        for run in list(self.latest.values()):
+        # A comparison does not do what the load before it failed to do.
+        owed = (*self.journal.latest(moving=True).values(), *self.latest.values())
+        for run in {run.id: run for run in owed}.values():
             if _to_be_resumed(run):
                 self._again(run, Trigger.RESUME, run.attempt)
             else:
@@ -141,7 +143,8 @@ class Service:
                 hint=f"wait for it, or: syncd cancel {job}",
                 where=f"run {live[0].id}",
             )
-        self._forget_retry(job)
+        if not verify:
+            self._forget_retry(job)
         run = self._new(job, Trigger.MANUAL)
         run = replace(run, queries=queries, full=full, verify=verify)
         self.runs.submit(run, definition, Overlap.SKIP)
@@ -253,7 +256,7 @@ class Service:
 
     def _ended(self, run: Run) -> None:
         self.latest[run.job] = run
-        if run.status is Status.OK:
+        if run.status is Status.OK and not run.verify:
             for name in self._dependents.succeeded(run.job):
                 # A run of it that goes on may have looked before the new rows were there: this one waits for its end.
                 run_after = self._new(name, Trigger.DEPENDENCY)
@@ -267,6 +270,9 @@ class Service:
     def _plan_retry(self, run: Run) -> None:
         job = self.configuration.jobs.get(run.job)
         if job is None or not job.enabled:
+            return
+        if run.verify and run.job in self.retries:
+            # The one that waits moves rows.
             return
         delay = retry_delay_seconds(run, job.retry, self._random())
         if delay is not None:
@@ -287,8 +293,10 @@ class Service:
         self._submit(replace(again, full=run.full, verify=run.verify, queries=run.queries, due=run.due))
 
     def _submit(self, run: Run) -> None:
-        """Start it unless the job runs anyway; what it would have done, that run does."""
-        self.runs.submit(run, self.configuration.jobs[run.job], Overlap.SKIP)
+        """Start it unless the job runs anyway; what it would have done, that run does, if it is no comparison."""
+        only_compares = all(live.verify for live in self.runs.of_job(run.job))
+        overlap = Overlap.QUEUE if only_compares and not run.verify else Overlap.SKIP
+        self.runs.submit(run, self.configuration.jobs[run.job], overlap)
 
     def _new(self, job: str, trigger: Trigger) -> Run:
         now = self.clock.now()

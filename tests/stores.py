@@ -15,8 +15,9 @@ import pymysql
 from pymysql.constants import CLIENT, FIELD_TYPE
 from pymysql.converters import conversions
 
-from syncd.engine.compile import compile_job, has_wildcards
+from syncd.engine.compile import compile_job
 from syncd.engine.pace import Pace
+from syncd.engine.wildcard import find_tables
 from syncd.model.definitions import Replication
 from syncd.model.event import RunEvent
 from syncd.model.options import Options
@@ -312,7 +313,7 @@ class Pair:
     ) -> Outcome:
         """Run the job once on these ports; `tell` hears each event, and may raise."""
         job = self.job(*(queries or ("REPLICATE [t]",)), **options)
-        tables = tuple(source.tables()) if has_wildcards(job) else ()
+        tables = find_tables(source, job)
         plan = compile_job(job, connector(self.source.type).dialect, (), variables or {}, tables)
         events: list[RunEvent] = []
 

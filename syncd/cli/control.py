@@ -81,7 +81,7 @@ def _job_row(job: dict[str, Any]) -> tuple[str, ...]:
     rows = ""
     if last:
         counters = last["counters"]
-        rows = grouped(counters["inserted"] + counters["updated"])
+        rows = grouped(counters["inserted"] + counters["updated"] + counters["deleted"])
     marks = [mark for mark, there in (("paused", job["paused"]), ("disabled", not job["enabled"])) if there]
     return (
         job["job"],

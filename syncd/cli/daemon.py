@@ -22,11 +22,13 @@ def run(config: Path | None) -> None:
 
     from syncd.daemon.process import Daemon, live_in_utc
 
+    # Runs and the commands of their events are in the machine's zone; only this process, which keeps time, is not.
+    environ = dict(os.environ)
     live_in_utc()
     configuration = load(config)
 
     async def live() -> None:
-        await Daemon(lambda: load(config), os.environ).run(configuration)
+        await Daemon(lambda: load(config), environ).run(configuration)
 
     asyncio.run(live())
 

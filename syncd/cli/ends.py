@@ -47,7 +47,8 @@ def ends_of(configuration: Configuration, name: str) -> Iterator[Ends]:
     Raises:
         SyncdError: a connection cannot be opened, or a query does not fit the source.
     """
-    from syncd.engine.compile import compile_job, has_wildcards
+    from syncd.engine.compile import compile_job
+    from syncd.engine.wildcard import find_tables
     from syncd.registry import connector
 
     job = configuration.jobs[name]
@@ -56,7 +57,7 @@ def ends_of(configuration: Configuration, name: str) -> Iterator[Ends]:
         source = connector(at.type).open_source(at.options)
         stack.callback(source.close)
         destination = stack.enter_context(destination_of(configuration, name))
-        tables = tuple(source.tables()) if has_wildcards(job) else ()
+        tables = find_tables(source, job)
         dialect = connector(at.type).dialect
         names = placeholders(job.queries)
         plan = compile_job(job, dialect, variables=names, tables=tables)

@@ -110,11 +110,8 @@ class Calls:
         journal = self._service.journal
         cursors = msgspec.to_builtins(journal.cursors(wanted.job))
         verdicts = msgspec.to_builtins(journal.verdicts(wanted.job))
-        last = self._service.latest.get(wanted.job)
-        deletes = {step.step: step.deletes for step in last.steps} if last else {}
         for one in cursors:
             one["verdict"] = verdicts.get(one["step"])
-            one["deletes"] = deletes.get(one["step"], "off")
         return answer | {"jobs": jobs_view(self._service, [wanted.job]), "cursors": cursors}
 
     async def start(self, arguments: dict[str, object], tell: Tell) -> View:

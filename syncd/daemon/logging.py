@@ -1,6 +1,7 @@
 """Where the daemon's facts are written: its own stream, and one file per run."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -47,6 +48,10 @@ class Logging:
         if configuration.logs != self._settings:
             self._settings = configuration.logs
             self._log = self._configured(configuration.logs)
+
+    def log_file(self, run: str, job: str) -> str:
+        """Where the log of a run that goes on is written."""
+        return os.fspath(self._runs.expected(run, job))
 
     async def lines(self, run: str, more: Callable[[], bool]) -> AsyncIterator[str]:
         """The lines of a run's file, and those to come while `more` says so.

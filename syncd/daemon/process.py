@@ -53,6 +53,7 @@ class Daemon:
     """Everything that lives from `run` to its end."""
 
     def __init__(self, load: Load, environ: Mapping[str, str]) -> None:
+        """`environ` is the environment that it was started with, the machine's own time zone included."""
         self._load = load
         self._notifier = Notifier(environ)
         self._environ = environ
@@ -90,7 +91,7 @@ class Daemon:
         random = SystemRandom().random
         loop = asyncio.get_running_loop()
         self.bus = Bus()
-        self.pool = Pool(folder, self._fail)
+        self.pool = Pool(folder, self._environ, self._fail)
         journal = Journal(database)
         around = Surroundings(
             journal=journal,
@@ -101,6 +102,7 @@ class Daemon:
             publish=self.bus.publish,
             pid=os.getpid(),
             previous=lambda job: self.service.latest.get(job),
+            log_file=lambda run: self._logging.log_file(run.id, run.job),
         )
         clockwork = Clockwork(Scheduler(self._clock, random), Schedules(database), random)
         self.service = Service(configuration, around, clockwork)
@@ -275,10 +277,6 @@ def _reloaded(generation: int, changes: Difference) -> View:
 
 
 def live_in_utc() -> None:
-    """Make this process's local time UTC, whatever the machine's is.
-
-    Times without zone in SQLite files are the machine's, so its zone is kept where the connector finds it.
-    """
-    os.environ.setdefault("SYNCD_MACHINE_TZ", os.environ.get("TZ", ""))
+    """Make this process's local time UTC, whatever the machine's is."""
     os.environ["TZ"] = "UTC"
     time.tzset()

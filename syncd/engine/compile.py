@@ -11,7 +11,7 @@ from typing import Final
 from syncd.engine.placeholder import variable_value
 from syncd.engine.query import digest_of, parse_query
 from syncd.engine.statement import CacheCheck, Query
-from syncd.engine.wildcard import expand
+from syncd.engine.wildcard import Tables, expand
 from syncd.errors import NotFoundError, QueryError, ScheduleError
 from syncd.model.bound import parse_bound
 from syncd.model.definitions import Replication
@@ -23,6 +23,7 @@ DECISIVE: Final = ("check_columns", "start", "key", "write", "truncate", "drop",
 """Options that decide what is read or how it is kept: other values make a new load."""
 
 _NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
+_NO_TABLES: Final = Tables()
 
 
 def compile_job(
@@ -30,12 +31,12 @@ def compile_job(
     source_dialect: str,
     queries: Sequence[str] = (),
     variables: Mapping[str, str] = _NO_VARIABLES,
-    tables: Sequence[TableName] = (),
+    tables: Tables = _NO_TABLES,
 ) -> Plan:
     """The plan of one run of the job; `queries` limits it to those statements of the job, in job order.
 
     A statement may be given as written, or by the name of its step. `variables` are what ``{env:Name}`` stands for,
-    `tables` what a wildcard can find in the source.
+    `tables` what its wildcards can find in the source (see `find_tables`).
 
     Raises:
         QueryError: a statement of the job does not parse, two fill the same table, a wildcard finds nothing, a
@@ -45,16 +46,6 @@ def compile_job(
     return _Compiling(job, source_dialect, variables, tables).plan(queries)
 
 
-def has_wildcards(job: Replication) -> bool:
-    """Must the source's tables be known before the job is compiled?
-
-    Raises:
-        QueryError: a statement of the job does not parse.
-    """
-    parsed = [parse_query(text) for text in job.queries if "*" in text]
-    return any(isinstance(query, Query) and query.wildcard for query in parsed)
-
-
 @dataclass(slots=True)
 class _Compiling:
     """The steps made so far, and by which words each of them may be chosen."""
@@ -62,7 +53,7 @@ class _Compiling:
     job: Replication
     dialect: str
     variables: Mapping[str, str]
-    tables: Sequence[TableName]
+    tables: Tables
     steps: list[Step] = field(default_factory=list)
     words: dict[str, list[str]] = field(default_factory=dict)
     targets: set[TableName] = field(default_factory=set)

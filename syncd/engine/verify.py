@@ -64,6 +64,7 @@ def check_step(step: Comparison, standing: Standing, around: Surroundings) -> St
         rows_known=found.target_rows if found else None,
         warnings=difference_warnings(verdict),
         verdict=verdict,
+        deletes=step.options.deletes.value,
     )
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from syncd.model import event as events
-from syncd.model.run import Counters, Failure, Status, StepResult
+from syncd.model.run import Counters, Failure, Status, StepResult, Verdict
 
 Value = str | int | float | bool | list[str]
 Record = dict[str, Value]
@@ -148,6 +148,8 @@ def _step(result: StepResult) -> tuple[str, dict[str, Value | None]]:
         "mark.to": result.mark_to,
         "nothing_to_do": result.nothing_to_do or None,
         "warnings": list(result.warnings),
+        "truncated": [f"{column}={count}" for column, count in result.truncated],
+        **_verdict(result.verdict),
         "event.duration": _nanoseconds(result.seconds),
     }
 
@@ -163,6 +165,21 @@ def _rows(counters: Counters) -> dict[str, Value | None]:
         "rows.updated": counters.updated,
         "rows.unchanged": counters.unchanged,
         "rows.rejected": counters.rejected,
+        "rows.deleted": counters.deleted,
+    }
+
+
+def _verdict(verdict: Verdict | None) -> dict[str, Value | None]:
+    """What a comparison found, without its examples: these are values of rows."""
+    if verdict is None:
+        return {}
+    return {
+        "verdict.method": verdict.method,
+        "verdict.rows": verdict.rows,
+        "verdict.missing": verdict.missing,
+        "verdict.different": verdict.different,
+        "verdict.surplus": verdict.surplus,
+        "verdict.repaired": verdict.repaired,
     }
 
 

@@ -70,7 +70,8 @@ class RunLogs:
         now = self._clock.now()
         line = json_line({"@timestamp": stamp(now), **self._scrubber.record(record(event))})
         try:
-            _append(self._file(event, now), line)
+            # A run that was queued just now has no file; any other may have one of the process before this.
+            _append(self._file(event.run, event.job, now, fresh=isinstance(event, RunQueued)), line)
         except OSError as error:
             self._drop(event.run, error)
         if isinstance(event, RunEnded):
@@ -87,6 +88,10 @@ class RunLogs:
             return verbosity >= 3
         return verbosity > 1 or isinstance(event, StepEnded | RunEnded)
 
+    def expected(self, run: str, job: str) -> Path:
+        """The file of a run that goes on, although nothing may be written to it yet."""
+        return self._file(run, job, self._clock.now()).absolute()
+
     def path(self, run: str) -> Path:
         """The file of a run.
 
@@ -94,7 +99,7 @@ class RunLogs:
             NotFoundError: there is none (any more).
         """
         known = self._files.get(run) or _find(self._folder.glob("*/*.jsonl"), run)
-        if known is None:
+        if known is None or not known.exists():
             hint = f"logs are kept {self._settings.max_age_days} days, {self._settings.max_total_megabytes} MB in all"
             raise NotFoundError(f"there is no log of run '{run}'", hint=hint)
         return known
@@ -138,15 +143,12 @@ class RunLogs:
             found = path.stat()
             yield found.st_mtime, found.st_size, path
 
-    def _file(self, event: RunQueued | RunStarted | RunEnded | RunEvent, now: datetime) -> Path:
-        known = self._files.get(event.run)
+    def _file(self, run: str, job: str, now: datetime, *, fresh: bool = False) -> Path:
+        known = self._files.get(run)
         if known is None:
-            folder = self._folder / file_name(event.job)
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # A run that was queued just now has no file; any other may have one of the process before this.
-            old = None if isinstance(event, RunQueued) else _find(folder.glob("*.jsonl"), event.run)
-            known = old or folder / f"{now.strftime(_STARTED)}-{file_name(event.run)}.jsonl"
-            self._files[event.run] = known
+            folder = self._folder / file_name(job)
+            old = None if fresh else _find(folder.glob("*.jsonl"), run)
+            known = self._files[run] = old or folder / f"{now.strftime(_STARTED)}-{file_name(run)}.jsonl"
         return known
 
     def _drop(self, run: str, error: OSError) -> None:
@@ -192,7 +194,12 @@ def _find(paths: Iterable[Path], run: str) -> Path | None:
 
 
 def _append(path: Path, line: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, flags, 0o600)
     try:
         written = os.write(descriptor, line)
         if written < len(line):

@@ -63,6 +63,8 @@ class Surroundings:
     pid: int
     previous: Callable[[str], Run | None] = lambda _job: None
     """A job's last run that has ended."""
+    log_file: Callable[[Run], str] = lambda _run: ""
+    """Where the log of a run is written."""
 
 
 class Dispatcher:
@@ -166,7 +168,8 @@ class Dispatcher:
     def _order(self, run: Run) -> Order:
         if self._configuration is None:
             raise NotFoundError(f"there is no job '{run.job}'")
-        return order_of(run, self._configuration, self._around.previous(run.job))
+        around = self._around
+        return order_of(run, self._configuration, around.previous(run.job), around.log_file(run))
 
     def _time_out(self, run_id: str, seconds: float) -> None:
         self.cancel(run_id, timed_out(seconds))

@@ -5,7 +5,7 @@ import contextlib
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -54,10 +54,10 @@ class _Worker:
         self._writer = writer
 
     @classmethod
-    async def start(cls, folder: Path) -> "_Worker":
+    async def start(cls, folder: Path, environ: Mapping[str, str]) -> "_Worker":
         """A process that holds its lock and waits for orders."""
         try:
-            here, process = _spawned(folder)
+            here, process = _spawned(folder, environ)
         except OSError as error:
             raise TransientError(
                 f"cannot start a worker process: {error.strerror}", hint="see the limits of this user"
@@ -108,13 +108,14 @@ class _Worker:
         return True
 
 
-def _spawned(folder: Path) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+def _spawned(folder: Path, environ: Mapping[str, str]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     here, there = socket.socketpair()
     with there:
         try:
             process = subprocess.Popen(  # noqa: S603  # this interpreter, our own module
                 [sys.executable, "-P", "-m", "syncd.worker", str(there.fileno()), str(folder)],
                 pass_fds=(there.fileno(),),
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
@@ -127,9 +128,15 @@ def _spawned(folder: Path) -> tuple[socket.socket, subprocess.Popen[bytes]]:
 class Pool:
     """The workers of one state folder. How many runs there may be at once is decided elsewhere."""
 
-    def __init__(self, folder: Path, failed: Callable[[BaseException], None]) -> None:
-        """`failed` hears of an error in accounting for a run, which nobody else would hear of."""
+    def __init__(
+        self, folder: Path, environ: Mapping[str, str], failed: Callable[[BaseException], None]
+    ) -> None:
+        """`environ` is the workers' environment: a run is in the machine's time zone, as without a daemon.
+
+        `failed` hears of an error in accounting for a run, which nobody else would hear of.
+        """
         self._folder = folder
+        self._environ = environ
         self._failed = failed
         self._idle: list[_Worker] = []
         self._busy: dict[str, _Worker] = {}
@@ -148,7 +155,7 @@ class Pool:
     async def warm(self, count: int) -> None:
         """Have at least so many idle workers, so that the next runs start at once."""
         while len(self._idle) + len(self._busy) < count:
-            self._idle.append(await _Worker.start(self._folder))
+            self._idle.append(await _Worker.start(self._folder, self._environ))
 
     async def _carry(self, order: Order, emit: Emit, ended: Callable[[Outcome], None]) -> None:
         try:
@@ -162,7 +169,7 @@ class Pool:
 
     async def _run(self, order: Order, emit: Emit) -> Outcome:
         try:
-            worker = self._take(order) or await _Worker.start(self._folder)
+            worker = self._take(order) or await _Worker.start(self._folder, self._environ)
         finally:
             self._starting.discard(order.run)
         if order.run in self._early:

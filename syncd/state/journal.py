@@ -39,7 +39,10 @@ PUT_EVENT: Final = """
     WHERE ?3 IS NULL OR EXISTS (SELECT 1 FROM runs WHERE id = ?3)
 """
 """What is told about a run that is not stored (the disk was full, or it was forgotten) is not stored either."""
-PUT_CURSOR: Final = "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)"
+PUT_CURSOR: Final = (
+    'INSERT OR REPLACE INTO cursors (job, step, mark, "rows", updated, deletes) VALUES (?, ?, ?, ?, ?, ?)'
+)
+PUT_VERDICT: Final = "INSERT OR REPLACE INTO verdicts (job, step, verdict) VALUES (?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class CursorView:
-    """How far a step has come, as last reported; the truth is in the destination."""
+    """How far a step has come, as last reported; the truth is in the destination. `deletes` as in `StepResult`."""
 
     job: str
     step: str
     mark: str | None
     rows: int | None
     updated: datetime
+    deletes: str
 
 
 class Journal:
@@ -102,7 +106,7 @@ class Journal:
             connection.execute("UPDATE runs SET status = ? WHERE id = ?", (run.status.value, run.id))
 
     def end_run(self, run: Run) -> None:
-        """Store a final run with its steps, give back its lease and mirror the cursors; all at once, on the disk."""
+        """Store a final run with its steps and verdicts, give back its lease, mirror the cursors; all at once, on the disk."""
         with self._database.transaction(durable=True) as connection:
             connection.execute("DELETE FROM leases WHERE run = ?", (run.id,))
             if not connection.execute(
@@ -114,10 +118,14 @@ class Journal:
             connection.executemany(
                 PUT_CURSOR,
                 [
-                    (run.job, step.step, step.mark_to, step.rows_known, text_of(run.ended))
+                    (run.job, step.step, step.mark_to, step.rows_known, text_of(run.ended), step.deletes)
                     for step in run.steps
                     if step.status in {Status.OK, Status.PARTIAL}
                 ],
+            )
+            connection.executemany(
+                PUT_VERDICT,
+                [(run.job, step.step, _json(step.verdict)) for step in run.steps if step.verdict is not None],
             )
 
     def interrupt_unfinished(self, now: datetime) -> list[Run]:
@@ -149,9 +157,10 @@ class Journal:
         found = self._runs(f"SELECT {RUN_COLUMNS} FROM runs {condition}", (job,))  # noqa: S608  # constants
         return found[0] if found else None
 
-    def latest(self) -> dict[str, Run]:
-        """The newest run of every job that ever ran, with its steps."""
-        newest = "SELECT max(rowid) FROM runs GROUP BY job"
+    def latest(self, *, moving: bool = False) -> dict[str, Run]:
+        """The newest run of every job that ever ran, with its steps; with `moving` comparisons do not count."""
+        condition = "WHERE verify = ''" if moving else ""
+        newest = f"SELECT max(rowid) FROM runs {condition} GROUP BY job"  # noqa: S608  # constants
         found = self._runs(f"SELECT {RUN_COLUMNS} FROM runs WHERE rowid IN ({newest})")  # noqa: S608  # constants
         return {run.job: run for run in self._with_steps(found)}
 
@@ -182,17 +191,14 @@ class Journal:
 
     def verdicts(self, job: str) -> dict[str, Verdict]:
         """The newest verdict about each step of the job, by name."""
-        found = self._database.rows(
-            "SELECT s.step, s.verdict FROM steps s JOIN runs r ON r.id = s.run"
-            " WHERE r.job = ? AND s.verdict IS NOT NULL ORDER BY r.created, r.rowid",
-            (job,),
-        )
+        found = self._database.rows("SELECT step, verdict FROM verdicts WHERE job = ?", (job,))
         return {str(step): msgspec.json.decode(str(text), type=Verdict) for step, text in found}
 
     def cursors(self, job: str) -> list[CursorView]:
         """How far each step of the job has come, by name."""
         found = self._database.rows(
-            'SELECT job, step, mark, "rows", updated FROM cursors WHERE job = ? ORDER BY step', (job,)
+            'SELECT job, step, mark, "rows", updated, deletes FROM cursors WHERE job = ? ORDER BY step',
+            (job,),
         )
         return [
             msgspec.convert(dict(zip(CursorView.__slots__, row, strict=True)), CursorView) for row in found

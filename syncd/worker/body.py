@@ -216,8 +216,12 @@ def judged(steps: tuple[StepResult, ...], *, go_on: bool = False) -> Outcome:
     if failed:
         first = failed[0]
         failure = first.failure or Failure("failed", f"step '{first.step}' failed")
+        # What the first of them does not promise, another one may: a second try then does some of the rest.
+        passing = any(step.failure is not None and step.failure.transient for step in failed)
         partial = go_on and len(failed) < len(steps)
-        return Outcome(Status.PARTIAL if partial else Status.FAILED, steps, failure)
+        return Outcome(
+            Status.PARTIAL if partial else Status.FAILED, steps, replace(failure, transient=passing)
+        )
     for step in steps:
         if not step.counters.balanced:
             lost = Failure(

@@ -1,6 +1,7 @@
 """Runs in this very process, for commands that do not want a daemon: same body, same history, same rules."""
 
 import contextlib
+import os
 import queue
 import random
 import signal
@@ -154,7 +155,8 @@ class Foreground:
         reason: Failure = CANCELLED
         asked: float | None = None
         told: Told = queue.SimpleQueue()
-        self._tasks.put((order_of(run, self._configuration, self._previous), stop, told))
+        log = os.fspath(self._logs.expected(run.id, run.job))
+        self._tasks.put((order_of(run, self._configuration, self._previous, log), stop, told))
         while True:
             with contextlib.suppress(queue.Empty):
                 message = told.get(timeout=GLANCE_SECONDS)

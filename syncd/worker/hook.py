@@ -5,8 +5,9 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
@@ -43,7 +44,7 @@ def run_hook(
     if hook.command:
         return reply_of(_command(hook, facts, check))
     if hook.sql:
-        rows = destination(hook.connection).execute(hook.sql, check)
+        rows = _statement(hook, destination(hook.connection), check)
         return _of_pairs([(str(row[0]), row[1]) for row in rows if len(row) == 2])
     from syncd.web import call
 
@@ -69,6 +70,40 @@ def reply_of(text: str) -> Reply:
         if equals and (name.startswith("env:") or name == VETO):
             pairs.append((name, value))
     return _of_pairs(pairs)
+
+
+def _statement(hook: Hook, port: Destination, check: Check) -> Sequence[tuple[object, ...]]:
+    """The rows of a statement; a port on which it took too long was told to stop and is of no use any more."""
+    ended, overdue = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        late = not ended.wait(hook.timeout_seconds)
+        while late and not ended.is_set():
+            overdue.set()
+            # Told again and again: it may just have begun a statement.
+            with contextlib.suppress(SyncdError, OSError):
+                port.cancel()
+            ended.wait(GLANCE_SECONDS)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    rows: Sequence[tuple[object, ...]] = ()
+    try:
+        rows = port.execute(hook.sql, check)
+    except SyncdError:
+        if not overdue.is_set():
+            raise
+    finally:
+        ended.set()
+        watcher.join()
+    if overdue.is_set():
+        check()
+        raise FatalError(
+            f"the statement took longer than {hook.timeout_seconds:g} s",
+            hint="raise the event's timeout_seconds",
+            code="event_timeout",
+        )
+    return rows
 
 
 def _of_pairs(pairs: list[tuple[str, Any]]) -> Reply:

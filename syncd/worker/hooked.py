@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from syncd.errors import FatalError, RunCancelledError, SyncdError
+from syncd.errors import FatalError, RunCancelledError, SyncdError, TransientError
 from syncd.model.definitions import Hook, Replication
 from syncd.model.event import HookEnded
 from syncd.model.run import Counters, Failure, Status
@@ -67,6 +67,7 @@ class Hooked:
             "Runtime": round((datetime.now(UTC) - self._started).total_seconds(), 3),
             "RecordsAffected": total.inserted + total.updated + total.deleted,
             "Detail": outcome.failure.message if outcome.failure else "",
+            "LogFile": self._order.log,
             "QueryResults": [
                 {"query": step.step, "status": step.status.value, **msgspec.to_builtins(step.counters)}
                 for step in outcome.steps
@@ -100,7 +101,9 @@ class Hooked:
             failure = Failure("cancelled", "the run was cancelled")
         except SyncdError as error:
             message = f"the {when}-event failed: {error.message}"
-            failure = Failure("event_failed", message, error.hint, error.where)
+            # What failed after a good run is no reason to move its rows once more.
+            passing = when == "pre" and isinstance(error, TransientError)
+            failure = Failure("event_failed", message, error.hint, error.where, transient=passing)
         except Exception as error:  # noqa: BLE001  # whatever an event does, the run ends with an outcome
             found = unforeseen(error)
             failure = replace(found, message=f"the {when}-event failed: {found.message}")

@@ -26,11 +26,12 @@ class Plans:
             QueryError: a query does not parse, or names a variable that no event gave.
             NotFoundError: the order names a query that the job does not have.
         """
-        from syncd.engine.compile import compile_job, has_wildcards
+        from syncd.engine.compile import compile_job
+        from syncd.engine.wildcard import find_tables
         from syncd.registry import connector
 
         dialect = connector(order.source.type).dialect
-        tables = tuple(source.tables()) if has_wildcards(order.job) else ()
+        tables = find_tables(source, order.job)
         key = msgspec.json.encode(
             (order.job, dialect, order.queries, dict(variables), tables, order.verify),
             enc_hook=lambda value: value.reveal(),

@@ -1,4 +1,4 @@
-"""When a run that failed for a passing reason is tried again."""
+"""When a run that failed, whole or in part, for a passing reason is tried again."""
 
 from syncd.model.definitions import Retry
 from syncd.model.run import Run, Status
@@ -10,7 +10,8 @@ def retry_delay_seconds(run: Run, retry: Retry, chance: float) -> float | None:
     The longest wait doubles with each attempt up to the policy's limit; `chance` in [0, 1) picks a moment in it
     (full jitter), so that many jobs that lost the same server do not come back at the same time.
     """
-    if run.status is not Status.FAILED or run.failure is None or not run.failure.transient:
+    failed = run.status in {Status.FAILED, Status.PARTIAL}
+    if not failed or run.failure is None or not run.failure.transient:
         return None
     if run.attempt >= retry.attempts:
         return None

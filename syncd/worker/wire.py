@@ -77,6 +77,8 @@ class Order(msgspec.Struct, frozen=True, tag=True):
     """Connections of the job's events."""
     previous: str = ""
     """How the job's last run ended."""
+    log: str = ""
+    """The run's log file; empty when nobody writes one."""
 
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
@@ -140,8 +142,8 @@ def place(connection: Connection) -> Place:
     )
 
 
-def order_of(run: Run, configuration: Configuration, previous: Run | None) -> Order:
-    """The order to carry out a run of a declared job.
+def order_of(run: Run, configuration: Configuration, previous: Run | None, log: str = "") -> Order:
+    """The order to carry out a run of a declared job; `log` is its log file.
 
     Raises:
         NotFoundError: the job is not declared any more.
@@ -161,6 +163,7 @@ def order_of(run: Run, configuration: Configuration, previous: Run | None) -> Or
         verify=run.verify,
         others=tuple(place(at[hook.connection]) for hook in hooks if hook.connection),
         previous=previous.status.value if previous else "never run",
+        log=log,
     )
 
 

@@ -4,13 +4,32 @@ from typing import Any
 
 import pytest
 
+from syncd.connectors.mysql import catalog
 from syncd.connectors.mysql.plugin import PLUGIN
+from syncd.errors import NotFoundError
 from syncd.model.plan import Relation
 from syncd.model.reading import Extract
 from syncd.model.table import Kind, TableName
 from tests.contract.acts import read_windows
 
 pytestmark = pytest.mark.mysql
+
+
+def test_all_tables_are_listed_however_many_there_are(
+    make_store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store("mysql")
+    for name in ("a", "b", "c"):
+        store.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)")
+    monkeypatch.setattr(catalog, "MOST_HINTED", 1)
+    source = PLUGIN.open_source(store.options())
+
+    tables = source.tables()
+    with pytest.raises(NotFoundError, match="there is no table d"):
+        source.describe(Relation(TableName("d")))
+    source.close()
+
+    assert [table.name for table in tables if table.schema == store.name] == ["a", "b", "c"]
 
 
 def test_keys_of_more_text_than_a_statement_may_have_are_looked_up(make_store: Any) -> None:

@@ -1,8 +1,13 @@
 """The daemon from start to stop: owner, control commands, orderly end."""
 
 import json
+import os
 import signal
+import sqlite3
 import time
+from contextlib import closing
+
+import pytest
 
 from tests.system.site import Site, alive, expect_soon, locked
 
@@ -25,6 +30,29 @@ def test_a_started_job_moves_its_rows_and_a_second_start_finds_nothing_to_do(sit
     assert (first["status"], first["counters"]["inserted"]) == ("ok", 1000)
     assert (second["status"], second["steps"][0]["nothing_to_do"]) == ("ok", True)
     assert site.rows("small") == site.rows("small", "src.db")
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "JST-9"])
+def test_times_and_commands_are_in_the_zone_of_the_machine(site: Site, zone: str):
+    site.jobs("""
+  times:
+    source: src
+    destination: dst
+    queries: ["REPLICATE [times]"]
+    utc_times: false
+    events: {post: {command: [sh, -c, "date +%z > zone"]}}
+""")
+    run_sql(site, "CREATE TABLE times (id INTEGER PRIMARY KEY, at TIMESTAMPTZ)")
+    run_sql(site, "INSERT INTO times VALUES (1, '2024-01-01 00:00:00+00')")
+    run_sql(site, "CREATE TABLE times (id INTEGER PRIMARY KEY, at DATETIME)", "dst.db")
+    site.environ["TZ"] = zone
+
+    run = site.daemon().call("start", job="times", wait=True)
+
+    assert run["status"] == "ok", run
+    with closing(sqlite3.connect(site.folder / "dst.db")) as connection:
+        assert connection.execute("SELECT at FROM times").fetchall() == [("2024-01-01 09:00:00",)]
+    assert (site.folder / "zone").read_text() == "+0900\n"
 
 
 def test_a_kept_connection_notices_that_its_database_was_replaced(site: Site):
@@ -177,18 +205,13 @@ def test_ctrl_c_on_the_whole_terminal_group_is_an_orderly_stop(site: Site):
     workers = daemon.workers()
 
     for pid in (*workers, daemon.pid):
-        import os
-
         os.kill(pid, signal.SIGINT)
 
     assert daemon.process.wait(10) == 0
     assert "Traceback" not in site.log()
 
 
-def run_sql(site: Site, statement: str) -> None:
-    """Change the source."""
-    import sqlite3
-    from contextlib import closing
-
-    with closing(sqlite3.connect(site.folder / "src.db")) as connection, connection:
+def run_sql(site: Site, statement: str, database: str = "src.db") -> None:
+    """Change the source, or another database."""
+    with closing(sqlite3.connect(site.folder / database)) as connection, connection:
         connection.execute(statement)

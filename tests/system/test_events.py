@@ -2,12 +2,14 @@
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 from typing import Any
 
 import pytest
 
-from tests.system.site import Site
+from tests.pairs import MakeStore
+from tests.system.site import Site, lines
 
 
 def job(events: str, queries: str = '["REPLICATE [one]"]', more: str = "") -> str:
@@ -40,6 +42,22 @@ def test_a_post_event_hears_how_the_run_ended(one: Site) -> None:
     assert told["RecordsAffected"] == 10
     assert told["QueryResults"][0]["inserted"] == 10
     assert told["Runtime"] >= 0
+
+
+@pytest.mark.parametrize("verbosity", [1, 2])
+@pytest.mark.parametrize("daemon", [False, True], ids=["foreground", "daemon"])
+def test_a_post_event_may_read_the_log_of_the_run(one: Site, verbosity: int, daemon: bool) -> None:
+    copy = "cat > facts.json; cp $SYNCD_LOGFILE copy"
+    post = f"      post: {{command: [sh, -c, '{copy}']}}\n"
+    one.jobs(job(post, more=f"    verbosity: {verbosity}\n"))
+    if daemon:
+        one.daemon()
+
+    done = one.syncd("sync", "one")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = lines((one.folder / "copy").read_text())[-1]
+    assert (last["event.action"], last["run"]) == ("step-ended", facts(one)["RunId"])
 
 
 def test_a_post_event_runs_after_a_failed_run_too(one: Site) -> None:
@@ -123,6 +141,31 @@ def test_statements_run_on_a_connection(one: Site) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     with closing(sqlite3.connect(one.folder / "dst.db")) as connection:
         assert connection.execute("SELECT at FROM began").fetchall() == [("now",)]
+
+
+ENDLESS = {
+    "sqlite": "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+    "postgresql": "SELECT pg_sleep(1000)",
+    "mysql": "SELECT SLEEP(1000)",
+}
+
+
+@pytest.mark.parametrize("when", ["pre", "post"])
+def test_a_statement_ends_when_its_time_is_over(
+    one: Site, make_store: MakeStore, kind: str, when: str
+) -> None:
+    options = json.dumps({"type": kind, **make_store(kind).options()})
+    one.jobs(
+        job(f'      {when}: {{sql: "{ENDLESS[kind]}", connection: other, timeout_seconds: 0.5}}\n'),
+        f"  other: {options}\n",
+    )
+    began = time.monotonic()
+
+    done = one.syncd("sync", "one")
+
+    assert f"the {when}-event failed: the statement took longer than 0.5 s" in done.stdout
+    assert ("partial" in done.stdout) is (when == "post")
+    assert time.monotonic() - began < 20
 
 
 def test_events_are_in_the_log_of_the_run(one: Site) -> None:

@@ -35,7 +35,7 @@ options = Options(
 source = connector(kind).open_source(place)
 destination = connector(other).open_destination(target)
 job = Replication("job", "source", "destination", ("REPLICATE [t]",), options)
-plan = compile_job(job, connector(kind).dialect, (), {}, ())
+plan = compile_job(job, connector(kind).dialect, (), {})
 import psycopg, sqlite3, sqlglot
 began = memory("VmRSS:")
 most = (memory("VmSize:") + int(sys.argv[3])) << 20

@@ -10,7 +10,7 @@ from syncd.errors import QueryError, RunCancelledError
 from syncd.model.event import WindowCommitted
 from syncd.model.options import Interval, Write
 from syncd.model.run import Status
-from tests.pairs import SOME, MakeStore, pair_of
+from tests.pairs import SOME, MakeStore, marked, pair_of
 from tests.rowset import target_stamp
 from tests.stores import Pair
 from tests.system.test_deletes import fill
@@ -349,6 +349,43 @@ def test_a_wildcard_takes_every_table_but_the_excluded(pair: Pair) -> None:
 
     assert [step.step for step in outcome.steps] == ["inv_a", "inv_b"]
     assert ids(pair, "inv_b") == [1]
+
+
+@pytest.mark.parametrize("product", [marked("postgresql"), marked("mysql")])
+def test_a_wildcard_without_schema_finds_what_plain_names_mean(make_store: MakeStore, product: str) -> None:
+    pair = Pair(make_store(product), make_store("sqlite"))
+    other = make_store("mysql").name if product == "mysql" else "other"
+    if product == "postgresql":
+        pair.source.execute("CREATE SCHEMA other")
+    for name in ("inv_a", "inv_b", f"{other}.inv_a", f"{other}.inv_c"):
+        pair.source.execute(f"CREATE TABLE {name} (id bigint NOT NULL PRIMARY KEY)")
+        pair.source.execute(f"INSERT INTO {name} VALUES ({2 if '.' in name else 1})")
+
+    outcome = pair.ok("REPLICATE [inv_*]", check=None)
+
+    assert [step.step for step in outcome.steps] == ["inv_a", "inv_b"]
+    assert ids(pair, "inv_a") == [1]
+    with pytest.raises(QueryError, match=r"the wildcard inv_c\* finds no table") as caught:
+        pair.run("REPLICATE [inv_c*]", check=None)
+    assert caught.value.hint == f"tables of another schema are found with its name: [{other}.inv_c*]"
+
+
+def test_a_wildcard_follows_the_search_path(make_store: MakeStore) -> None:
+    pair = Pair(make_store("postgresql"), make_store("sqlite"))
+    store = pair.source
+    store.execute("CREATE SCHEMA first; CREATE SCHEMA second; CREATE SCHEMA third")
+    for name in ("first.inv_a", "second.inv_a", "second.inv_b", "third.inv_c"):
+        store.execute(f"CREATE TABLE {name} (id bigint NOT NULL PRIMARY KEY)")
+    store.execute("INSERT INTO first.inv_a VALUES (7)")
+    store.execute(f"ALTER DATABASE {store.name} SET search_path = first, second")
+
+    try:
+        outcome = pair.ok("REPLICATE [inv_*]", check=None)
+    finally:
+        store.execute(f"ALTER DATABASE {store.name} RESET search_path")
+
+    assert [step.step for step in outcome.steps] == ["inv_a", "inv_b"]
+    assert ids(pair, "inv_a") == [7]
 
 
 def test_a_select_may_say_itself_what_is_new(pair: Pair) -> None:

@@ -72,6 +72,36 @@ def test_status_shows_when_a_table_was_verified_and_how_deletes_are_treated(one:
     assert "differs in 2 keys" in after
 
 
+def test_status_shows_how_deletes_are_treated_whatever_ran_last(one: Site) -> None:
+    one.jobs(
+        JOB.replace('["REPLICATE [one]"]', '["REPLICATE [one]", "REPLICATE [two]"]') + "    deletes: hard\n"
+    )
+    one.table("two", 5)
+    assert one.syncd("sync", "one").returncode == 0
+    daemon = one.daemon()
+
+    shown = [daemon.call("status", job="one")["cursors"]]
+    daemon.call("start", job="one", verify="check", wait=True)
+    shown.append(daemon.call("status", job="one")["cursors"])
+    daemon.call("start", job="one", queries=["two"], wait=True)
+    shown.append(daemon.call("status", job="one")["cursors"])
+
+    assert [[step["deletes"] for step in steps] for steps in shown] == [["hard", "hard"]] * 3
+
+
+def test_status_counts_deleted_rows(one: Site) -> None:
+    one.jobs(JOB + "    deletes: hard\n")
+    one.syncd("sync", "one")
+    with closing(sqlite3.connect(one.folder / "src.db")) as connection, connection:
+        connection.execute("DELETE FROM one WHERE id <= 7")
+    one.syncd("sync", "one")
+    one.daemon()
+
+    shown = one.syncd("status", "one").stdout.splitlines()[1]
+
+    assert shown.split()[-1] == "7"
+
+
 def test_a_repair_is_no_new_mark(one: Site) -> None:
     damage(one)
     one.syncd("verify", "one", "--repair")

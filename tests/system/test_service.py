@@ -203,6 +203,44 @@ def test_a_start_by_hand_takes_the_place_of_a_retry(world):
     assert world.only() == run.id
 
 
+@pytest.mark.parametrize("outcome", [OK, PASSING, WRONG], ids=["ok", "passing", "wrong"])
+def test_a_comparison_leaves_the_retry_of_the_load(world, outcome):
+    service = world.service(configuration(job()))
+    load = service.start("j", full=True)
+    world.end(load.id, PASSING)
+    world.end(service.start("j", verify="check").id, outcome)
+
+    world.pass_time(1000)
+
+    run = service.runs.live[world.only()]
+    assert (run.retry_of, run.full, run.verify) == (load.id, True, "")
+
+
+def test_a_retry_that_is_due_during_a_comparison_waits_for_its_end(world):
+    service = world.service(configuration(job()))
+    load = service.start("j")
+    world.end(load.id, PASSING)
+    comparison = service.start("j", verify="check")
+    world.pass_time(1000)
+
+    world.end(comparison.id)
+
+    assert service.runs.live[world.only()].retry_of == load.id
+
+
+def test_a_retry_that_was_owed_before_a_comparison_is_made_by_the_next_daemon(world):
+    service = world.service(configuration(job()))
+    load = service.start("j")
+    world.end(load.id, PASSING)
+    world.clock.advance(0.001)
+    world.end(service.start("j", verify="check").id)
+
+    again = world.service(configuration(job()))
+    world.pass_time(1000)
+
+    assert again.runs.live[world.only()].retry_of == load.id
+
+
 def test_a_retry_that_the_last_daemon_owed_is_made_by_the_next(world):
     service = world.service(configuration(job()))
     world.end(service.start("j").id, PASSING)
@@ -310,6 +348,14 @@ def test_a_success_starts_what_comes_after(world):
     world.end(service.start("x").id)
 
     assert service.runs.live[world.only()].trigger is Trigger.DEPENDENCY
+
+
+def test_a_comparison_that_ends_well_starts_nothing(world):
+    service = world.service(configuration(job("x"), job("y", after=("x",))))
+
+    world.end(service.start("x", verify="check").id)
+
+    assert world.orders == {}
 
 
 def test_a_run_whose_time_is_over_is_cancelled_and_failed(world):

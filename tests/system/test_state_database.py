@@ -22,6 +22,31 @@ def test_scripts_are_numbered_without_a_gap():
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def test_the_verdicts_of_an_older_program_are_kept(tmp_path):
+    connection = sqlite3.connect(tmp_path / "state.db")
+    for script in migrations()[:2]:
+        connection.executescript(script.read_text())
+    connection.executescript("PRAGMA user_version = 2")
+    for number, verify in enumerate(("", "check", "check")):
+        connection.execute(
+            'INSERT INTO runs (id, job, status, "trigger", created, attempt, generation, "full", queries, verify)'
+            " VALUES (?, 'j', 'ok', 'manual', ?, 1, 1, 0, '[]', ?)",
+            (f"run-{number}", f"2026-03-0{number + 1}", verify),
+        )
+        connection.execute(
+            "INSERT INTO steps VALUES (?, 0, 't', 'ok', 0, 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, '[]', NULL, 0, '[]', ?, ?)",
+            (f"run-{number}", f"verdict {number}" if verify else None, "off" if verify else "hard"),
+        )
+    connection.execute("INSERT INTO cursors VALUES ('j', 't', '9', 12, '2026-03-01')")
+    connection.commit()
+    connection.close()
+
+    database = Database(tmp_path)
+
+    assert database.rows("SELECT * FROM verdicts") == [("j", "t", "verdict 2")]
+    assert database.rows("SELECT deletes FROM cursors") == [("hard",)]
+
+
 def test_a_database_of_a_newer_program_is_refused(tmp_path):
     Database(tmp_path).close()
     with sqlite3.connect(tmp_path / "state.db") as connection:

@@ -8,7 +8,7 @@ import pytest
 from syncd.errors import BusyError
 from syncd.model.definitions import History
 from syncd.model.event import RunSkipped, RunStarted, StepProgressed
-from syncd.model.run import Counters, Failure, Run, Status, StepResult, Trigger
+from syncd.model.run import Counters, Failure, Run, Status, StepResult, Trigger, Verdict
 from syncd.state.database import Database
 from syncd.state.journal import Journal, new_run_id
 
@@ -155,6 +155,18 @@ def test_old_and_surplus_runs_go_but_never_the_newest_or_the_unfinished(journal,
     assert [run.id for run in journal.runs("j")] == ["run-7", "run-6"]
     assert len(journal.runs("rare")) == len(journal.runs("waits")) == 1
     assert journal.events("run-3") == []
+
+
+def test_the_last_verdict_about_a_step_outlives_its_run(journal, clock):
+    first, last = (Verdict("checksum", 12, missing=missing, at=clock.now()) for missing in (1, 2))
+    for number, verdict in enumerate((first, last, None, None)):
+        run = ended(a_run(clock, number), clock)
+        journal.end_run(replace(run, steps=(replace(run.steps[0], verdict=verdict),)))
+
+    journal.prune(clock.now(), History(max_age_days=5, max_runs_per_job=1))
+
+    assert len(journal.runs("j")) == 1
+    assert journal.verdicts("j") == {"t": last}
 
 
 def test_run_ids_sort_by_time(clock):

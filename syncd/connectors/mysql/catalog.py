@@ -36,7 +36,9 @@ TABLES: Final = """
 SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
  WHERE TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')
    AND TABLE_TYPE IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED') AND TABLE_NAME NOT LIKE 'syncd\\\\_%'
- ORDER BY TABLE_SCHEMA <> DATABASE(), 1, 2 LIMIT 5000"""
+ ORDER BY TABLE_SCHEMA <> DATABASE(), 1, 2"""
+MOST_HINTED: Final = 5000
+"""Among so many tables the nearest name is looked for."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_]+")
 """Names that the server spells in its files as they are."""
@@ -114,7 +116,7 @@ def source_text(relation: Relation, found: Found | None) -> str:
 
 def missing(session: Session, name: TableName) -> NotFoundError:
     """What to say about a table that is not there."""
-    rows = session.execute(TABLES).rows
+    rows = session.execute(f"{TABLES} LIMIT {MOST_HINTED}").rows
     shown = [table if schema == session.schema else f"{schema}.{table}" for schema, table in rows]
     elsewhere = [
         f"{schema}.{table}" for schema, table in rows if table == name.name and schema != name.schema

@@ -15,8 +15,6 @@ from zoneinfo import ZoneInfo
 from syncd.model.cursor import Value
 from syncd.model.table import Kind
 
-MACHINE_ZONE: Final = "SYNCD_MACHINE_TZ"
-"""The environment variable that keeps the machine's zone where the process itself was put into UTC."""
 LOCAL_TIME: Final = Path("/etc/localtime")
 EPOCH_JULIAN: Final = 2440587.5
 DAY_SECONDS: Final = 86400.0
@@ -133,14 +131,12 @@ def _as_text(like: str, moment: datetime) -> str | None:
 
 def _least(moment: datetime) -> datetime:
     """The moment on a clock without zone: UTC or this machine's in its slowest season, whichever is behind."""
-    return moment.astimezone(UTC) + min(
-        timedelta(0), _least_offset(os.environ.get(MACHINE_ZONE), moment.year)
-    )
+    return moment.astimezone(UTC) + min(timedelta(0), _least_offset(os.environ.get("TZ", ""), moment.year))
 
 
 @cache
-def _least_offset(name: str | None, year: int) -> timedelta:
-    zone = _machine_zone(os.environ.get("TZ", "") if name is None else name)
+def _least_offset(name: str, year: int) -> timedelta:
+    zone = _machine_zone(name)
     seasons = (datetime(year, month, 1, tzinfo=UTC).astimezone(zone) for month in (1, 7))
     return min(season.utcoffset() or timedelta(0) for season in seasons)
 

@@ -3,12 +3,15 @@
 from datetime import UTC, datetime
 
 from syncd.model import event as events
-from syncd.model.run import Counters, Failure, Status, StepResult, Trigger
+from syncd.model.run import Counters, Failure, Status, StepResult, Trigger, Verdict
 
 DUE = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
-COUNTERS = Counters(10, 6, 2, 1, 1)
+COUNTERS = Counters(10, 6, 2, 1, 1, 3)
 FAILURE = Failure("unavailable", "cannot reach db:5432", "is it up?", "crm", True)
-RESULT = StepResult("Accounts", Status.OK, COUNTERS, "1", "9", False, 100, 1.5)
+VERDICT = Verdict("checksum", 100, missing=1, different=2, surplus=4, repaired=5, examples=("[8]",), at=DUE)
+RESULT = StepResult(
+    "Accounts", Status.OK, COUNTERS, "1", "9", False, 100, 1.5, truncated=(("name", 2),), verdict=VERDICT
+)
 
 EVENTS = [
     events.RunQueued("r1", "a", Trigger.SCHEDULE, 3, DUE),

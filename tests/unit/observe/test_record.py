@@ -90,6 +90,25 @@ def test_step_with_warnings_is_a_warning():
     assert (found["log.level"], found["warnings"]) == ("warning", ["3 rows have no check value"])
 
 
+@pytest.mark.parametrize("name", ["WindowCommitted", "StepEnded", "RunEnded"])
+def test_deleted_rows_are_counted(name):
+    assert record(EVENTS[NAMES.index(name)])["rows.deleted"] == 3
+
+
+def test_the_end_of_a_step_tells_what_was_cut_and_what_differs_without_values_of_rows():
+    found = record(events.StepEnded("r1", "a", RESULT))
+
+    assert found["truncated"] == ["name=2"]
+    assert {key: value for key, value in found.items() if key.startswith("verdict.")} == {
+        "verdict.method": "checksum",
+        "verdict.rows": 100,
+        "verdict.missing": 1,
+        "verdict.different": 2,
+        "verdict.surplus": 4,
+        "verdict.repaired": 5,
+    }
+
+
 @pytest.mark.parametrize(
     ("reason", "level"),
     [("paused", "info"), ("disabled", "info"), ("too late", "warning"), ("overlap: x", "warning")],

@@ -18,6 +18,7 @@ from syncd.worker.wire import Order, place
 
 SECRET = "hunter2-hunter2"
 OK = StepResult("t", Status.OK, Counters(2, 2))
+WRONG = StepResult("t", Status.FAILED, failure=Failure("failed", "no such column"))
 GONE = StepResult("t", Status.FAILED, failure=Failure("unavailable", "lost", transient=True))
 
 
@@ -159,6 +160,29 @@ def test_rows_that_are_not_accounted_for_are_a_failure(store, body):
     outcome = body.carry_out(order(), lambda _: None, Stop())
 
     assert (outcome.status, outcome.failure.code) == (Status.FAILED, "unbalanced")
+
+
+@pytest.mark.parametrize(("second", "transient"), [(GONE, True), (WRONG, False)], ids=["passing", "for good"])
+def test_a_run_that_goes_on_after_a_failure_may_be_tried_again_if_any_may_pass(
+    store, body, second, transient
+):
+    store.script = [lambda emit, check: (WRONG, OK, second)]
+
+    outcome = body.carry_out(order(continue_on_error=True), lambda _: None, Stop())
+
+    assert outcome.status is Status.PARTIAL
+    assert (outcome.failure.message, outcome.failure.transient) == ("no such column", transient)
+
+
+@pytest.mark.parametrize("when", ["pre", "post"])
+def test_a_pre_event_that_fails_for_a_passing_reason_may_be_tried_again(store, body, when):
+    """A post-event that fails is no reason to move rows once more."""
+    store.script = [ends(OK)]
+    events = Events(**{when: Hook(url="http://127.0.0.1:9/")})
+
+    outcome = body.carry_out(order(events=events), lambda _: None, Stop())
+
+    assert (outcome.failure.code, outcome.failure.transient) == ("event_failed", when == "pre")
 
 
 def test_a_fault_of_ours_ends_the_run_with_its_place(store, body):

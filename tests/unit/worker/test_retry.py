@@ -23,15 +23,20 @@ def test_the_wait_doubles_up_to_its_limit():
     assert waits == [1, 2, 4, 5, 5, None]
 
 
+def test_a_run_of_which_a_part_failed_for_a_passing_reason_is_tried_again():
+    assert retry_delay_seconds(replace(FAILED, status=Status.PARTIAL), Retry(delay_seconds=1), 1.0) == 1
+
+
 @pytest.mark.parametrize(
     "run",
     [
         replace(FAILED, status=Status.OK, failure=None),
         replace(FAILED, status=Status.CANCELLED),
         replace(FAILED, failure=Failure("failed", "wrong")),
+        replace(FAILED, status=Status.PARTIAL, failure=Failure("partial", "a row was set aside")),
         replace(FAILED, attempt=5),
     ],
-    ids=["ok", "cancelled", "for good", "last attempt"],
+    ids=["ok", "cancelled", "for good", "partial for good", "last attempt"],
 )
 def test_what_is_not_tried_again(run):
     assert retry_delay_seconds(run, Retry(attempts=5), 0.5) is None
