@@ -9,9 +9,14 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from syncd.engine.canonical import Canonical, canonicals
+from syncd.engine.rowwise import Rowwise
+from syncd.errors import RowRejectedError
+from syncd.model.batch import Batch, Format
+from syncd.model.options import Options
 from syncd.model.plan import Relation
 from syncd.model.reading import Chunks, Scheme, Sums
 from syncd.model.table import Kind, Table
@@ -24,19 +29,25 @@ PARTS: Final = 1024
 ROWS_AT_ONCE: Final = 100_000
 """How many rows of differing chunks are held in memory at a time."""
 
+NO_OPTIONS: Final = Options()
+
 Key = tuple[Any, ...]
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two tables: who reads it, what is read, and its columns in the order of the other side's."""
+    """One of the two tables: who reads it, what is read, and its columns in the order of the other side's.
+
+    `options` of the source's side say how its values are changed on their way to the other.
+    """
 
     port: Comparable
     relation: Relation
     table: Table
     key: tuple[str, ...]
     columns: tuple[str, ...]
+    options: Options = NO_OPTIONS
 
 
 @dataclass(slots=True)
@@ -132,7 +143,9 @@ def _sums(side: Side, plan: Chunks, check: Check) -> Sums:
 
 def _chunks(source: Side, target: Side, *, keys_only: bool) -> Chunks | None:
     """How both stores can sum by themselves; None when they cannot do it alike."""
-    native = source.port.product == target.port.product and _same_types(source, target, keys_only=keys_only)
+    alike = source.port.product == target.port.product and _same_types(source, target, keys_only=keys_only)
+    # A store knows nothing of what changes values on their way.
+    native = alike and not changes_of(source, target, keys_only=keys_only).needed
     whole = _whole_number_key(source) and _whole_number_key(target)
     if not native and not (whole and keys_only):
         return None
@@ -215,22 +228,62 @@ class _Hashes:
         names = source.key if keys_only else source.columns
         others = target.key if keys_only else target.columns
         self.names = {id(source): names, id(target): others}
+        self._source = source
+        self._changes = changes_of(source, target, keys_only=keys_only)
         self._functions = canonicals(_part(source, names), target.table, others)
         self._key = tuple(names.index(name) for name in source.key)
         self._keys_only = keys_only
 
-    def of(self, row: Sequence[Any]) -> Hashed:
-        """The canonical key, the key as it is, and the hash (empty when only keys count)."""
+    def of(self, side: Side, batch: Batch) -> Generator[Hashed]:
+        """Of each row the canonical key, the key as it is, and the hash (empty when only keys count)."""
         functions = self._functions
-        identity = tuple("" if row[at] is None else functions[at](row[at]) for at in self._key)
-        key = tuple(row[at] for at in self._key)
-        return identity, (key, b"" if self._keys_only else _row_hash(functions, row))
+        rows: Sequence[Any] = batch.data
+        arriving = _arriving(self._changes, batch) if side is self._source else rows
+        for row, values in zip(rows, arriving, strict=True):
+            identity = tuple("" if values[at] is None else functions[at](values[at]) for at in self._key)
+            key = tuple(row[at] for at in self._key)
+            yield identity, (key, b"" if self._keys_only else _row_hash(functions, values))
 
 
-def identities(source: Side, target: Side) -> Callable[[Sequence[Any]], Identity]:
-    """A function that gives equal results for keys that both sides take for the same row."""
+def changes_of(source: Side, target: Side, *, keys_only: bool) -> Rowwise:
+    """What happens to the source's values, or to its keys alone, on their way to the other side."""
+    names = source.key if keys_only else source.columns
+    others = target.key if keys_only else target.columns
+    return Rowwise(_part(source, names), target.table, others, source.options, target.key)
+
+
+def _arriving(changes: Rowwise, batch: Batch) -> Sequence[Any]:
+    """The rows as they would arrive; one that cannot be changed never arrived, so it stays as it is."""
+    try:
+        return changes.apply(batch).data
+    except RowRejectedError:
+        if batch.rows == 1:
+            return batch.data
+        return [
+            values
+            for row in batch.data
+            for values in _arriving(changes, Batch(batch.format, [row], 1))  # type: ignore[list-item] # ROWS batches hold tuples
+        ]
+
+
+def keys_at_source(source: Side, target: Side, keys: Sequence[Key]) -> tuple[Key, ...]:
+    """Keys of the target's rows as the source spells them."""
+    back = Rowwise(
+        _part(target, target.key), source.table, source.key, replace(source.options, truncate_strings=False)
+    )
+    return tuple(_arriving(back, Batch(Format.ROWS, list(keys), len(keys))))
+
+
+def identities(
+    source: Side, target: Side
+) -> tuple[Callable[[Sequence[Key]], list[Identity]], Callable[[Sequence[Key]], list[Identity]]]:
+    """Functions for keys of the source and of the target: equal results where both sides take them for the same row."""
     hashes = _Hashes(source, target, keys_only=True)
-    return lambda key: hashes.of(key)[0]
+
+    def of(side: Side, keys: Sequence[Key]) -> list[Identity]:
+        return [identity for identity, _ in hashes.of(side, Batch(Format.ROWS, list(keys), len(keys)))]
+
+    return partial(of, source), partial(of, target)
 
 
 def _part(side: Side, names: Sequence[str]) -> Table:
@@ -255,8 +308,7 @@ def _rows(side: Side, chunks: Chunks | None, hashes: _Hashes, check: Check) -> G
     with closing(side.port.rows_of(side.relation, names, chunks, check)) as batches:
         for batch in batches:
             check()
-            for row in batch.data:
-                yield hashes.of(row)  # type: ignore[arg-type] # ROWS batches hold tuples
+            yield from hashes.of(side, batch)
 
 
 def _keys(side: Side, chunks: Chunks, check: Check) -> Generator[Key]:

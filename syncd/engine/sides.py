@@ -66,7 +66,7 @@ def sides_of(step: Transfer | Comparison, around: Surroundings, within: Within |
     keys = tuple(name_of[name] for name in mine.key)
     where = _within(within, mine, name_of, options.check_columns)
     return Sides(
-        _side(source, replace(step.relation, within=where[0]), mine, mine.key, mine.column_names),
+        Side(source, replace(step.relation, within=where[0]), mine, mine.key, mine.column_names, options),
         _mirror(mirror, table, options, keys, columns, where[1]),
         table,
         _revive(options),
@@ -93,13 +93,7 @@ def _mirror(
     if present and table.column(present) is None:
         present = ""
     relation = Relation(table=table.name, only_null=present, within=within)
-    return _side(mirror, relation, mirror.describe(Relation(table=table.name)), keys, columns)
-
-
-def _side(
-    port: Comparable, relation: Relation, table: Table, key: tuple[str, ...], columns: tuple[str, ...]
-) -> Side:
-    return Side(port, relation, table, key, columns)
+    return Side(mirror, relation, mirror.describe(Relation(table=table.name)), keys, columns)
 
 
 def _revive(options: Options) -> str:

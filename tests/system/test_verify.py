@@ -2,6 +2,9 @@
 
 import json
 import random
+import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,6 +13,7 @@ from syncd.model.run import Status
 from tests.pairs import SOME, MakeStore, pair_of
 from tests.stores import Pair
 from tests.system.test_deletes import KEYS, fill
+from tests.system.test_options import aware_stamp, naive_stamp
 
 
 @pytest.fixture(params=SOME)
@@ -173,3 +177,68 @@ def test_a_table_that_was_never_filled_is_named(pair: Pair) -> None:
     outcome = pair.run("CHECKCACHE [t]")
 
     assert (outcome.status, outcome.failure.code) == (Status.FAILED, "not_found")
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine stands in Tokyo."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def convert(pair: Pair, key: str = "") -> dict[str, Any]:
+    """Tables between which each time changes its zone and each name is cut, and the options that allow it."""
+    own, other = pair.source, pair.destination
+    aware = aware_stamp(pair)
+    zone = "" if own.type == "mysql" else "+00"
+    own.execute(
+        f"CREATE TABLE t (id {own.integer} NOT NULL, name varchar(20), at {aware} NOT NULL, PRIMARY KEY ({key or 'id'}))"
+    )
+    own.execute(
+        f"INSERT INTO t VALUES (1, 'abcdefgh', '2024-01-01 00:00:00{zone}'), (2, 'ab', '2024-01-01 20:00:00{zone}')"
+    )
+    other.execute(
+        f"CREATE TABLE t (id {other.integer} NOT NULL, name varchar(6), at {naive_stamp(pair)} NOT NULL,"
+        f" PRIMARY KEY ({key or 'id'}))"
+    )
+    return {"check": None, "utc_times": False, "truncate_strings": True}
+
+
+@pytest.mark.usefixtures("tokyo")
+def test_values_that_change_on_their_way_are_compared_as_they_arrive(pair: Pair) -> None:
+    options = convert(pair)
+
+    verdict = pair.ok(**options, **CHECK).steps[0].verdict
+
+    assert verdict.same
+    assert verdict.rows == 2
+
+
+@pytest.mark.usefixtures("tokyo")
+def test_a_repair_settles_where_values_change_on_their_way(pair: Pair) -> None:
+    options = convert(pair)
+    pair.ok(**options)
+    before = pair.destination.rows("SELECT id, name, at FROM t ORDER BY id")
+    pair.destination.execute("UPDATE t SET name = 'other' WHERE id = 2")
+
+    found = pair.run("CHECKCACHE [t]", **options).steps[0].verdict
+    pair.ok("CHECKCACHE [t] WITH REPAIR", **options)
+
+    assert (found.different, found.missing, found.surplus) == (1, 0, 0)
+    assert pair.destination.rows("SELECT id, name, at FROM t ORDER BY id") == before
+
+
+@pytest.mark.usefixtures("tokyo")
+def test_a_key_that_changes_its_zone_is_the_same_row(pair: Pair) -> None:
+    options = convert(pair, "at")
+    hard = {**options, "deletes": Deletes.HARD, "max_delete_percent": 50.0}
+    pair.ok(**hard, **CHECK)
+    pair.source.execute("DELETE FROM t WHERE id = 2")
+
+    outcome = pair.ok(**hard, **CHECK)
+
+    assert outcome.counters.deleted == 1
+    assert pair.destination.rows("SELECT id FROM t") == [(1,)]
