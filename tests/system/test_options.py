@@ -326,6 +326,73 @@ def test_column_definitions_and_key_of_the_query_make_the_table(pair: Pair) -> N
     assert "33" in str(table.column("name").type)
 
 
+def prepared(pair: Pair) -> None:
+    """A source with three rows, and a table at the destination that takes names of twenty characters."""
+    fill(pair, 3)
+    pair.destination.execute(
+        f"CREATE TABLE t (id {pair.destination.integer} NOT NULL PRIMARY KEY, name varchar(20), updated {target_stamp(pair)})"
+    )
+
+
+def test_a_definition_of_no_column_is_refused_for_an_existing_table_too(pair: Pair) -> None:
+    prepared(pair)
+
+    refused = pair.run("REPLICATE [t] (name varchar(20), nope int)")
+
+    assert refused.failure.code == "column_missing"
+    assert "nope" in refused.failure.message
+    assert ids(pair) == []
+
+
+def test_a_definition_that_the_existing_column_cannot_hold_is_refused(pair: Pair) -> None:
+    prepared(pair)
+
+    refused = pair.run("REPLICATE [t] (name varchar(500))")
+
+    if pair.destination.type == "sqlite":
+        # Lengths mean nothing there: the column holds longer texts already.
+        assert refused.status is Status.OK
+        return
+    assert refused.failure.code == "definition_differs"
+    assert "name" in refused.failure.message
+    assert ids(pair) == []
+
+
+def test_a_definition_widens_the_existing_column_where_the_schema_may_be_altered(pair: Pair) -> None:
+    prepared(pair)
+
+    pair.ok("REPLICATE [t] (name varchar(500))", alter_schema=True)
+    refused = pair.run("REPLICATE [t] (name int)", alter_schema=True)
+
+    with pair.ports() as (_, destination):
+        from syncd.model.table import TableName
+
+        table = destination.table(TableName("t"))
+    if pair.destination.type != "sqlite":
+        assert table.column("name").type.length == 500
+    assert refused.failure is not None
+    assert ids(pair) == [1, 2, 3]
+
+
+DEFINITIONS = {
+    "sqlite": ("TEXT", "varchar(40)", "TEXT_DECIMAL(12,2)", "DECIMAL(12,2)"),
+    "postgresql": ("text", "varchar(40)", "char(9)", "citext", "numeric(12)", "bigint", "json", "jsonb", "timestamptz(3)"),
+    "mysql": ("text", "varchar(40)", "decimal(12)", "bigint", "int", "boolean", "json", "mediumtext", "double", "datetime(6)"),
+}  # fmt: skip
+
+
+def test_a_table_that_was_made_by_definitions_fits_them_ever_after(kind: str, make_store: MakeStore) -> None:
+    pair = Pair(make_store("sqlite"), make_store(kind))
+    names = [f"c{number}" for number in range(len(DEFINITIONS[kind]))]
+    pair.source.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, {', '.join(names)})")
+    if kind == "postgresql":
+        pair.destination.execute("CREATE EXTENSION IF NOT EXISTS citext")
+    definitions = ", ".join(f"{name} {type_}" for name, type_ in zip(names, DEFINITIONS[kind], strict=True))
+    pair.ok(f"REPLICATE [t] ({definitions})", check=None)
+
+    pair.ok(f"REPLICATE [t] ({definitions})", check=None)
+
+
 def test_include_and_exclude_choose_columns(pair: Pair) -> None:
     fill(pair)
     queries = ("REPLICATE [a] INCLUDE (id, updated) FROM [t]", "REPLICATE [b] EXCLUDE (name) FROM [t]")
