@@ -11,7 +11,7 @@ from syncd.engine.shape import Shape, shape_of
 from syncd.engine.surroundings import Surroundings, key_of
 from syncd.engine.turns import Turns
 from syncd.errors import FatalError, RowRejectedError, SyncdError
-from syncd.model.batch import Batch, Format
+from syncd.model.batch import Batch, Format, size_bytes
 from syncd.model.event import StepProgressed, WindowCommitted
 from syncd.model.following import find_check_column
 from syncd.model.options import Write
@@ -307,7 +307,7 @@ class Step:
         with closing(self.reading.read(window, form, around.check)) as read:
             for batch in read:
                 self.rows += batch.rows
-                size = len(batch.data) if isinstance(batch.data, bytes) else 0
+                size = size_bytes(batch)
                 self.bytes += size
                 around.pace.moved(batch.rows, size, around.check)
                 yield self.rowwise.apply(batch) if form is Format.ROWS else batch

@@ -7,7 +7,7 @@ import pytest
 
 from syncd.engine.pace import Pace
 from syncd.errors import QueryError, RunCancelledError
-from syncd.model.event import WindowCommitted
+from syncd.model.event import StepProgressed, WindowCommitted
 from syncd.model.options import Interval, Write
 from syncd.model.run import Status
 from tests.pairs import SOME, MakeStore, pair_of
@@ -299,6 +299,44 @@ def test_a_rate_slows_the_run_down(pair: Pair, monkeypatch: pytest.MonkeyPatch) 
 
     assert sum(slept) == pytest.approx(4.0, abs=0.6)
     assert len(ids(pair)) == 500
+
+
+def test_a_rate_of_bytes_holds_for_rows_that_travel_as_tuples(lite_pair: Pair) -> None:
+    pair = lite_pair
+    fill(pair, 500)
+    pair.source.execute("UPDATE t SET name = printf('%.100c', 'x')")
+    slept: list[float] = []
+    moment = 100.0
+
+    class Watch:
+        def monotonic(self) -> float:
+            return moment
+
+        def now(self) -> Any:
+            raise AssertionError("not needed")
+
+    def sleep(seconds: float) -> None:
+        nonlocal moment
+        moment += seconds
+        slept.append(seconds)
+
+    pace = Pace(Watch(), bytes_per_second=10_000, sleep=sleep)
+    with pair.ports() as (source, destination):
+        outcome = pair.run_on(source, destination, batch_rows=50, pace=pace)
+
+    # 500 rows of 100 characters, a number and a time of 19 characters.
+    assert sum(slept) == pytest.approx(500 * 127 / 10_000 - 1.0, abs=0.6)
+    assert outcome.status is Status.OK
+
+
+def test_progress_tells_the_bytes_of_rows_that_travel_as_tuples(lite_pair: Pair) -> None:
+    fill(lite_pair, 500)
+
+    outcome = lite_pair.ok()
+
+    told = outcome.told(StepProgressed)
+    assert told
+    assert told[0].bytes > 0
 
 
 def test_prefix_names_the_table(pair: Pair) -> None:
