@@ -173,6 +173,8 @@ class Step:
             )
         if shape.replaced and not counters.read and known:
             found.append(f"0 rows: the source had none this time, and {known} rows went")
+        elif self.reading.mode == "full" and not counters.read and known and not self.standing.empty:
+            found.append(f"0 rows: the source had none this time, and {known} rows of the destination stay")
         return found
 
     def move(self, window: Window, target: Target) -> bool:
