@@ -106,7 +106,7 @@ def _match(step: Transfer, source: Table, check_column: str | None) -> tuple[str
     options = step.options
     if options.truncate or options.drop:
         return source.key
-    proven = options.deletes is not Deletes.OFF or options.verify is not Verify.OFF
+    proven = options.deletes is not Deletes.OFF or options.verify is Verify.CHECKSUM
     wanted = options.write is not Write.MERGE or proven or check_column is not None
     if not source.key and wanted:
         raise FatalError(

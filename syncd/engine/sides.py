@@ -25,8 +25,14 @@ class Sides:
     revive: str
 
 
-def sides_of(step: Transfer | Comparison, around: Surroundings, within: Within | None = None) -> Sides:
-    """Look up both tables and pair their columns.
+def sides_of(
+    step: Transfer | Comparison,
+    around: Surroundings,
+    within: Within | None = None,
+    *,
+    counted: bool = False,
+) -> Sides:
+    """Look up both tables and pair their columns; with `counted`, rows need no key.
 
     Raises:
         NotFoundError: the destination has no such table.
@@ -55,7 +61,7 @@ def sides_of(step: Transfer | Comparison, around: Surroundings, within: Within |
             where=step.name,
         )
     mine = override_key(source.describe(step.relation), options.key)
-    if not mine.key:
+    if not mine.key and not counted:
         raise FatalError(
             f"{step.relation.table or 'the query'} has no primary key, so rows cannot be told apart",
             hint="add a primary key at the source, or name one with `key`",

@@ -26,8 +26,9 @@ def verdict_of(step: Transfer | Comparison, around: Surroundings) -> tuple[Verdi
         NotFoundError: the destination has no such table.
         FatalError: the rows have no key, or an end cannot be compared.
     """
-    sides = sides_of(step, around, range_of(step))
-    if isinstance(step, Transfer) and step.options.verify is Verify.COUNT:
+    counted = isinstance(step, Transfer) and step.options.verify is Verify.COUNT
+    sides = sides_of(step, around, range_of(step), counted=counted)
+    if counted:
         return _counts(sides, around), None, sides
     keys_only = isinstance(step, Comparison) and step.skip_modified
     found = compare(sides.source, sides.target, keys_only=keys_only, check=around.check)
@@ -112,7 +113,9 @@ def _counts(sides: Sides, around: Surroundings) -> Verdict:
     chunks = Chunks(Scheme.NATIVE, ())
     totals = []
     for side in (sides.source, sides.target):
-        sums = side.port.sums(side.relation, replace(chunks, key=side.key), around.check)
+        # The sum of some column goes unused: rows are counted, and need no key.
+        key = side.key or side.columns[:1]
+        sums = side.port.sums(side.relation, replace(chunks, key=key), around.check)
         totals.append(sum(rows for rows, _ in sums.values()))
     mine, theirs = totals
     return Verdict(

@@ -136,6 +136,18 @@ def test_counting_alone_finds_a_missing_row(pair: Pair) -> None:
     assert (seen.same, seen.missing) == (False, 1)
 
 
+def test_counting_needs_no_key(pair: Pair) -> None:
+    pair.source.execute(f"CREATE TABLE t (name {pair.source.text})")
+    pair.source.execute("INSERT INTO t VALUES ('a'), ('a'), (NULL), (NULL)")
+    count = {"check": None, "verify": Verify.COUNT}
+
+    verdict = pair.ok(**count).steps[0].verdict
+    refused = pair.run(check=None, **CHECK)
+
+    assert (verdict.same, verdict.rows, verdict.method) == (True, 4, "count")
+    assert refused.failure.code == "key_missing"
+
+
 def test_a_run_that_finds_differences_is_partial(pair: Pair) -> None:
     fill(pair)
     pair.ok()
