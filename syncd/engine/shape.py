@@ -151,20 +151,15 @@ def _existing(
 ) -> Shape:
     options = step.options
     defined = _defined(step, source, destination)
-    designed = _with_types(
-        destination.design(
-            replace(source, key=(), columns=(*source.columns, *_own_columns(step))), step.target
-        ),
-        defined,
-    )
+    wanted = replace(source, key=(), columns=(*source.columns, *_own_columns(step)))
+    designed = _with_types(destination.design(wanted, step.target), defined)
     add = _added(step, table, designed)
     after = replace(table, columns=(*table.columns, *add))
     columns = match_columns(source, after)
     widen = _as_defined(step, source, after, columns, defined)
     if options.alter_schema:
         widen += _widened(source, after, columns, designed, defined)
-    wider = {column.name: column for column in widen}
-    after = replace(after, columns=tuple(wider.get(column.name, column) for column in after.columns))
+    after = _with_types(after, {column.name: column.type for column in widen})
     refuse_losses(source, after, columns, _allowed(step, source, after, columns))
     name_of = dict(zip(source.column_names, columns, strict=True))
     keys = tuple(name_of[name] for name in match)

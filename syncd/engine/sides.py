@@ -41,18 +41,7 @@ def sides_of(
     source = comparable(around.source, "source")
     mirror = comparable(around.mirror() if around.mirror else None, "destination")
     options = step.options
-    if step.relation.bounded:
-        raise FatalError(
-            f"{step.name} says itself what is new, so what it gives cannot be compared with the table",
-            hint="compare with the whole table: CHECKCACHE [t] AGAINST [t]",
-            code="not_comparable",
-        )
-    if options.write is Write.APPEND:
-        raise FatalError(
-            f"{step.name} keeps every version of a row beside the others, so it cannot be compared with the source",
-            hint="leave out `verify` and `deletes` where write is append",
-            code="not_comparable",
-        )
+    _refuse_uncomparable(step)
     table = around.destination.table(step.target)
     if table is None:
         raise NotFoundError(
@@ -85,6 +74,21 @@ def range_of(step: Transfer | Comparison) -> Within | None:
         return Within("", step.start, step.end)
     start = step.options.start
     return Within("", start, nulls=True) if start is not None and step.options.check_columns else None
+
+
+def _refuse_uncomparable(step: Transfer | Comparison) -> None:
+    if step.relation.bounded:
+        raise FatalError(
+            f"{step.name} says itself what is new, so what it gives cannot be compared with the table",
+            hint="compare with the whole table: CHECKCACHE [t] AGAINST [t]",
+            code="not_comparable",
+        )
+    if step.options.write is Write.APPEND:
+        raise FatalError(
+            f"{step.name} keeps every version of a row beside the others, so it cannot be compared with the source",
+            hint="leave out `verify` and `deletes` where write is append",
+            code="not_comparable",
+        )
 
 
 def _mirror(
