@@ -7,14 +7,14 @@ checksum they do it themselves; otherwise the rows are read and summed here.
 import hashlib
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from syncd.engine.canonical import Canonical, canonicals
 from syncd.engine.rowwise import Rowwise
-from syncd.errors import RowRejectedError
+from syncd.errors import FatalError, RowRejectedError
 from syncd.model.batch import Batch, Format
 from syncd.model.options import Options
 from syncd.model.plan import Relation
@@ -81,6 +81,16 @@ def compare(source: Side, target: Side, *, keys_only: bool, check: Check) -> Fin
     found = Findings(_total(mine), _total(theirs))
     _search(plan, (mine, theirs), source, target, found, keys_only=keys_only, check=check)
     return found
+
+
+def count_rows(side: Side, check: Check) -> int:
+    """How many rows a side has."""
+    if _whole_number_key(side):
+        # A file may hold other values in such a column.
+        with suppress(FatalError):
+            return side.port.key_range(side.relation, side.key[0])[0]
+    # The sum of some column goes unused: rows need no key to be counted.
+    return _total(side.port.sums(side.relation, Chunks(Scheme.NATIVE, side.key or side.columns[:1]), check))
 
 
 def _search(

@@ -12,7 +12,7 @@ from syncd.model.options import Deletes, Options, Write
 from syncd.model.plan import Comparison, Relation, Transfer, Within
 from syncd.model.table import Table
 from syncd.model.writing import DELETED_AT, UNTIL
-from syncd.ports import Comparable
+from syncd.ports import Comparable, Destination, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,37 @@ def sides_of(
     *,
     counted: bool = False,
 ) -> Sides:
+    """Look up both tables of a step that runs, as `sides_between` does."""
+    return sides_between(
+        step,
+        (around.source, around.mirror() if around.mirror else None),
+        around.destination,
+        within,
+        counted=counted,
+    )
+
+
+def sides_between(
+    step: Transfer | Comparison,
+    ends: tuple[Source, Source | None],
+    destination: Destination,
+    within: Within | None = None,
+    *,
+    counted: bool = False,
+) -> Sides:
     """Look up both tables and pair their columns; with `counted`, rows need no key.
+
+    `ends` are the source and the destination opened for reading.
 
     Raises:
         NotFoundError: the destination has no such table.
         FatalError: the rows have no key, or an end cannot be compared.
     """
-    source = comparable(around.source, "source")
-    mirror = comparable(around.mirror() if around.mirror else None, "destination")
+    source = comparable(ends[0], "source")
+    mirror = comparable(ends[1], "destination")
     options = step.options
     _refuse_uncomparable(step)
-    table = around.destination.table(step.target)
+    table = destination.table(step.target)
     if table is None:
         raise NotFoundError(
             f"the destination has no table {step.target} to compare",

@@ -5,14 +5,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from syncd.engine.careful import key_text
-from syncd.engine.compare import Findings, compare
+from syncd.engine.compare import Findings, compare, count_rows
 from syncd.engine.mend import copy_rows, delete_rows, refuse_too_many, spare_present
 from syncd.engine.sides import Sides, range_of, sides_of
 from syncd.engine.surroundings import Surroundings
 from syncd.errors import FatalError
 from syncd.model.options import Verify
 from syncd.model.plan import Comparison, Transfer
-from syncd.model.reading import Chunks, Scheme
 from syncd.model.run import Counters, Status, StepResult, Verdict
 from syncd.model.writing import ACTIVE, DELETED_AT, SINCE, UNTIL, Standing
 
@@ -110,14 +109,7 @@ def difference_warnings(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _counts(sides: Sides, around: Surroundings) -> Verdict:
-    chunks = Chunks(Scheme.NATIVE, ())
-    totals = []
-    for side in (sides.source, sides.target):
-        # The sum of some column goes unused: rows are counted, and need no key.
-        key = side.key or side.columns[:1]
-        sums = side.port.sums(side.relation, replace(chunks, key=key), around.check)
-        totals.append(sum(rows for rows, _ in sums.values()))
-    mine, theirs = totals
+    mine, theirs = (count_rows(side, around.check) for side in (sides.source, sides.target))
     return Verdict(
         "count",
         mine,
