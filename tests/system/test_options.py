@@ -472,6 +472,21 @@ def test_a_select_may_say_itself_what_is_new(pair: Pair) -> None:
     assert ids(pair) == list(range(1, 12))
 
 
+def test_functions_of_other_products_work_at_each_source(pair: Pair) -> None:
+    fill(pair, 3)
+    pair.source.execute("UPDATE t SET name = NULL WHERE id = 2")
+    query = (
+        "REPLICATE [t] SELECT id, ISNULL(name, 'none') AS a, NVL(name, 'none') AS b, IFNULL(name, 'none') AS c FROM t"
+        " WHERE updated < GETDATE()"
+    )
+
+    pair.ok(query, check=None)
+
+    assert pair.destination.rows("SELECT a, b, c FROM t ORDER BY id") == [
+        (text, text, text) for text in ("name 1", "none", "name 3")
+    ]
+
+
 @pytest.mark.parametrize("utc", [True, False])
 def test_times_without_zone_are_written_in_the_zone_that_was_asked_for(
     pair: Pair, utc: bool, monkeypatch: pytest.MonkeyPatch
