@@ -221,7 +221,7 @@ def _look_into(
         found.missing += ours - others
         found.surplus += others - ours
         return
-    hashes = _Hashes(source, target, keys_only=keys_only)
+    hashes = Hashes(source, target, keys_only=keys_only)
     mine = dict(_rows(source, replace(chunks, key=source.key), hashes, check))
     theirs = dict(_rows(target, replace(chunks, key=target.key), hashes, check))
     _settle(mine, theirs, found)
@@ -231,8 +231,11 @@ Identity = tuple[str, ...]
 Hashed = tuple[Identity, tuple[Key, bytes]]
 
 
-class _Hashes:
-    """Makes of a row its canonical key and the hash of its values, alike for both sides."""
+class Hashes:
+    """Makes of a row its canonical key and the hash of its values, alike for both sides.
+
+    `names` are the columns of a side's rows (by the side's id), `functions` make one text of each.
+    """
 
     def __init__(self, source: Side, target: Side, *, keys_only: bool) -> None:
         names = source.key if keys_only else source.columns
@@ -240,16 +243,19 @@ class _Hashes:
         self.names = {id(source): names, id(target): others}
         self._source = source
         self._changes = changes_of(source, target, keys_only=keys_only)
-        self._functions = canonicals(_part(source, names), target.table, others)
+        self.functions = canonicals(_part(source, names), target.table, others)
         self._key = tuple(names.index(name) for name in source.key)
         self._keys_only = keys_only
 
+    def arriving(self, side: Side, batch: Batch) -> Sequence[Any]:
+        """A batch's rows as they would stand in the target."""
+        return _arriving(self._changes, batch) if side is self._source else batch.data
+
     def of(self, side: Side, batch: Batch) -> Generator[Hashed]:
         """Of each row the canonical key, the key as it is, and the hash (empty when only keys count)."""
-        functions = self._functions
+        functions = self.functions
         rows: Sequence[Any] = batch.data
-        arriving = _arriving(self._changes, batch) if side is self._source else rows
-        for row, values in zip(rows, arriving, strict=True):
+        for row, values in zip(rows, self.arriving(side, batch), strict=True):
             identity = tuple("" if values[at] is None else functions[at](values[at]) for at in self._key)
             key = tuple(row[at] for at in self._key)
             yield identity, (key, b"" if self._keys_only else _row_hash(functions, values))
@@ -276,6 +282,12 @@ def _arriving(changes: Rowwise, batch: Batch) -> Sequence[Any]:
         ]
 
 
+def keys_at_target(source: Side, target: Side, keys: Sequence[Key]) -> tuple[Key, ...]:
+    """Keys of the source's rows as the target spells them."""
+    there = changes_of(source, target, keys_only=True)
+    return tuple(_arriving(there, Batch(Format.ROWS, list(keys), len(keys))))
+
+
 def keys_at_source(source: Side, target: Side, keys: Sequence[Key]) -> tuple[Key, ...]:
     """Keys of the target's rows as the source spells them."""
     back = Rowwise(
@@ -288,7 +300,7 @@ def identities(
     source: Side, target: Side
 ) -> tuple[Callable[[Sequence[Key]], list[Identity]], Callable[[Sequence[Key]], list[Identity]]]:
     """Functions for keys of the source and of the target: equal results where both sides take them for the same row."""
-    hashes = _Hashes(source, target, keys_only=True)
+    hashes = Hashes(source, target, keys_only=True)
 
     def of(side: Side, keys: Sequence[Key]) -> list[Identity]:
         return [identity for identity, _ in hashes.of(side, Batch(Format.ROWS, list(keys), len(keys)))]
@@ -313,7 +325,7 @@ def _row_hash(functions: Sequence[Canonical], values: Sequence[Any]) -> bytes:
     return digest.digest()
 
 
-def _rows(side: Side, chunks: Chunks | None, hashes: _Hashes, check: Check) -> Generator[Hashed]:
+def _rows(side: Side, chunks: Chunks | None, hashes: Hashes, check: Check) -> Generator[Hashed]:
     names = hashes.names[id(side)]
     with closing(side.port.rows_of(side.relation, names, chunks, check)) as batches:
         for batch in batches:
@@ -342,7 +354,7 @@ def _settle(
 
 def _compare_here(source: Side, target: Side, *, keys_only: bool, check: Check) -> Findings:
     """Read both sides and sum them here: first all rows by chunk, then those of differing chunks again."""
-    hashes = _Hashes(source, target, keys_only=keys_only)
+    hashes = Hashes(source, target, keys_only=keys_only)
     mine, theirs = (_sums_here(side, hashes, check) for side in (source, target))
     found = Findings(_total(mine), _total(theirs))
     bad = sorted(chunk for chunk in mine.keys() | theirs.keys() if mine.get(chunk) != theirs.get(chunk))
@@ -365,7 +377,7 @@ def _chunk_of(identity: Identity) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=2).digest(), "big")
 
 
-def _sums_here(side: Side, hashes: _Hashes, check: Check) -> Sums:
+def _sums_here(side: Side, hashes: Hashes, check: Check) -> Sums:
     totals: dict[int, list[int]] = {}
     for identity, (_, digest) in _rows(side, None, hashes, check):
         text = "\x1f".join(identity).encode("utf-8", "surrogatepass")

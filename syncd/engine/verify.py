@@ -7,6 +7,7 @@ from typing import Any, Final
 from syncd.engine.careful import key_text
 from syncd.engine.compare import Findings, compare, count_rows
 from syncd.engine.mend import copy_rows, delete_rows, refuse_too_many, spare_present
+from syncd.engine.recheck import look_again
 from syncd.engine.sides import Sides, range_of, sides_of
 from syncd.engine.surroundings import Surroundings
 from syncd.errors import FatalError
@@ -18,8 +19,12 @@ from syncd.model.writing import ACTIVE, DELETED_AT, SINCE, UNTIL, Standing
 EXAMPLES: Final = 100
 
 
-def verdict_of(step: Transfer | Comparison, around: Surroundings) -> tuple[Verdict, Findings | None, Sides]:
+def verdict_of(
+    step: Transfer | Comparison, around: Surroundings, mark: str | None = None
+) -> tuple[Verdict, Findings | None, Sides]:
     """Compare both sides of a step as its options say; with counts alone there are no findings.
+
+    `mark` is the one up to which a load has just read: what the source wrote after it is no difference.
 
     Raises:
         NotFoundError: the destination has no such table.
@@ -31,6 +36,7 @@ def verdict_of(step: Transfer | Comparison, around: Surroundings) -> tuple[Verdi
         return _counts(sides, around), None, sides
     keys_only = isinstance(step, Comparison) and step.skip_modified
     found = compare(sides.source, sides.target, keys_only=keys_only, check=around.check)
+    look_again(step, sides, found, around, keys_only=keys_only, mark=mark)
     if isinstance(step, Comparison) and step.skip_deleted:
         found.surplus = []
     return _verdict(found, around), found, sides

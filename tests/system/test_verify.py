@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from syncd.model.event import WindowCommitted
 from syncd.model.options import Deletes, Verify
 from syncd.model.run import Status
 from tests.pairs import SOME, MakeStore, pair_of
@@ -254,3 +255,56 @@ def test_a_key_that_changes_its_zone_is_the_same_row(pair: Pair) -> None:
 
     assert outcome.counters.deleted == 1
     assert pair.destination.rows("SELECT id FROM t") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "stamp", ["2024-02-01 00:00:00", "2024-01-01 00:00:10"], ids=["later", "at the mark"]
+)
+def test_what_the_source_changes_after_the_load_is_no_difference(pair: Pair, stamp: str) -> None:
+    fill(pair)
+    damaged = False
+
+    def write_meanwhile(event: object) -> None:
+        nonlocal damaged
+        if isinstance(event, WindowCommitted) and not damaged:
+            damaged = True
+            pair.source.execute(f"INSERT INTO t VALUES (11, 'new', '{stamp}')")
+            pair.source.execute(f"UPDATE t SET name = 'changed', updated = '{stamp}' WHERE id = 3")
+
+    with pair.ports() as (source, destination):
+        busy = pair.run_on(source, destination, tell=write_meanwhile, **CHECK)
+    after = pair.ok(**CHECK)
+
+    assert damaged
+    assert (busy.status, busy.steps[0].verdict.same) == (Status.OK, True)
+    assert (3, "changed") in rows(pair)
+    assert (11, "new") in rows(pair)
+    assert after.steps[0].verdict.same
+
+
+def test_damage_is_found_although_the_source_changes_meanwhile(pair: Pair) -> None:
+    fill(pair)
+
+    def write_meanwhile(event: object) -> None:
+        if isinstance(event, WindowCommitted) and pair.source.rows("SELECT count(*) FROM t") == [(10,)]:
+            pair.source.execute("INSERT INTO t VALUES (11, 'new', '2024-02-01 00:00:00')")
+            pair.destination.execute("UPDATE t SET name = 'hurt' WHERE id = 10")
+            pair.destination.execute("DELETE FROM t WHERE id = 2")
+
+    with pair.ports() as (source, destination):
+        verdict = pair.run_on(source, destination, tell=write_meanwhile, **CHECK).steps[0].verdict
+
+    assert (verdict.missing, verdict.different, verdict.surplus) == (1, 1, 0)
+
+
+def test_the_newest_row_that_got_lost_is_missing_where_the_source_stands_still(pair: Pair) -> None:
+    fill(pair)
+
+    def lose(event: object) -> None:
+        if isinstance(event, WindowCommitted):
+            pair.destination.execute("DELETE FROM t WHERE id = 10")
+
+    with pair.ports() as (source, destination):
+        verdict = pair.run_on(source, destination, tell=lose, **CHECK).steps[0].verdict
+
+    assert (verdict.missing, verdict.different, verdict.surplus) == (1, 0, 0)
