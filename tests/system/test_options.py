@@ -10,7 +10,7 @@ from syncd.errors import QueryError, RunCancelledError
 from syncd.model.event import StepProgressed, WindowCommitted
 from syncd.model.options import Interval, Write
 from syncd.model.run import Status
-from tests.pairs import SOME, MakeStore, pair_of
+from tests.pairs import SOME, MakeStore, marked, pair_of
 from tests.rowset import target_stamp
 from tests.stores import Pair
 from tests.system.test_deletes import fill
@@ -345,6 +345,20 @@ def test_prefix_names_the_table(pair: Pair) -> None:
     pair.ok(table_prefix="crm_")
 
     assert len(ids(pair, "crm_t")) == 10
+
+
+@pytest.mark.parametrize("kind", [marked("sqlite"), marked("postgresql")])
+def test_destination_schema_is_made_and_holds_the_table(kind: str, make_store: MakeStore) -> None:
+    pair = Pair(make_store(kind), make_store("postgresql"))
+    fill(pair)
+
+    pair.ok(destination_schema="Staging area")
+    pair.source.execute("UPDATE t SET name = 'new', updated = '2024-02-01 00:00:00' WHERE id = 3")
+    again = pair.ok(destination_schema="Staging area")
+
+    assert again.counters.updated == 1
+    assert ids(pair, '"Staging area".t') == list(range(1, 11))
+    assert pair.destination.rows("SELECT to_regclass('public.t')") == [(None,)]
 
 
 def test_column_definitions_and_key_of_the_query_make_the_table(pair: Pair) -> None:
