@@ -113,8 +113,9 @@ TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MySQL"}
 
 
 def fill(store: Store, table: str, case: Case, value: Any) -> None:
-    """A table with one row that holds the value."""
+    """A table with a row that holds the value, and one beside it that holds none."""
     store.execute(f"CREATE TABLE {table} (id integer PRIMARY KEY, v {case.native})")
+    store.execute(f"INSERT INTO {table} VALUES (2, NULL)")
     if isinstance(store, SqliteStore):
         store.execute(f"INSERT INTO {table} VALUES (1, ?)", (value,))
     else:
@@ -122,7 +123,7 @@ def fill(store: Store, table: str, case: Case, value: Any) -> None:
 
 
 def value_in(store: Store, table: str, kind: str) -> str:
-    """The value that stands in the table, read past the connector, in a form that all stores share."""
+    """The value that stands in the table's first row, read past the connector, in a form that all stores share."""
     expression = "v"
     if isinstance(store, PostgresStore):
         store.execute("SET TimeZone = 'UTC'")
@@ -137,8 +138,13 @@ def value_in(store: Store, table: str, kind: str) -> str:
         }.get(kind, "CAST(v AS CHAR)")
         if kind == "number" and "bit" in str(store.rows(f"SHOW COLUMNS FROM {table} LIKE 'v'")):
             expression = "CONCAT(v + 0)"
-    ((found,),) = store.rows(f"SELECT {expression} FROM {table}")
+    ((found,),) = store.rows(f"SELECT {expression} FROM {table} WHERE id = 1")
     return shared(kind, found)
+
+
+def is_null(store: Store, table: str) -> bool:
+    """Has the second row no value still? An empty text, a zero or a JSON null is one."""
+    return store.rows(f"SELECT id FROM {table} WHERE v IS NULL") == [(2,)]
 
 
 def shared(kind: str, value: Any) -> str:
@@ -180,6 +186,8 @@ def become(pair: Pair, cases: Sequence[Case]) -> dict[str, dict[str, str]]:
 
 def _answer(pair: Pair, table: str, kind: str, failure: Any, name: str) -> str:
     if failure is None:
+        if not is_null(pair.source, table) or not is_null(pair.destination, table):
+            return "CHANGED: the row without a value"
         want, got = value_in(pair.source, table, kind), value_in(pair.destination, table, kind)
         return "equal" if want == got else f"CHANGED from {want} to {got}"
     named = re.search(r"\bv\b", f"{failure.where} {failure.message}") is not None

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,11 +17,12 @@ BOUND: Final = re.compile(r"\b(?:START|END)\b[\s=]*'?\{env:([^\W\d][\w.-]*)\}", 
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """A job's plan, and its connections, open."""
+    """A job's plan, and its connections, open; `mirror` opens the destination for reading until they are closed."""
 
     plan: Plan
     source: Source
     destination: Destination
+    mirror: Callable[[], Source] | None = None
 
 
 @contextlib.contextmanager
@@ -61,7 +62,14 @@ def ends_of(configuration: Configuration, name: str) -> Iterator[Ends]:
         dialect = connector(at.type).dialect
         names = placeholders(job.queries)
         plan = compile_job(job, dialect, variables=names, tables=tables)
-        yield Ends(without_types(plan, names) if dialect == "postgres" else plan, source, destination)
+        goal = configuration.connections[job.destination]
+
+        def mirror() -> Source:
+            return stack.enter_context(contextlib.closing(connector(goal.type).open_source(goal.options)))
+
+        readable = "source" in connector(goal.type).roles
+        plan = without_types(plan, names) if dialect == "postgres" else plan
+        yield Ends(plan, source, destination, mirror if readable else None)
 
 
 def placeholders(queries: Sequence[str]) -> dict[str, str]:

@@ -69,7 +69,7 @@ def preview_job(configuration: Configuration, name: str) -> Sequence[StepPreview
     from syncd.engine.preview import preview
 
     with ends_of(configuration, name) as ends:
-        steps = preview(ends.plan, ends.source, ends.destination)
+        steps = preview(ends.plan, ends.source, ends.destination, ends.mirror)
     return [
         replace(step, warnings=(*step.warnings, UNKNOWN_VARIABLES)) if "{env:" in step.query else step
         for step in steps
@@ -92,6 +92,12 @@ def _step_lines(step: StepPreview) -> list[str]:
         lines.append(f"starts anew:  {step.reset}")
     if step.mode:
         lines += _reading_lines(step)
+    elif step.sql:
+        lines.append(f"sql:          {' '.join(step.sql.split())}")
+    if step.source_rows is not None and step.target_rows is not None:
+        lines.append(f"source:       {step.source}, {grouped(step.source_rows)} rows")
+        lines.append(f"destination:  {step.target}, {grouped(step.target_rows)} rows")
+        lines.append(f"key:          {', '.join(step.key)}")
     if step.write:
         said = HOW[step.write] + ("" if step.key or step.write != "replace" else ", because there is no key")
         form = f", format {step.format}" if step.format else ""

@@ -7,11 +7,16 @@ checksum they do it themselves; otherwise the rows are read and summed here.
 import hashlib
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from syncd.engine.canonical import Canonical, canonicals
+from syncd.engine.rowwise import Rowwise
+from syncd.errors import FatalError, RowRejectedError
+from syncd.model.batch import Batch, Format
+from syncd.model.options import Options
 from syncd.model.plan import Relation
 from syncd.model.reading import Chunks, Scheme, Sums
 from syncd.model.table import Kind, Table
@@ -24,19 +29,25 @@ PARTS: Final = 1024
 ROWS_AT_ONCE: Final = 100_000
 """How many rows of differing chunks are held in memory at a time."""
 
+NO_OPTIONS: Final = Options()
+
 Key = tuple[Any, ...]
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two tables: who reads it, what is read, and its columns in the order of the other side's."""
+    """One of the two tables: who reads it, what is read, and its columns in the order of the other side's.
+
+    `options` of the source's side say how its values are changed on their way to the other.
+    """
 
     port: Comparable
     relation: Relation
     table: Table
     key: tuple[str, ...]
     columns: tuple[str, ...]
+    options: Options = NO_OPTIONS
 
 
 @dataclass(slots=True)
@@ -70,6 +81,16 @@ def compare(source: Side, target: Side, *, keys_only: bool, check: Check) -> Fin
     found = Findings(_total(mine), _total(theirs))
     _search(plan, (mine, theirs), source, target, found, keys_only=keys_only, check=check)
     return found
+
+
+def count_rows(side: Side, check: Check) -> int:
+    """How many rows a side has."""
+    if _whole_number_key(side):
+        # A file may hold other values in such a column.
+        with suppress(FatalError):
+            return side.port.key_range(side.relation, side.key[0])[0]
+    # The sum of some column goes unused: rows need no key to be counted.
+    return _total(side.port.sums(side.relation, Chunks(Scheme.NATIVE, side.key or side.columns[:1]), check))
 
 
 def _search(
@@ -132,7 +153,9 @@ def _sums(side: Side, plan: Chunks, check: Check) -> Sums:
 
 def _chunks(source: Side, target: Side, *, keys_only: bool) -> Chunks | None:
     """How both stores can sum by themselves; None when they cannot do it alike."""
-    native = source.port.product == target.port.product and _same_types(source, target, keys_only=keys_only)
+    alike = source.port.product == target.port.product and _same_types(source, target, keys_only=keys_only)
+    # A store knows nothing of what changes values on their way.
+    native = alike and not changes_of(source, target, keys_only=keys_only).needed
     whole = _whole_number_key(source) and _whole_number_key(target)
     if not native and not (whole and keys_only):
         return None
@@ -198,7 +221,7 @@ def _look_into(
         found.missing += ours - others
         found.surplus += others - ours
         return
-    hashes = _Hashes(source, target, keys_only=keys_only)
+    hashes = Hashes(source, target, keys_only=keys_only)
     mine = dict(_rows(source, replace(chunks, key=source.key), hashes, check))
     theirs = dict(_rows(target, replace(chunks, key=target.key), hashes, check))
     _settle(mine, theirs, found)
@@ -208,29 +231,81 @@ Identity = tuple[str, ...]
 Hashed = tuple[Identity, tuple[Key, bytes]]
 
 
-class _Hashes:
-    """Makes of a row its canonical key and the hash of its values, alike for both sides."""
+class Hashes:
+    """Makes of a row its canonical key and the hash of its values, alike for both sides.
+
+    `names` are the columns of a side's rows (by the side's id), `functions` make one text of each.
+    """
 
     def __init__(self, source: Side, target: Side, *, keys_only: bool) -> None:
         names = source.key if keys_only else source.columns
         others = target.key if keys_only else target.columns
         self.names = {id(source): names, id(target): others}
-        self._functions = canonicals(_part(source, names), target.table, others)
+        self._source = source
+        self._changes = changes_of(source, target, keys_only=keys_only)
+        self.functions = canonicals(_part(source, names), target.table, others)
         self._key = tuple(names.index(name) for name in source.key)
         self._keys_only = keys_only
 
-    def of(self, row: Sequence[Any]) -> Hashed:
-        """The canonical key, the key as it is, and the hash (empty when only keys count)."""
-        functions = self._functions
-        identity = tuple("" if row[at] is None else functions[at](row[at]) for at in self._key)
-        key = tuple(row[at] for at in self._key)
-        return identity, (key, b"" if self._keys_only else _row_hash(functions, row))
+    def arriving(self, side: Side, batch: Batch) -> Sequence[Any]:
+        """A batch's rows as they would stand in the target."""
+        return _arriving(self._changes, batch) if side is self._source else batch.data
+
+    def of(self, side: Side, batch: Batch) -> Generator[Hashed]:
+        """Of each row the canonical key, the key as it is, and the hash (empty when only keys count)."""
+        functions = self.functions
+        rows: Sequence[Any] = batch.data
+        for row, values in zip(rows, self.arriving(side, batch), strict=True):
+            identity = tuple("" if values[at] is None else functions[at](values[at]) for at in self._key)
+            key = tuple(row[at] for at in self._key)
+            yield identity, (key, b"" if self._keys_only else _row_hash(functions, values))
 
 
-def identities(source: Side, target: Side) -> Callable[[Sequence[Any]], Identity]:
-    """A function that gives equal results for keys that both sides take for the same row."""
-    hashes = _Hashes(source, target, keys_only=True)
-    return lambda key: hashes.of(key)[0]
+def changes_of(source: Side, target: Side, *, keys_only: bool) -> Rowwise:
+    """What happens to the source's values, or to its keys alone, on their way to the other side."""
+    names = source.key if keys_only else source.columns
+    others = target.key if keys_only else target.columns
+    return Rowwise(_part(source, names), target.table, others, source.options, target.key)
+
+
+def _arriving(changes: Rowwise, batch: Batch) -> Sequence[Any]:
+    """The rows as they would arrive; one that cannot be changed never arrived, so it stays as it is."""
+    try:
+        return changes.apply(batch).data
+    except RowRejectedError:
+        if batch.rows == 1:
+            return batch.data
+        return [
+            values
+            for row in batch.data
+            for values in _arriving(changes, Batch(batch.format, [row], 1))  # type: ignore[list-item] # ROWS batches hold tuples
+        ]
+
+
+def keys_at_target(source: Side, target: Side, keys: Sequence[Key]) -> tuple[Key, ...]:
+    """Keys of the source's rows as the target spells them."""
+    there = changes_of(source, target, keys_only=True)
+    return tuple(_arriving(there, Batch(Format.ROWS, list(keys), len(keys))))
+
+
+def keys_at_source(source: Side, target: Side, keys: Sequence[Key]) -> tuple[Key, ...]:
+    """Keys of the target's rows as the source spells them."""
+    back = Rowwise(
+        _part(target, target.key), source.table, source.key, replace(source.options, truncate_strings=False)
+    )
+    return tuple(_arriving(back, Batch(Format.ROWS, list(keys), len(keys))))
+
+
+def identities(
+    source: Side, target: Side
+) -> tuple[Callable[[Sequence[Key]], list[Identity]], Callable[[Sequence[Key]], list[Identity]]]:
+    """Functions for keys of the source and of the target: equal results where both sides take them for the same row."""
+    hashes = Hashes(source, target, keys_only=True)
+
+    def of(side: Side, keys: Sequence[Key]) -> list[Identity]:
+        return [identity for identity, _ in hashes.of(side, Batch(Format.ROWS, list(keys), len(keys)))]
+
+    return partial(of, source), partial(of, target)
 
 
 def _part(side: Side, names: Sequence[str]) -> Table:
@@ -250,13 +325,12 @@ def _row_hash(functions: Sequence[Canonical], values: Sequence[Any]) -> bytes:
     return digest.digest()
 
 
-def _rows(side: Side, chunks: Chunks | None, hashes: _Hashes, check: Check) -> Generator[Hashed]:
+def _rows(side: Side, chunks: Chunks | None, hashes: Hashes, check: Check) -> Generator[Hashed]:
     names = hashes.names[id(side)]
     with closing(side.port.rows_of(side.relation, names, chunks, check)) as batches:
         for batch in batches:
             check()
-            for row in batch.data:
-                yield hashes.of(row)  # type: ignore[arg-type] # ROWS batches hold tuples
+            yield from hashes.of(side, batch)
 
 
 def _keys(side: Side, chunks: Chunks, check: Check) -> Generator[Key]:
@@ -280,7 +354,7 @@ def _settle(
 
 def _compare_here(source: Side, target: Side, *, keys_only: bool, check: Check) -> Findings:
     """Read both sides and sum them here: first all rows by chunk, then those of differing chunks again."""
-    hashes = _Hashes(source, target, keys_only=keys_only)
+    hashes = Hashes(source, target, keys_only=keys_only)
     mine, theirs = (_sums_here(side, hashes, check) for side in (source, target))
     found = Findings(_total(mine), _total(theirs))
     bad = sorted(chunk for chunk in mine.keys() | theirs.keys() if mine.get(chunk) != theirs.get(chunk))
@@ -303,7 +377,7 @@ def _chunk_of(identity: Identity) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=2).digest(), "big")
 
 
-def _sums_here(side: Side, hashes: _Hashes, check: Check) -> Sums:
+def _sums_here(side: Side, hashes: Hashes, check: Check) -> Sums:
     totals: dict[int, list[int]] = {}
     for identity, (_, digest) in _rows(side, None, hashes, check):
         text = "\x1f".join(identity).encode("utf-8", "surrogatepass")

@@ -152,7 +152,7 @@ def _done(step: Step, standing: Standing, around: Surroundings, *, quiet: bool) 
         warnings += said
     verdict = None
     if step.options.verify is not Verify.OFF:
-        verdict = verdict_of(step, around)[0]
+        verdict = verdict_of(step, around, moved.mark_to)[0]
         warnings += difference_warnings(verdict)
         status = Status.PARTIAL if not verdict.same else status
     idle = moved.nothing_to_do and counters == Counters()

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, Final
 
-from syncd.engine.compare import Findings, identities
+from syncd.engine.compare import Findings, identities, keys_at_source
 from syncd.engine.sides import Sides
 from syncd.engine.step import Step
 from syncd.engine.surroundings import Surroundings, extract_of, key_of
@@ -53,9 +53,10 @@ def spare_present(step: Transfer, sides: Sides, findings: Findings, around: Surr
     """
     if not findings.surplus:
         return
-    identity = identities(sides.source, sides.target)
+    at_source, at_target = identities(sides.source, sides.target)
     there: set[tuple[str, ...]] = set()
-    keys = tuple(findings.surplus)
+    # The source is asked in its own spelling; at the destination the keys stand as they were found.
+    keys = keys_at_source(sides.source, sides.target, findings.surplus)
     extract = Extract(step.relation, key=step.options.key, keys=keys)
     reading = around.source.open(extract, (Format.ROWS,), around.check)
     try:
@@ -63,11 +64,12 @@ def spare_present(step: Transfer, sides: Sides, findings: Findings, around: Surr
         for window in reading.windows():
             with closing(reading.read(window, Format.ROWS, around.check)) as batches:
                 for batch in batches:
-                    there.update(identity([row[at] for at in places]) for row in batch.data)  # type: ignore[index] # tuples
+                    there.update(at_source([tuple(row[at] for at in places) for row in batch.data]))  # type: ignore[index] # tuples
     finally:
         reading.close()
-    findings.different += [key for key in keys if identity(key) in there]
-    findings.surplus = [key for key in keys if identity(key) not in there]
+    present = [identity in there for identity in at_target(findings.surplus)]
+    findings.different += [key for key, stays in zip(keys, present, strict=True) if stays]
+    findings.surplus = [key for key, stays in zip(findings.surplus, present, strict=True) if not stays]
 
 
 def delete_rows(

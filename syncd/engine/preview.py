@@ -1,13 +1,16 @@
 """What a run would do, found out by asking both ends and changing nothing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from syncd.engine.compare import count_rows
 from syncd.engine.evolve import loss
 from syncd.engine.execute import failure_of
 from syncd.engine.shape import Shape, shape_of
-from syncd.engine.surroundings import extract_of, key_of
-from syncd.errors import NotFoundError, SyncdError
+from syncd.engine.sides import range_of, sides_between
+from syncd.engine.surroundings import QUERY_CHANGED, extract_of, key_of
+from syncd.errors import SyncdError
 from syncd.model.options import Write
 from syncd.model.plan import Comparison, Plan, Transfer
 from syncd.model.run import Failure
@@ -33,12 +36,15 @@ class StepPreview:
 
     `mode` is how the source is read (first load, resume, incremental, full), `write` how rows meet the table
     (insert, merge, append, history, replace, drop, and for CHECKCACHE compare or repair). `statements` create or change the table. `null_rows` and `future_rows` are
-    among the rows to be read.
+    among the rows to be read. `source_rows` and `target_rows` count what CHECKCACHE compares.
     """
 
     step: str
     query: str
     target: str
+    source: str = ""
+    source_rows: int | None = None
+    target_rows: int | None = None
     mode: str = ""
     write: str = ""
     format: str = ""
@@ -60,8 +66,15 @@ class StepPreview:
     failure: Failure | None = None
 
 
-def preview(plan: Plan, source: Source, destination: Destination) -> tuple[StepPreview, ...]:
+def preview(
+    plan: Plan,
+    source: Source,
+    destination: Destination,
+    mirror: Callable[[], Source] | None = None,
+) -> tuple[StepPreview, ...]:
     """Ask both ends about every step of the plan. Nothing is written on either side.
+
+    `mirror` opens the destination for reading, for steps that compare.
 
     Raises:
         SyncdError: an end cannot be asked at all.
@@ -70,7 +83,7 @@ def preview(plan: Plan, source: Source, destination: Destination) -> tuple[StepP
     return tuple(
         _preview_step(step, standing, source, destination)
         if isinstance(step, Transfer)
-        else _preview_comparison(step, destination)
+        else _preview_comparison(step, source, destination, mirror)
         for step, standing in zip(plan.steps, standings, strict=True)
     )
 
@@ -99,17 +112,33 @@ def _preview_step(
         return replace(known, failure=failure_of(error))
 
 
-def _preview_comparison(step: Comparison, destination: Destination) -> StepPreview:
-    known = StepPreview(step.name, step.query, str(step.target), write="repair" if step.repair else "compare")
-    if destination.table(step.target) is not None:
-        return known
-    error = NotFoundError(f"the destination has no table {step.target} to compare", hint="run the job first")
-    return replace(known, failure=failure_of(error))
+def _preview_comparison(
+    step: Comparison, source: Source, destination: Destination, mirror: Callable[[], Source] | None
+) -> StepPreview:
+    known = StepPreview(
+        step.name,
+        step.query,
+        str(step.target),
+        source=str(step.relation.table or "the SELECT"),
+        sql=step.relation.select or "",
+        write="repair" if step.repair else "compare",
+    )
+    try:
+        sides = sides_between(step, (source, mirror() if mirror else None), destination, range_of(step))
+        names = sides.source.key if step.skip_modified else sides.source.columns
+        pairs = _pairs(sides.source.table, sides.table)
+        known = replace(
+            known, key=sides.source.key, columns=tuple(pair for pair in pairs if pair.source in names)
+        )
+        mine, theirs = (count_rows(side, lambda: None) for side in (sides.source, sides.target))
+        return replace(known, source_rows=mine, target_rows=theirs)
+    except SyncdError as error:
+        return replace(known, failure=failure_of(error))
 
 
 def _reset(step: Transfer, standing: Standing) -> str:
     if standing.cursor is not None and standing.digest != step.digest:
-        return standing.reset or "the query changed"
+        return standing.reset or QUERY_CHANGED
     return standing.reset
 
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
 
+from syncd.engine.foreign import with_own_functions
 from syncd.engine.placeholder import check_placeholders, fill, for_parser, quote_variables
 from syncd.engine.statement import Query
 from syncd.engine.words import Token, tokens_of
@@ -39,8 +40,8 @@ def compile_select(
 ) -> Relation:
     """What a SELECT reads, in the source's dialect, with marks and the values of variables in it.
 
-    Written in that dialect, the text stays as it is, but for names in brackets. Written in T-SQL (TOP, GETDATE,
-    ISNULL), it is translated.
+    Written in that dialect, the text stays as it is, but for names in brackets and calls of GETDATE, ISNULL, NVL and
+    IFNULL. What only T-SQL takes (TOP), is translated as a whole.
 
     Raises:
         QueryError: it is no single SELECT, or a variable is not set.
@@ -117,7 +118,9 @@ def quote_brackets(text: str, dialect: str = "") -> str:
 def _own(text: str, dialect: str, offset: int) -> tuple[Any, str]:
     """The syntax tree of a SELECT, and its text in the source's dialect; its placeholders are still in it."""
     try:
-        return _parse(for_parser(text), dialect, offset), quote_brackets(text, dialect)
+        return _parse(for_parser(text), dialect, offset), quote_brackets(
+            with_own_functions(text, dialect), dialect
+        )
     except QueryError:
         try:
             tree = _parse(quote_variables(text), "tsql", offset)

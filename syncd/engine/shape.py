@@ -1,6 +1,6 @@
 """The table that a step fills: as it is, as it must be made, or as it must be changed first."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -106,7 +106,7 @@ def _match(step: Transfer, source: Table, check_column: str | None) -> tuple[str
     options = step.options
     if options.truncate or options.drop:
         return source.key
-    proven = options.deletes is not Deletes.OFF or options.verify is not Verify.OFF
+    proven = options.deletes is not Deletes.OFF or options.verify is Verify.CHECKSUM
     wanted = options.write is not Write.MERGE or proven or check_column is not None
     if not source.key and wanted:
         raise FatalError(
@@ -134,13 +134,7 @@ def _new(
     wanted = replace(source, key=match, columns=(*source.columns, *_own_columns(step)))
     if step.options.write is Write.HISTORY:
         wanted = replace(wanted, key=(*match, SINCE))
-    designed = destination.design(wanted, step.target)
-    declared = {_name_in(source, each.name): destination.type_of(each.type) for each in step.columns}
-    columns = tuple(
-        replace(column, type=declared[column.name]) if column.name in declared else column
-        for column in designed.columns
-    )
-    designed = replace(designed, columns=columns)
+    designed = _with_types(destination.design(wanted, step.target), _defined(step, source, destination))
     names = designed.column_names[: len(source.columns)]
     refuse_losses(source, designed, names, _allowed(step, source, designed, names))
     return Shape(designed, names, match, create=True, replaced=replaced, revive=_revive(step))
@@ -156,15 +150,16 @@ def _existing(
     replaced: bool,
 ) -> Shape:
     options = step.options
-    designed = destination.design(
-        replace(source, key=(), columns=(*source.columns, *_own_columns(step))), step.target
-    )
+    defined = _defined(step, source, destination)
+    wanted = replace(source, key=(), columns=(*source.columns, *_own_columns(step)))
+    designed = _with_types(destination.design(wanted, step.target), defined)
     add = _added(step, table, designed)
     after = replace(table, columns=(*table.columns, *add))
     columns = match_columns(source, after)
-    widen = _widened(source, after, columns, designed) if options.alter_schema else []
-    wider = {column.name: column for column in widen}
-    after = replace(after, columns=tuple(wider.get(column.name, column) for column in after.columns))
+    widen = _as_defined(step, source, after, columns, defined)
+    if options.alter_schema:
+        widen += _widened(source, after, columns, designed, defined)
+    after = _with_types(after, {column.name: column.type for column in widen})
     refuse_losses(source, after, columns, _allowed(step, source, after, columns))
     name_of = dict(zip(source.column_names, columns, strict=True))
     keys = tuple(name_of[name] for name in match)
@@ -228,12 +223,67 @@ def _revive(step: Transfer) -> str:
     return DELETED_AT if soft else ""
 
 
-def _widened(source: Table, table: Table, columns: Sequence[str], designed: Table) -> list[Column]:
-    """The columns that have to become wider, each with its new type: that of the source's values, or else text."""
+def _defined(step: Transfer, source: Table, destination: Destination) -> dict[str, Type]:
+    """The types that the query defines, by the source's names.
+
+    Raises:
+        FatalError: a column of the definitions is none of the source, or the destination knows no such type.
+    """
+    return {_name_in(source, each.name): destination.type_of(each.type) for each in step.columns}
+
+
+def _with_types(table: Table, types: dict[str, Type]) -> Table:
+    return replace(
+        table,
+        columns=tuple(
+            replace(column, type=types[column.name]) if column.name in types else column
+            for column in table.columns
+        ),
+    )
+
+
+def _as_defined(
+    step: Transfer, source: Table, table: Table, columns: Sequence[str], defined: dict[str, Type]
+) -> list[Column]:
+    """The columns that have to become as wide as the query defines them.
+
+    Raises:
+        FatalError: a column is narrower than its definition or of another family, and may not be changed.
+    """
+    found = []
+    for column, name in zip(source.columns, columns, strict=True):
+        place, wanted = table.column(name), defined.get(column.name)
+        if place is None or wanted is None or _holds(place.type, wanted):
+            continue
+        widens = _holds(wanted, replace(place.type, vacant=False))
+        if not (widens and step.options.alter_schema):
+            raise FatalError(
+                f"column {name} of {table.name} is {place.type}, and the query defines it as {wanted}",
+                hint="set alter_schema: true to widen it, or leave its definition out"
+                if widens
+                else "give the column that type, or leave its definition out",
+                code="definition_differs",
+            )
+        found.append(replace(place, type=wanted))
+    return found
+
+
+def _holds(place: Type, values: Type) -> bool:
+    """Is the column of the same family, and wide enough for all values of this type?"""
+    return place.kind in {values.kind, Kind.ANY} and not loss(values, place)
+
+
+def _widened(
+    source: Table, table: Table, columns: Sequence[str], designed: Table, defined: Container[str]
+) -> list[Column]:
+    """The columns that have to become wider, each with its new type: that of the source's values, or else text.
+
+    Those that the query defines stay as it defines them.
+    """
     found = []
     for column, name in zip(source.columns, columns, strict=True):
         place, wanted = table.column(name), designed.column(column.name)
-        if place is None or wanted is None or not loss(column.type, place.type):
+        if column.name in defined or place is None or wanted is None or not loss(column.type, place.type):
             continue
         if changes_zone(column.type, place.type):
             continue

@@ -12,7 +12,7 @@ from syncd.model.options import Deletes, Options, Write
 from syncd.model.plan import Comparison, Relation, Transfer, Within
 from syncd.model.table import Table
 from syncd.model.writing import DELETED_AT, UNTIL
-from syncd.ports import Comparable
+from syncd.ports import Comparable, Destination, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,29 +25,44 @@ class Sides:
     revive: str
 
 
-def sides_of(step: Transfer | Comparison, around: Surroundings, within: Within | None = None) -> Sides:
-    """Look up both tables and pair their columns.
+def sides_of(
+    step: Transfer | Comparison,
+    around: Surroundings,
+    within: Within | None = None,
+    *,
+    counted: bool = False,
+) -> Sides:
+    """Look up both tables of a step that runs, as `sides_between` does."""
+    return sides_between(
+        step,
+        (around.source, around.mirror() if around.mirror else None),
+        around.destination,
+        within,
+        counted=counted,
+    )
+
+
+def sides_between(
+    step: Transfer | Comparison,
+    ends: tuple[Source, Source | None],
+    destination: Destination,
+    within: Within | None = None,
+    *,
+    counted: bool = False,
+) -> Sides:
+    """Look up both tables and pair their columns; with `counted`, rows need no key.
+
+    `ends` are the source and the destination opened for reading.
 
     Raises:
         NotFoundError: the destination has no such table.
         FatalError: the rows have no key, or an end cannot be compared.
     """
-    source = comparable(around.source, "source")
-    mirror = comparable(around.mirror() if around.mirror else None, "destination")
+    source = comparable(ends[0], "source")
+    mirror = comparable(ends[1], "destination")
     options = step.options
-    if step.relation.bounded:
-        raise FatalError(
-            f"{step.name} says itself what is new, so what it gives cannot be compared with the table",
-            hint="compare with the whole table: CHECKCACHE [t] AGAINST [t]",
-            code="not_comparable",
-        )
-    if options.write is Write.APPEND:
-        raise FatalError(
-            f"{step.name} keeps every version of a row beside the others, so it cannot be compared with the source",
-            hint="leave out `verify` and `deletes` where write is append",
-            code="not_comparable",
-        )
-    table = around.destination.table(step.target)
+    _refuse_uncomparable(step)
+    table = destination.table(step.target)
     if table is None:
         raise NotFoundError(
             f"the destination has no table {step.target} to compare",
@@ -55,7 +70,7 @@ def sides_of(step: Transfer | Comparison, around: Surroundings, within: Within |
             where=step.name,
         )
     mine = override_key(source.describe(step.relation), options.key)
-    if not mine.key:
+    if not mine.key and not counted:
         raise FatalError(
             f"{step.relation.table or 'the query'} has no primary key, so rows cannot be told apart",
             hint="add a primary key at the source, or name one with `key`",
@@ -66,7 +81,7 @@ def sides_of(step: Transfer | Comparison, around: Surroundings, within: Within |
     keys = tuple(name_of[name] for name in mine.key)
     where = _within(within, mine, name_of, options.check_columns)
     return Sides(
-        _side(source, replace(step.relation, within=where[0]), mine, mine.key, mine.column_names),
+        Side(source, replace(step.relation, within=where[0]), mine, mine.key, mine.column_names, options),
         _mirror(mirror, table, options, keys, columns, where[1]),
         table,
         _revive(options),
@@ -81,6 +96,21 @@ def range_of(step: Transfer | Comparison) -> Within | None:
     return Within("", start, nulls=True) if start is not None and step.options.check_columns else None
 
 
+def _refuse_uncomparable(step: Transfer | Comparison) -> None:
+    if step.relation.bounded:
+        raise FatalError(
+            f"{step.name} says itself what is new, so what it gives cannot be compared with the table",
+            hint="compare with the whole table: CHECKCACHE [t] AGAINST [t]",
+            code="not_comparable",
+        )
+    if step.options.write is Write.APPEND:
+        raise FatalError(
+            f"{step.name} keeps every version of a row beside the others, so it cannot be compared with the source",
+            hint="leave out `verify` and `deletes` where write is append",
+            code="not_comparable",
+        )
+
+
 def _mirror(
     mirror: Comparable,
     table: Table,
@@ -93,13 +123,7 @@ def _mirror(
     if present and table.column(present) is None:
         present = ""
     relation = Relation(table=table.name, only_null=present, within=within)
-    return _side(mirror, relation, mirror.describe(Relation(table=table.name)), keys, columns)
-
-
-def _side(
-    port: Comparable, relation: Relation, table: Table, key: tuple[str, ...], columns: tuple[str, ...]
-) -> Side:
-    return Side(port, relation, table, key, columns)
+    return Side(mirror, relation, mirror.describe(Relation(table=table.name)), keys, columns)
 
 
 def _revive(options: Options) -> str:

@@ -11,7 +11,7 @@ from syncd.engine.shape import Shape, shape_of
 from syncd.engine.surroundings import Surroundings, key_of
 from syncd.engine.turns import Turns
 from syncd.errors import FatalError, RowRejectedError, SyncdError
-from syncd.model.batch import Batch, Format
+from syncd.model.batch import Batch, Format, size_bytes
 from syncd.model.event import StepProgressed, WindowCommitted
 from syncd.model.following import find_check_column
 from syncd.model.options import Write
@@ -173,6 +173,8 @@ class Step:
             )
         if shape.replaced and not counters.read and known:
             found.append(f"0 rows: the source had none this time, and {known} rows went")
+        elif self.reading.mode == "full" and not counters.read and known and not self.standing.empty:
+            found.append(f"0 rows: the source had none this time, and {known} rows of the destination stay")
         return found
 
     def move(self, window: Window, target: Target) -> bool:
@@ -307,7 +309,7 @@ class Step:
         with closing(self.reading.read(window, form, around.check)) as read:
             for batch in read:
                 self.rows += batch.rows
-                size = len(batch.data) if isinstance(batch.data, bytes) else 0
+                size = size_bytes(batch)
                 self.bytes += size
                 around.pace.moved(batch.rows, size, around.check)
                 yield self.rowwise.apply(batch) if form is Format.ROWS else batch

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Final
 
 from syncd.engine.pace import Pace
 from syncd.errors import FatalError
@@ -10,6 +11,9 @@ from syncd.model.plan import Comparison, Transfer
 from syncd.model.reading import Extract
 from syncd.model.writing import Standing, StepKey
 from syncd.ports import Check, Clock, Comparable, Destination, Emit, Source
+
+QUERY_CHANGED: Final = "the query or its options changed"
+"""Why a cursor is not used whose digest is another one; a hash does not say which of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from syncd.engine.lanes import run_side_by_side
 from syncd.engine.step import Step
-from syncd.engine.surroundings import Surroundings, extract_of, key_of
+from syncd.engine.surroundings import QUERY_CHANGED, Surroundings, extract_of, key_of
 from syncd.model.event import StateReset, StepStarted
 from syncd.model.plan import Transfer
 from syncd.model.reading import Window
@@ -53,6 +53,6 @@ def run_windows(one: Step) -> StepResult:
 def _tell_reset(step: Transfer, standing: Standing, around: Surroundings) -> None:
     reason = standing.reset
     if not reason and standing.cursor and standing.digest != step.digest:
-        reason = "the query changed"
+        reason = QUERY_CHANGED
     if reason:
         around.emit(StateReset(around.run, around.job, step.name, reason))

@@ -5,32 +5,38 @@ from dataclasses import replace
 from typing import Any, Final
 
 from syncd.engine.careful import key_text
-from syncd.engine.compare import Findings, compare
+from syncd.engine.compare import Findings, compare, count_rows
 from syncd.engine.mend import copy_rows, delete_rows, refuse_too_many, spare_present
+from syncd.engine.recheck import look_again
 from syncd.engine.sides import Sides, range_of, sides_of
 from syncd.engine.surroundings import Surroundings
 from syncd.errors import FatalError
 from syncd.model.options import Verify
 from syncd.model.plan import Comparison, Transfer
-from syncd.model.reading import Chunks, Scheme
 from syncd.model.run import Counters, Status, StepResult, Verdict
 from syncd.model.writing import ACTIVE, DELETED_AT, SINCE, UNTIL, Standing
 
 EXAMPLES: Final = 100
 
 
-def verdict_of(step: Transfer | Comparison, around: Surroundings) -> tuple[Verdict, Findings | None, Sides]:
+def verdict_of(
+    step: Transfer | Comparison, around: Surroundings, mark: str | None = None
+) -> tuple[Verdict, Findings | None, Sides]:
     """Compare both sides of a step as its options say; with counts alone there are no findings.
+
+    `mark` is the one up to which a load has just read: what the source wrote after it is no difference.
 
     Raises:
         NotFoundError: the destination has no such table.
         FatalError: the rows have no key, or an end cannot be compared.
     """
-    sides = sides_of(step, around, range_of(step))
-    if isinstance(step, Transfer) and step.options.verify is Verify.COUNT:
+    counted = isinstance(step, Transfer) and step.options.verify is Verify.COUNT
+    sides = sides_of(step, around, range_of(step), counted=counted)
+    if counted:
         return _counts(sides, around), None, sides
     keys_only = isinstance(step, Comparison) and step.skip_modified
     found = compare(sides.source, sides.target, keys_only=keys_only, check=around.check)
+    look_again(step, sides, found, around, keys_only=keys_only, mark=mark)
     if isinstance(step, Comparison) and step.skip_deleted:
         found.surplus = []
     return _verdict(found, around), found, sides
@@ -110,12 +116,7 @@ def difference_warnings(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _counts(sides: Sides, around: Surroundings) -> Verdict:
-    chunks = Chunks(Scheme.NATIVE, ())
-    totals = []
-    for side in (sides.source, sides.target):
-        sums = side.port.sums(side.relation, replace(chunks, key=side.key), around.check)
-        totals.append(sum(rows for rows, _ in sums.values()))
-    mine, theirs = totals
+    mine, theirs = (count_rows(side, around.check) for side in (sides.source, sides.target))
     return Verdict(
         "count",
         mine,

@@ -1,8 +1,12 @@
 """Rows on their way, in one of the formats that the two ends agreed upon."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+SAMPLE_ROWS: Final = 64
+"""How many rows of a batch are weighed to judge all of them."""
 
 
 class Format(StrEnum):
@@ -29,3 +33,18 @@ class Batch:
     format: Format
     data: bytes | Sequence[tuple[object, ...]]
     rows: int
+
+
+def weight_of(row: Iterable[object]) -> int:
+    """Bytes of the row's texts and binary values, and 8 for every other one."""
+    return sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)
+
+
+def size_bytes(batch: Batch) -> int:
+    """How many bytes a batch has; of tuples about so many, judged by some of them."""
+    data = batch.data
+    if isinstance(data, bytes) or not data:
+        return len(data)
+    step = -(-len(data) // SAMPLE_ROWS)
+    some = data[::step]
+    return sum(map(weight_of, some)) * len(data) // len(some)

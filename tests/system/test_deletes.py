@@ -185,3 +185,16 @@ def test_rows_without_a_key_cannot_be_told_apart(pair: Pair) -> None:
     outcome = pair.run(check=None, deletes=Deletes.HARD)
 
     assert outcome.failure.code == "key_missing"
+
+
+def test_a_source_that_was_emptied_is_told_of_where_deletes_are_off(pair: Pair) -> None:
+    fill(pair)
+    pair.ok(check=None)
+    pair.source.execute("DELETE FROM t")
+
+    outcome = pair.ok(check=None)
+
+    assert outcome.steps[0].warnings == (
+        "0 rows: the source had none this time, and 10 rows of the destination stay",
+    )
+    assert len(names(pair)) == 10

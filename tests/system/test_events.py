@@ -178,10 +178,11 @@ def test_events_are_in_the_log_of_the_run(one: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verbosity", "statements", "windows"), [(1, False, False), (2, False, True), (3, True, True)]
+    ("verbosity", "statements", "windows", "progress"),
+    [(1, False, False, False), (2, False, True, False), (3, True, True, False), (5, True, True, True)],
 )
 def test_verbosity_decides_what_the_log_of_a_run_holds(
-    one: Site, verbosity: int, statements: bool, windows: bool
+    one: Site, verbosity: int, statements: bool, windows: bool, progress: bool
 ) -> None:
     one.jobs(job("      pre: {command: [echo, hello]}\n", more=f"    verbosity: {verbosity}\n"))
     one.syncd("sync", "one")
@@ -190,6 +191,7 @@ def test_verbosity_decides_what_the_log_of_a_run_holds(
 
     assert ("statement-sent" in log) is statements
     assert ("window-committed" in log) is windows
+    assert ("step-progressed" in log) is progress
     assert "run-ended" in log
 
 

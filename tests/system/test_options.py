@@ -7,7 +7,7 @@ import pytest
 
 from syncd.engine.pace import Pace
 from syncd.errors import QueryError, RunCancelledError
-from syncd.model.event import WindowCommitted
+from syncd.model.event import StepProgressed, WindowCommitted
 from syncd.model.options import Interval, Write
 from syncd.model.run import Status
 from tests.pairs import SOME, MakeStore, marked, pair_of
@@ -301,12 +301,64 @@ def test_a_rate_slows_the_run_down(pair: Pair, monkeypatch: pytest.MonkeyPatch) 
     assert len(ids(pair)) == 500
 
 
+def test_a_rate_of_bytes_holds_for_rows_that_travel_as_tuples(lite_pair: Pair) -> None:
+    pair = lite_pair
+    fill(pair, 500)
+    pair.source.execute("UPDATE t SET name = printf('%.100c', 'x')")
+    slept: list[float] = []
+    moment = 100.0
+
+    class Watch:
+        def monotonic(self) -> float:
+            return moment
+
+        def now(self) -> Any:
+            raise AssertionError("not needed")
+
+    def sleep(seconds: float) -> None:
+        nonlocal moment
+        moment += seconds
+        slept.append(seconds)
+
+    pace = Pace(Watch(), bytes_per_second=10_000, sleep=sleep)
+    with pair.ports() as (source, destination):
+        outcome = pair.run_on(source, destination, batch_rows=50, pace=pace)
+
+    # 500 rows of 100 characters, a number and a time of 19 characters.
+    assert sum(slept) == pytest.approx(500 * 127 / 10_000 - 1.0, abs=0.6)
+    assert outcome.status is Status.OK
+
+
+def test_progress_tells_the_bytes_of_rows_that_travel_as_tuples(lite_pair: Pair) -> None:
+    fill(lite_pair, 500)
+
+    outcome = lite_pair.ok()
+
+    told = outcome.told(StepProgressed)
+    assert told
+    assert told[0].bytes > 0
+
+
 def test_prefix_names_the_table(pair: Pair) -> None:
     fill(pair)
 
     pair.ok(table_prefix="crm_")
 
     assert len(ids(pair, "crm_t")) == 10
+
+
+@pytest.mark.parametrize("kind", [marked("sqlite"), marked("postgresql")])
+def test_destination_schema_is_made_and_holds_the_table(kind: str, make_store: MakeStore) -> None:
+    pair = Pair(make_store(kind), make_store("postgresql"))
+    fill(pair)
+
+    pair.ok(destination_schema="Staging area")
+    pair.source.execute("UPDATE t SET name = 'new', updated = '2024-02-01 00:00:00' WHERE id = 3")
+    again = pair.ok(destination_schema="Staging area")
+
+    assert again.counters.updated == 1
+    assert ids(pair, '"Staging area".t') == list(range(1, 11))
+    assert pair.destination.rows("SELECT to_regclass('public.t')") == [(None,)]
 
 
 def test_column_definitions_and_key_of_the_query_make_the_table(pair: Pair) -> None:
@@ -324,6 +376,73 @@ def test_column_definitions_and_key_of_the_query_make_the_table(pair: Pair) -> N
         table = destination.table(TableName("t"))
     assert table.key == ("id",)
     assert "33" in str(table.column("name").type)
+
+
+def prepared(pair: Pair) -> None:
+    """A source with three rows, and a table at the destination that takes names of twenty characters."""
+    fill(pair, 3)
+    pair.destination.execute(
+        f"CREATE TABLE t (id {pair.destination.integer} NOT NULL PRIMARY KEY, name varchar(20), updated {target_stamp(pair)})"
+    )
+
+
+def test_a_definition_of_no_column_is_refused_for_an_existing_table_too(pair: Pair) -> None:
+    prepared(pair)
+
+    refused = pair.run("REPLICATE [t] (name varchar(20), nope int)")
+
+    assert refused.failure.code == "column_missing"
+    assert "nope" in refused.failure.message
+    assert ids(pair) == []
+
+
+def test_a_definition_that_the_existing_column_cannot_hold_is_refused(pair: Pair) -> None:
+    prepared(pair)
+
+    refused = pair.run("REPLICATE [t] (name varchar(500))")
+
+    if pair.destination.type == "sqlite":
+        # Lengths mean nothing there: the column holds longer texts already.
+        assert refused.status is Status.OK
+        return
+    assert refused.failure.code == "definition_differs"
+    assert "name" in refused.failure.message
+    assert ids(pair) == []
+
+
+def test_a_definition_widens_the_existing_column_where_the_schema_may_be_altered(pair: Pair) -> None:
+    prepared(pair)
+
+    pair.ok("REPLICATE [t] (name varchar(500))", alter_schema=True)
+    refused = pair.run("REPLICATE [t] (name int)", alter_schema=True)
+
+    with pair.ports() as (_, destination):
+        from syncd.model.table import TableName
+
+        table = destination.table(TableName("t"))
+    if pair.destination.type != "sqlite":
+        assert table.column("name").type.length == 500
+    assert refused.failure is not None
+    assert ids(pair) == [1, 2, 3]
+
+
+DEFINITIONS = {
+    "sqlite": ("TEXT", "varchar(40)", "TEXT_DECIMAL(12,2)", "DECIMAL(12,2)"),
+    "postgresql": ("text", "varchar(40)", "char(9)", "citext", "numeric(12)", "bigint", "json", "jsonb", "timestamptz(3)"),
+    "mysql": ("text", "varchar(40)", "decimal(12)", "bigint", "int", "boolean", "json", "mediumtext", "double", "datetime(6)"),
+}  # fmt: skip
+
+
+def test_a_table_that_was_made_by_definitions_fits_them_ever_after(kind: str, make_store: MakeStore) -> None:
+    pair = Pair(make_store("sqlite"), make_store(kind))
+    names = [f"c{number}" for number in range(len(DEFINITIONS[kind]))]
+    pair.source.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, {', '.join(names)})")
+    if kind == "postgresql":
+        pair.destination.execute("CREATE EXTENSION IF NOT EXISTS citext")
+    definitions = ", ".join(f"{name} {type_}" for name, type_ in zip(names, DEFINITIONS[kind], strict=True))
+    pair.ok(f"REPLICATE [t] ({definitions})", check=None)
+
+    assert pair.run(f"REPLICATE [t] ({definitions})", check=None).status is Status.OK
 
 
 def test_include_and_exclude_choose_columns(pair: Pair) -> None:
@@ -402,6 +521,21 @@ def test_a_select_may_say_itself_what_is_new(pair: Pair) -> None:
 
     assert outcome.counters.inserted == 1
     assert ids(pair) == list(range(1, 12))
+
+
+def test_functions_of_other_products_work_at_each_source(pair: Pair) -> None:
+    fill(pair, 3)
+    pair.source.execute("UPDATE t SET name = NULL WHERE id = 2")
+    query = (
+        "REPLICATE [t] SELECT id, ISNULL(name, 'none') AS a, NVL(name, 'none') AS b, IFNULL(name, 'none') AS c FROM t"
+        " WHERE updated < GETDATE()"
+    )
+
+    pair.ok(query, check=None)
+
+    assert pair.destination.rows("SELECT a, b, c FROM t ORDER BY id") == [
+        (text, text, text) for text in ("name 1", "none", "name 3")
+    ]
 
 
 @pytest.mark.parametrize("utc", [True, False])

@@ -188,6 +188,31 @@ def test_no_rejects_is_said_in_words(one: Site) -> None:
     assert one.syncd("rejects", "list", "one").stdout == "one: no row is set aside\n"
 
 
+def test_a_plan_says_what_a_comparison_compares(one: Site) -> None:
+    damage(one)
+    one.jobs(
+        JOB.replace(
+            '"REPLICATE [one]"',
+            '"CHECKCACHE [one]", "CHECKCACHE [one] SKIP MODIFIED", "CHECKCACHE [one] AGAINST (SELECT id, name FROM one)"',
+        )
+    )
+
+    plan = one.syncd("plan", "one")
+    steps = json.loads(one.syncd("plan", "one", "--json").stdout)["one"]
+
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+    counts = [
+        one.rows("one", "src.db"),
+        one.rows("one"),
+    ]
+    assert {(step["source_rows"], step["target_rows"]) for step in steps} == {tuple(map(len, counts))}
+    compared = [[column["source"] for column in step["columns"]] for step in steps]
+    assert compared == [["id", "name", "updated"], ["id"], ["id", "name"]]
+    for words in (f"source:       one, {len(counts[0])} rows", f"destination:  one, {len(counts[1])} rows"):
+        assert words in plan.stdout
+    assert "SELECT id, name FROM one" in plan.stdout
+
+
 def test_a_job_of_comparisons_alone_is_compared_and_repaired(one: Site) -> None:
     damage(one)
     one.jobs(JOB.replace('"REPLICATE [one]"', '"CHECKCACHE [one]"'))

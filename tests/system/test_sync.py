@@ -197,3 +197,21 @@ def test_a_run_that_makes_the_destination_file_can_compare_with_it_at_once(site:
 
     assert result.returncode == 0, result.stderr
     assert site.rows("t") == site.rows("t", "src.db")
+
+
+def test_a_run_that_goes_on_after_a_failed_query_ends_partial(site: Site) -> None:
+    site.jobs("""
+  both: {source: src, destination: dst, queries: ["REPLICATE [nothing]", "REPLICATE [one]"], continue_on_error: true}
+  stops: {source: src, destination: dst, queries: ["REPLICATE [nothing]", "REPLICATE [one]"]}
+""")
+    site.table("one", 5)
+
+    stopped = site.syncd("sync", "stops")
+    went_on = site.syncd("sync", "both")
+
+    assert (stopped.returncode, went_on.returncode) == (1, 1)
+    assert len(site.rows("one")) == 5
+    assert site.history("SELECT job, status FROM runs ORDER BY created") == [
+        ("stops", "failed"),
+        ("both", "partial"),
+    ]

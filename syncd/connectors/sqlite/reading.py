@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from syncd.connectors.sqlite.mark import Clause
 from syncd.connectors.sqlite.session import Session, quote
-from syncd.model.batch import Batch, Format
+from syncd.model.batch import Batch, Format, weight_of
 from syncd.model.cursor import Cursor, Value, cursor_to_text
 from syncd.model.reading import Window
 from syncd.model.table import Table
@@ -118,7 +118,7 @@ class SqliteReading:
 def next_rows(rows: list[tuple[Any, ...]], most: int, most_bytes: int) -> int:
     """How many rows the next batch may have, when they are like the widest of a few of these."""
     few = rows[:: max(1, len(rows) // 8)]
-    widest = max(_weight(row) for row in few)
+    widest = max(weight_of(row) for row in few)
     return max(1, min(most, most_bytes // (widest + 1)))
 
 
@@ -131,10 +131,5 @@ def _parts(rows: list[tuple[Any, ...]], most_bytes: int) -> Iterator[list[tuple[
             yield part
             part, weight = [], 0
         part.append(row)
-        weight += _weight(row)
+        weight += weight_of(row)
     yield part
-
-
-def _weight(row: tuple[Any, ...]) -> int:
-    """Bytes of the row's texts and binary values, and 8 for every other one."""
-    return sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)

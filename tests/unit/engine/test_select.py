@@ -35,6 +35,31 @@ def test_text_in_the_sources_own_dialect_stays_as_it_is() -> None:
     assert compile_select(text, "postgres").select == text
 
 
+@pytest.mark.parametrize(
+    ("text", "dialect", "own"),
+    [
+        ("SELECT a FROM t WHERE b < GetDate( )", "postgres", "SELECT a FROM t WHERE b < CURRENT_TIMESTAMP"),
+        ("SELECT GETDATE() AS n FROM t", "mysql", "SELECT CURRENT_TIMESTAMP() AS n FROM t"),
+        ("SELECT ISNULL(f(a, 1), b) AS c FROM t", "postgres", "SELECT COALESCE(f(a, 1), b) AS c FROM t"),
+        (
+            "SELECT NVL(isnull(a, b), c) AS c FROM t",
+            "sqlite",
+            "SELECT COALESCE(COALESCE(a, b), c) AS c FROM t",
+        ),
+        ("SELECT IFNULL(a, 0) AS c FROM t", "postgres", "SELECT COALESCE(a, 0) AS c FROM t"),
+        ("SELECT IFNULL(a, 0) AS c FROM t", "mysql", "SELECT IFNULL(a, 0) AS c FROM t"),
+        ("SELECT ISNULL(a) AS c FROM t", "mysql", "SELECT ISNULL(a) AS c FROM t"),
+        ("SELECT a FROM t WHERE a ISNULL", "sqlite", "SELECT a FROM t WHERE a ISNULL"),
+        ("SELECT own.nvl(a, b) AS c FROM t", "postgres", "SELECT own.nvl(a, b) AS c FROM t"),
+        ('SELECT "nvl"(a, b) AS c FROM t', "postgres", 'SELECT "nvl"(a, b) AS c FROM t'),
+        ("SELECT nvl FROM t -- NVL(a, b)", "postgres", "SELECT nvl FROM t -- NVL(a, b)"),
+        ("SELECT 'NVL(a, b)' AS c FROM t", "postgres", "SELECT 'NVL(a, b)' AS c FROM t"),
+    ],
+)
+def test_functions_of_other_products_become_the_sources_own(text: str, dialect: str, own: str) -> None:
+    assert compile_select(text, dialect).select == own
+
+
 @pytest.mark.parametrize("dialect", ["postgres", "sqlite"])
 def test_tsql_top_becomes_a_limit(dialect: str) -> None:
     relation = compile_select("SELECT TOP 5 [a] FROM [t] ORDER BY [a]", dialect)

@@ -162,7 +162,9 @@ def test_changed_query_is_told_and_reads_again(world: World) -> None:
 
     result = world.run()[0]
 
-    assert [e.reason for e in world.events if isinstance(e, StateReset)] == ["the query changed"]
+    assert [e.reason for e in world.events if isinstance(e, StateReset)] == [
+        "the query or its options changed"
+    ]
     assert result.counters == Counters(read=5, unchanged=5)
 
 
