@@ -75,7 +75,7 @@ BY_HAND: Final = Tool("limit", merge_by_hand, frozenset({PAIR}))
 
 def make(stage: Stage, tool: Tool) -> Load:
     """A source of the tool's own, copied before the first round, and changed before every round."""
-    name = f"changes_{tool.name}"
+    name = _name(tool)
     load = Load(
         stage.store("postgresql", f"{name}_source"),
         stage.store("postgresql", f"{name}_copy"),
@@ -91,6 +91,10 @@ def make(stage: Stage, tool: Tool) -> Load:
     stage.done[name] += 1
     change(stage, load.source, stage.done[name])
     return load
+
+
+def _name(tool: Tool) -> str:
+    return f"changes_{tool.name}".replace("-", "_")
 
 
 def load_first(stage: Stage, tool: Tool, load: Load) -> None:
@@ -121,7 +125,7 @@ def change(stage: Stage, source: Store, turn: int) -> None:
 
 def judge(stage: Stage, tool: Tool, load: Load) -> str:
     """Whether both tables hold the same, and whether deleted rows are still there."""
-    turn = stage.done[f"changes_{tool.name}"]
+    turn = stage.done[_name(tool)]
     gone = f"{SLOT} BETWEEN {FIRST_DELETED_SLOT + 1} AND {FIRST_DELETED_SLOT + turn} AND l_orderkey <= {_keys(stage)}"
     place = tool.place(load, TABLE)
     with psycopg.connect(load.destination.url()) as connection:

@@ -46,10 +46,7 @@ def configuration(load: Load) -> dict[str, object]:
     return {
         "state": {"path": str(load.folder / "state")},
         "connections": {"source": connection(load.source), "copy": connection(load.destination)},
-        "jobs": {
-            JOB: job,
-            WARM: {"source": "source", "destination": "copy", "queries": "REPLICATE [warm] SELECT 1 AS id"},
-        },
+        "jobs": {JOB: job},
     }
 
 
@@ -59,6 +56,14 @@ def command(load: Load) -> Command:
     # JSON is YAML too, and needs no library of ours to write it.
     file.write_text(json.dumps(configuration(load), indent=1))
     return Command([[syncd_program(), "sync", "-c", str(file), JOB]])
+
+
+def write_for_daemon(load: Load) -> None:
+    """The configuration with the job that moves one row; its SELECT would cost a program that starts the SQL parser."""
+    written = configuration(load)
+    warm = {"source": "source", "destination": "copy", "queries": "REPLICATE [warm] SELECT 1 AS id"}
+    jobs = {"jobs": {**written["jobs"], WARM: warm}}  # type: ignore[dict-item] # jobs are a mapping
+    (load.folder / "syncd.yaml").write_text(json.dumps(written | jobs, indent=1))
 
 
 def check_column(tool: Tool, column: str) -> str:

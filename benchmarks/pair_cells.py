@@ -11,7 +11,7 @@ from benchmarks.daemon_cells import daemon
 from benchmarks.digest import Place, compare
 from benchmarks.load import Load, Tool
 from benchmarks.measure import FailedError, PeakMemory, Sample, server_cpu_seconds
-from benchmarks.ours import JOB, SYNCD_CHECK_COLUMN, SYNCD_DAEMON, WARM, check_column, command
+from benchmarks.ours import JOB, SYNCD_CHECK_COLUMN, SYNCD_DAEMON, WARM, check_column, write_for_daemon
 from syncd.control.client import call
 
 PAIRS: Final = {
@@ -56,7 +56,7 @@ def ask(load: Load, job: str) -> None:
 def run_served(stage: Stage, pair: tuple[str, str]) -> Sample:
     """The load asked of a daemon that has a worker from another job, from request to final answer."""
     load = make(stage, SYNCD_DAEMON, pair)
-    command(load)
+    write_for_daemon(load)
     stage.settle()
     servers = stage.servers(load.source, load.destination)
     with daemon(load.folder) as process, PeakMemory([process.pid]) as peak:

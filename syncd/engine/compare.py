@@ -26,7 +26,7 @@ SMALLEST_WIDTH: Final = 128
 MOST_CHUNKS: Final = 65_536
 HASHED_CHUNKS: Final = 32_768
 PARTS: Final = 1024
-ROWS_AT_ONCE: Final = 100_000
+ROWS_AT_ONCE: Final = 60_000
 """How many rows of differing chunks are held in memory at a time."""
 
 NO_OPTIONS: Final = Options()

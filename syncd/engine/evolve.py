@@ -40,7 +40,7 @@ def _loss_across(source: Type, target: Type) -> str:
     if pair == (Kind.INTEGER, Kind.FLOAT):
         exact = source.bits and source.bits < (64 if target.bits != 32 else 32)
         return "" if exact else "digits of large whole numbers"
-    if pair == (Kind.DATE, Kind.TIMESTAMP):
+    if pair in {(Kind.DATE, Kind.TIMESTAMP), (Kind.TIME, Kind.INTERVAL)}:
         return ""
     if pair == (Kind.TIMESTAMPTZ, Kind.TIMESTAMP):
         return "the time zone"

@@ -109,9 +109,10 @@ def _match(step: Transfer, source: Table, check_column: str | None) -> tuple[str
     proven = options.deletes is not Deletes.OFF or options.verify is Verify.CHECKSUM
     wanted = options.write is not Write.MERGE or proven or check_column is not None
     if not source.key and wanted:
+        others = "`deletes` and `verify`" if proven and check_column is None else "the check column"
         raise FatalError(
             f"{step.relation.table or 'the query'} has no primary key, so changed rows cannot be matched",
-            hint="add a primary key at the source, name one with `key`, or leave out the check column to replace all"
+            hint=f"add a primary key at the source, name one with `key`, or leave out {others} to replace all"
             " rows each run",
             code="key_missing",
         )

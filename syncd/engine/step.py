@@ -184,13 +184,15 @@ class Step:
         except RowRejectedError:
             if not self.step.options.quarantine or target.careful:
                 raise
-            target = replace(target, careful=True, format=Format.ROWS)
         except SyncdError as error:
-            if error.code != "key_exists" or target.mode is not Mode.INSERT or not target.match:
+            if error.code != "key_exists" or target.careful or not target.match:
                 raise
-            # Somebody else wrote into the table meanwhile: match the rows by key instead.
-            target = replace(target, mode=Mode.MERGE)
-        return self.attempt(window, target)
+            if target.mode is Mode.INSERT:
+                # Somebody else wrote into the table meanwhile: match the rows by key instead.
+                return self.move(window, replace(target, mode=Mode.MERGE))
+            if not self.step.options.quarantine:
+                raise
+        return self.attempt(window, replace(target, careful=True, format=Format.ROWS))
 
     def attempt(self, window: Window, target: Target) -> bool:
         """One try of a window; everything of it is undone when it fails. True when nothing had to be written."""

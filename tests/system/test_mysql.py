@@ -18,6 +18,7 @@ from syncd.connectors.mysql.connection import open_connection
 from syncd.connectors.mysql.parameters import parameters
 from syncd.errors import FatalError, RunCancelledError, SyncdError, TransientError
 from syncd.model.batch import Batch, Format
+from syncd.model.options import Verify
 from syncd.model.plan import Relation
 from syncd.model.reading import Extract, Tuning
 from syncd.model.table import TableName
@@ -408,6 +409,26 @@ def test_row_whose_line_is_too_long_for_the_server_arrives(make_store: Callable[
         (1, 5),
         (2, 9000000),
         (3, None),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_times_of_less_than_a_day_follow_longer_ones(make_store: Callable[[str], Any], kind: str) -> None:
+    pair = Pair(make_store("mysql"), make_store(kind))
+    pair.source.execute("CREATE TABLE t (id int PRIMARY KEY, c time(6), updated datetime(6))")
+    pair.source.execute("INSERT INTO t VALUES (1, '100:00:00', '2024-01-01'), (2, '10:00:00', '2024-01-01')")
+    pair.ok()
+    for number in (3, 4):
+        pair.source.execute(f"INSERT INTO t VALUES ({number}, '11:00:0{number}.5', '2024-01-0{number}')")
+        pair.ok(verify=Verify.CHECKSUM)
+
+    assert [
+        str(row[0]) for row in pair.destination.rows("SELECT CAST(c AS varchar(20)) FROM t ORDER BY id")
+    ] == [
+        "100:00:00",
+        "10:00:00",
+        "11:00:03.5",
+        "11:00:04.5",
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from syncd.engine.pace import Pace
-from syncd.errors import QueryError, RunCancelledError
+from syncd.errors import FatalError, QueryError, RunCancelledError
 from syncd.model.event import StepProgressed, WindowCommitted
 from syncd.model.options import Interval, Write
 from syncd.model.run import Status
@@ -84,6 +84,21 @@ def test_truncate_keeps_the_table_with_columns_of_its_own(pair: Pair) -> None:
     pair.ok(truncate=True)
 
     assert pair.destination.rows("SELECT DISTINCT note FROM t") == [(None,)]
+
+
+@pytest.mark.postgresql
+def test_tables_of_a_schema_go_into_a_file(make_store: MakeStore) -> None:
+    pair = Pair(make_store("postgresql"), make_store("sqlite"))
+    pair.source.execute("CREATE SCHEMA sales")
+    pair.source.execute("CREATE TABLE sales.a (id int PRIMARY KEY)")
+    pair.source.execute("INSERT INTO sales.a VALUES (1)")
+
+    with pytest.raises(FatalError, match="has no schema 'sales'") as caught:
+        pair.run("REPLICATE [sales.*]", check=None)
+    pair.ok("REPLICATE [sales.*]", check=None, destination_schema="main")
+
+    assert "destination_schema: main" in caught.value.hint
+    assert pair.destination.rows("SELECT id FROM a") == [(1,)]
 
 
 def test_drop_says_what_the_new_table_lacks(pair: Pair) -> None:

@@ -83,6 +83,43 @@ def test_the_reason_names_the_rule_and_no_value(pair: Pair) -> None:
     assert found[0].names == ("id", "name", "updated")
 
 
+def test_special_numbers_beside_a_refused_row_arrive_as_without_it(make_store: MakeStore) -> None:
+    pair = Pair(make_store("postgresql"), make_store("sqlite"))
+    pair.source.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, name text, real float8 NOT NULL, free float8, word float8)"
+    )
+    pair.source.execute(
+        "INSERT INTO t VALUES (1, 'a', 'NaN', 'NaN', 'NaN'), (2, 'poison', 1, 1, 1),"
+        " (3, 'c', '-Infinity', 'Infinity', 'Infinity'), (4, 'd', 0.5, 0.5, 0.5)"
+    )
+    pair.destination.execute(
+        "CREATE TABLE t (id integer PRIMARY KEY, name text CHECK (name <> 'poison'), real double, free, word text)"
+    )
+
+    outcome = pair.run(check=None, **ASIDE)
+
+    assert outcome.counters.rejected == 1
+    assert pair.destination.rows("SELECT real, free, word FROM t ORDER BY id") == [
+        ("NaN", "NaN", "NaN"),
+        ("-Infinity", "Infinity", "Infinity"),
+        (0.5, 0.5, "0.5"),
+    ]
+
+
+def test_a_row_that_a_unique_rule_refuses_in_a_merge_is_set_aside(pair: Pair) -> None:
+    fill(pair)
+    pair.ok(**ASIDE)
+    pair.destination.execute("CREATE UNIQUE INDEX names ON t (name)")
+    pair.source.execute("UPDATE t SET name = 'once', updated = '2024-02-01 00:00:00' WHERE id IN (4, 5)")
+    pair.source.execute("UPDATE t SET name = 'other', updated = '2024-02-01 00:00:00' WHERE id = 6")
+
+    outcome = pair.run(**ASIDE)
+
+    assert (outcome.status, outcome.counters.updated, outcome.counters.rejected) == (Status.PARTIAL, 2, 1)
+    assert len(rejects(pair)) == 1
+    assert pair.destination.rows("SELECT name FROM t WHERE id = 6") == [("other",)]
+
+
 def test_a_row_that_was_mended_at_the_source_arrives_with_the_next_run(pair: Pair) -> None:
     poison(pair)
     pair.run(**ASIDE)

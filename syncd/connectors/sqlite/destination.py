@@ -206,5 +206,5 @@ class SqliteDestination:
         if name.schema.lower() not in {"", "main"}:
             raise FatalError(
                 f"a SQLite file has no schema '{name.schema}' for table {name.name}",
-                hint=f"name the destination alone: REPLICATE [{name.name}] SELECT * FROM [{name.schema}].[{name.name}]",
+                hint="set destination_schema: main, or name the destination alone: REPLICATE [t] FROM [schema.t]",
             )

@@ -57,13 +57,21 @@ def _keeper(column: Column, place: Column, table: str) -> Keeper | None:
         case "text":
             return _as_text
         case "none":
-            return None
+            return _finite if column.type.kind is Kind.FLOAT else None
         case affinity:
             strict = affinity != "real"
             return lambda value: _as_number(value, column, f"{table}.{place.name}", whole_is_kept=strict)
 
 
+def _finite(value: Any) -> Any:
+    """SQLite has no NaN: bound as a float it would become NULL. Special values are texts, as COPY text has them."""
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
 def _as_text(value: Any) -> Any:
+    value = _finite(value)
     if isinstance(value, float):
         return repr(value)
     return str(value) if isinstance(value, int) else value
@@ -82,7 +90,7 @@ def _as_number(value: Any, column: Column, where: str, *, whole_is_kept: bool) -
     if isinstance(value, float):
         if value == 0.0 and math.copysign(1.0, value) < 0:
             raise negative_zero(where)
-        return value
+        return _finite(value)
     if (
         isinstance(value, str)
         and column.type.kind not in {Kind.INTEGER, Kind.FLOAT}
