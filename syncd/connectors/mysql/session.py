@@ -171,8 +171,10 @@ class Session:
         """End a stream without taking or giving the rest; a connection that does not come free soon is closed."""
         if self._load is not None:
             load, self._load = self._load, None
-            with contextlib.suppress(SyncdError, pymysql.Error, OSError):
-                load.abandon()
+            # A connection that was cut while rows were sent is closed already.
+            if self._connection.open:
+                with contextlib.suppress(SyncdError, pymysql.Error, OSError):
+                    load.abandon()
         if self._wire.streaming and self._connection.open:
             try:
                 self._wire.drain(STOP_SECONDS if self.cancelled else seconds)
