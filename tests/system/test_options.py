@@ -291,8 +291,8 @@ def test_batches_are_as_small_as_was_asked_for(pair: Pair) -> None:
     assert sum(sizes) == 200
 
 
-def test_a_rate_slows_the_run_down(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(pair, 500)
+def watched_pace(**limits: float) -> tuple[Pace, list[float]]:
+    """A pace whose clock moves by its own sleep alone, and how long it slept."""
     slept: list[float] = []
     moment = 100.0
 
@@ -308,7 +308,12 @@ def test_a_rate_slows_the_run_down(pair: Pair, monkeypatch: pytest.MonkeyPatch) 
         moment += seconds
         slept.append(seconds)
 
-    pace = Pace(Watch(), rows_per_second=100, sleep=sleep)
+    return Pace(Watch(), sleep=sleep, **limits), slept
+
+
+def test_a_rate_slows_the_run_down(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(pair, 500)
+    pace, slept = watched_pace(rows_per_second=100)
     with pair.ports() as (source, destination):
         pair.run_on(source, destination, batch_rows=50, pace=pace)
 
@@ -320,22 +325,7 @@ def test_a_rate_of_bytes_holds_for_rows_that_travel_as_tuples(lite_pair: Pair) -
     pair = lite_pair
     fill(pair, 500)
     pair.source.execute("UPDATE t SET name = printf('%.100c', 'x')")
-    slept: list[float] = []
-    moment = 100.0
-
-    class Watch:
-        def monotonic(self) -> float:
-            return moment
-
-        def now(self) -> Any:
-            raise AssertionError("not needed")
-
-    def sleep(seconds: float) -> None:
-        nonlocal moment
-        moment += seconds
-        slept.append(seconds)
-
-    pace = Pace(Watch(), bytes_per_second=10_000, sleep=sleep)
+    pace, slept = watched_pace(bytes_per_second=10_000)
     with pair.ports() as (source, destination):
         outcome = pair.run_on(source, destination, batch_rows=50, pace=pace)
 

@@ -142,13 +142,18 @@ def test_a_mark_that_cannot_be_is_refused(one: Site) -> None:
     assert len(done.stderr.strip().splitlines()) <= 3
 
 
-def test_rejects_are_listed_with_key_reason_and_attempts(site: Site) -> None:
+def refuse_the_third(site: Site) -> None:
+    """A job with quarantine whose destination refuses one row of five."""
     site.table("one", 5)
     with closing(sqlite3.connect(site.folder / "dst.db")) as connection, connection:
         connection.execute(
             "CREATE TABLE one (id INTEGER PRIMARY KEY, name TEXT CHECK (name NOT LIKE '%3'), updated INTEGER NOT NULL)"
         )
     site.jobs(JOB + "    quarantine: true\n")
+
+
+def test_rejects_are_listed_with_key_reason_and_attempts(site: Site) -> None:
+    refuse_the_third(site)
     done = site.syncd("sync", "one")
 
     listed = json.loads(site.syncd("rejects", "list", "one", "--json").stdout)
@@ -163,12 +168,7 @@ def test_rejects_are_listed_with_key_reason_and_attempts(site: Site) -> None:
 
 
 def test_rejects_are_tried_again_by_one_command(site: Site) -> None:
-    site.table("one", 5)
-    with closing(sqlite3.connect(site.folder / "dst.db")) as connection, connection:
-        connection.execute(
-            "CREATE TABLE one (id INTEGER PRIMARY KEY, name TEXT CHECK (name NOT LIKE '%3'), updated INTEGER NOT NULL)"
-        )
-    site.jobs(JOB + "    quarantine: true\n")
+    refuse_the_third(site)
     site.syncd("sync", "one")
 
     still = site.syncd("rejects", "retry", "one")
