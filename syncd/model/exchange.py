@@ -53,6 +53,11 @@ class Tracked:
     timed: bool = False
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
     def others(self) -> tuple[str, ...]:
         """The names of the columns that are not in the key, in order."""
         return tuple(column.name for column in self.columns if column.name not in self.key)

@@ -66,6 +66,12 @@ class Stage:
     edits: bool
     """With the facts of a child's edits; else with those of a parent's rows."""
 
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The stage's names of the columns that tell rows apart, in the order of the table's key."""
+        place = dict(zip(self.table.names, stage_columns(self.table), strict=True))
+        return tuple(place[name] for name in self.table.key)
+
 
 FACTS_OF_EDITS: Final = ("s_gone", "s_gen", "s_base", "s_op", "s_mask", "s_at")
 FACTS_OF_VERSIONS: Final = ("s_gone",)
@@ -105,6 +111,10 @@ class Store(Protocol):
         """A table's full name as SQL."""
         ...
 
+    def whole(self, expression: str) -> str:
+        """The expression as a 64-bit whole number, as all facts travel."""
+        ...
+
     def run(self, sql: str, values: Sequence[object] = ()) -> Result:
         """Run one statement; `?` stands for each of `values` (None, int, str, bytes)."""
         ...
@@ -114,6 +124,14 @@ class Store(Protocol):
 
         Raises:
             TransientError: somebody holds a lock for too long.
+        """
+        ...
+
+    def settle(self, logs: Sequence[str], check: Check) -> bool:
+        """Make what a SNAPSHOT wrote durable now where its reading can go on afterwards in the very same state.
+
+        For products whose writers would wait meanwhile (SQLite); the others commit at the end, do nothing here, and
+        say True. False: the transaction has ended, durable, and one of the logs has got rows in between.
         """
         ...
 
@@ -268,8 +286,8 @@ class Store(Protocol):
         """Delete from the stage what has a row in `own`; how many."""
         ...
 
-    def unstaged(self, stage: Stage, whole: str) -> int:
-        """Delete the table's rows that meet the condition `whole` (over ``t``, or empty) and have no staged row with their key."""
+    def stage_missing(self, names: Names, stage: Stage) -> int:
+        """Stage as deleted (s_gone 1) the table's rows that have neither a staged row with their key nor a row in `own`."""
         ...
 
     def differs(self, table: Tracked, names: Sequence[str], old: str, new: str) -> str:
