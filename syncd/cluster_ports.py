@@ -5,6 +5,7 @@ transaction with the cursor that says so. Every method may raise TransientError 
 """
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from syncd.model.batch import Format
@@ -24,6 +25,14 @@ from syncd.ports import Check
 
 Keys = Mapping[int, Sequence[tuple[object, ...]]]
 """Keys of rows by table number, as in ROWS batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a parent has of a child: all edits up to the generation `received`, but for the rows that it `held` back."""
+
+    received: int
+    held: Keys
 
 
 class Departure(Protocol):
@@ -78,10 +87,12 @@ class Arrival(Protocol):
         """
         ...
 
-    def apply_versions(self, since: Mark, mark: Mark, whole: Mapping[int, str], check: Check) -> Applied:
+    def apply_versions(
+        self, since: Mark, mark: Mark, whole: Mapping[int, str], known: "Known", check: Check
+    ) -> Applied:
         """At a child: write what was staged, but no row with an unsent edit, with the cursor, in one transaction.
 
-        `whole` names the tables of which everything was sent: their other rows go (all that meet the given condition).
+        What is `known` at the parent is no unsent edit. `whole` names the tables of which everything was sent: their other rows go (all that meet the given condition).
 
         Raises:
             BusyError: the cursor is not at `since` any more; nothing was changed.
@@ -131,8 +142,12 @@ class Repository(Protocol):
         """At a parent: its children."""
         ...
 
-    def admit(self, peer: Peer, check: Check) -> None:
-        """At a parent: keep a child, in place of what was known under its name."""
+    def admit(self, peers: Sequence[Peer], check: Check) -> None:
+        """At a parent: keep children, in place of what was known under their names."""
+        ...
+
+    def offer_all(self, check: Check) -> None:
+        """At a child: count all rows as edits that nobody has, and forget what was received."""
         ...
 
     def dismiss(self, name: str, check: Check) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from syncd.cluster_ports import Known
 from syncd.errors import BusyError, SyncdError
 from syncd.model.batch import Batch, tuples_of
 from syncd.model.exchange import Applied, Block, Mark, Peer, Role, Rules, Tracked
@@ -13,6 +14,7 @@ from syncd.repository.crash import crash_point
 from syncd.repository.delivery import Delivery
 from syncd.repository.departure import seal
 from syncd.repository.node import PARENT, Node
+from syncd.repository.own import learn
 from syncd.repository.placing import is_of_a_row
 from syncd.repository.refused import Refused
 from syncd.repository.store import ForeignKey, Purpose, Stage, facts_of
@@ -89,7 +91,9 @@ class NodeArrival:
         crash_point("after edits are applied")
         return applied
 
-    def apply_versions(self, since: Mark, mark: Mark, whole: Mapping[int, str], check: Check) -> Applied:
+    def apply_versions(
+        self, since: Mark, mark: Mark, whole: Mapping[int, str], known: Known, check: Check
+    ) -> Applied:
         """Write the parent's rows at a child."""
         node = self._node
         for number in whole:
@@ -103,6 +107,8 @@ class NodeArrival:
                 raise _moved(node, "the parent's changes")
             for stage in self._stages.values():
                 node.store.lock(stage)
+            # What the parent has is no longer unsent, and may be overwritten by what it made of it.
+            learn(node, self._every, known.received, known.held)
             seal(node, Role.CHILD, self._every)
             step = Delivery(node, self._open, self._rules, since.gen, self._now(), check)
             applied = step.carry_out(self._stages, whole, self._aside)

@@ -56,22 +56,23 @@ class NodeDeparture:
     ) -> Generator[Block]:
         """A parent's rows that changed, or all."""
         store, names = self._node.store, self._node.names
-        plain = ", ".join(f"t.{store.quote(column.name)}" for column in table.columns)
+        plain = ", ".join(store.quote(column.name) for column in table.columns)
+        source = store.text_of(table.name)
+        if wanted.where:
+            source = f"(SELECT {plain} FROM {source} WHERE ({wanted.where}))"
         if wanted.since == NOTHING_RECEIVED:
-            condition = f" WHERE ({wanted.where})" if wanted.where else ""
-            select = f"SELECT {store.whole('0')}, {plain} FROM {store.text_of(table.name)} t{condition}"
+            select = f"SELECT {store.whole('0')}, {plain} FROM {source} t"
         else:
             keys = set(table.key)
             columns = ", ".join(
                 f"{'r' if column.name in keys else 't'}.{store.quote(column.name)}"
                 for column in table.columns
             )
-            inside = f" AND ({wanted.where})" if wanted.where else ""
             of = f" AND r.nid = {author}" if author is not None else ""
             gone = f"CASE WHEN t.{store.quote(table.key[0])} IS NULL THEN 1 ELSE 0 END"
             select = (
                 f"SELECT {store.whole(gone)}, {columns} FROM {store.quote(names.row(table.number))} r"
-                f" LEFT JOIN {store.text_of(table.name)} t ON {_meeting(store, table, 'r')}{inside}"
+                f" LEFT JOIN {source} t ON {_meeting(store, table, 'r')}"
                 f" WHERE r.gen > {wanted.since}{of}"
             )
         yield from self._blocks(select, FACTS_OF_VERSIONS, table, form, check)

@@ -13,12 +13,10 @@ from syncd.repository.compact import compact
 from syncd.repository.departure import NodeDeparture, depart
 from syncd.repository.image import row_of
 from syncd.repository.naming import Names
-from syncd.repository.node import Node
+from syncd.repository.node import PARENT, Node
+from syncd.repository.own import learn
 from syncd.repository.refused import all_refused, is_any_due, key_of
 from syncd.repository.store import ForeignKey, Purpose, Store
-
-HELD: int = 8
-"""Added to `op` for a moment, to tell rows that are kept from those that go."""
 
 
 class Replica:
@@ -72,9 +70,26 @@ class Replica:
         """A parent's children."""
         return self.node.peers() if self.node.exists else []
 
-    def admit(self, peer: Peer, check: Check) -> None:
-        """Keep a child, in place of what was known under its name."""
-        self._write(lambda: self.node.put_peer(peer), check)
+    def admit(self, peers: Sequence[Peer], check: Check) -> None:
+        """Keep children, in place of what was known under their names."""
+
+        def keep() -> None:
+            for peer in peers:
+                self.node.put_peer(peer)
+
+        self._write(keep, check)
+
+    def offer_all(self, check: Check) -> None:
+        """Count all rows as edits that nobody has, and forget what was received: the parent lost its past."""
+
+        def offer() -> None:
+            mark = self.node.advance()
+            for table in self.tracked:
+                if table.captured:
+                    enrolment.offer(self.store, self.names, table, mark.gen)
+            self.node.put_peer(Peer(PARENT, 0))
+
+        self._write(offer, check)
 
     def dismiss(self, name: str, check: Check) -> None:
         """Forget a child."""
@@ -98,12 +113,11 @@ class Replica:
     def depart(self, role: Role, received: int, held: Keys, check: Check) -> NodeDeparture:
         """Count what was edited, and open the state."""
 
-        def learn() -> None:
+        def prepare() -> None:
             if role is Role.CHILD:
-                for table in self.tracked:
-                    self._learn(table, received, held.get(table.number, ()))
+                learn(self.node, self.tracked, received, held)
 
-        return depart(self.node, role, self.tracked, learn, received, check)
+        return depart(self.node, role, self.tracked, prepare, received, check)
 
     def arrive(self, tables: Sequence[Tracked], theirs: Sequence[Tracked], check: Check) -> NodeArrival:
         """Open a delivery."""
@@ -140,17 +154,6 @@ class Replica:
     def close(self) -> None:
         """Give the connection back."""
         self.store.close()
-
-    def _learn(self, table: Tracked, received: int, held: Sequence[tuple[object, ...]]) -> None:
-        """The parent has these edits, but those that it keeps aside; so they are no longer unsent."""
-        store = self.store
-        own = store.quote(self.names.own(table.number))
-        condition = " AND ".join(f"{store.quote(name)} = ?" for name in table.key)
-        for key in held:
-            store.run(f"UPDATE {own} SET op = op + {HELD} WHERE op < {HELD} AND {condition}", list(key))
-        store.run(f"DELETE FROM {own} WHERE gen <= {received} AND op < {HELD}")
-        if held:
-            store.run(f"UPDATE {own} SET op = op - {HELD} WHERE op >= {HELD}")
 
     def _write(self, change: Callable[[], None], check: Check) -> None:
         self.store.begin(Purpose.SNAPSHOT, self.names, check)
