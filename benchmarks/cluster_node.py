@@ -2,10 +2,11 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
+from uuid import UUID
 
 import psycopg
 
@@ -34,15 +35,21 @@ _FINGERPRINT: Final = f"""
 SELECT count(*)::text || ' ' || coalesce(sum(('x' || substr(md5(t::text), 1, 15))::bit(60)::bigint), 0) FROM {TABLE} t
 """
 
+Values = tuple[object, ...]
+"""What is bound to one statement."""
+
 
 class Node(Protocol):
     """What a measurement does with a node."""
 
-    def write(self, edits: Edits) -> None:
-        """Do it, one statement for each row, and leave the transaction open."""
+    def bind(self, edits: Edits) -> list[Values]:
+        """The values of the edits as this product takes them."""
+
+    def execute(self, act: Act, rows: Sequence[Values]) -> None:
+        """One statement for each row; the transaction stays open."""
 
     def commit(self) -> None:
-        """End what `write` began."""
+        """End what `execute` began."""
 
     def updated_at(self, row: Row) -> datetime | None:
         """The time in the row of this key, None when there is none."""
@@ -67,7 +74,7 @@ def statement(act: Act, kind: str) -> str:
             return f"DELETE FROM {TABLE} WHERE {KEY} = {mark}"
 
 
-def values(act: Act, row: Row) -> tuple[object, ...]:
+def values(act: Act, row: Row) -> Values:
     """What goes into the places of the statement."""
     match act:
         case Act.INSERT:
@@ -78,10 +85,9 @@ def values(act: Act, row: Row) -> tuple[object, ...]:
             return (row.gid,)
 
 
-def batches(edits: Edits) -> Iterable[Sequence[Row]]:
-    """The rows, so many at a time."""
-    for first in range(0, len(edits.rows), PIPELINED_ROWS):
-        yield edits.rows[first : first + PIPELINED_ROWS]
+def write(node: Node, edits: Edits) -> None:
+    """Do the edits and leave the transaction open."""
+    node.execute(edits.act, node.bind(edits))
 
 
 class PostgresNode:
@@ -91,20 +97,22 @@ class PostgresNode:
         self._writing = psycopg.connect(store.url())
         self._looking = psycopg.connect(store.url(), autocommit=True)
 
-    def write(self, edits: Edits) -> None:
+    def bind(self, edits: Edits) -> list[Values]:
+        """The driver takes the values as they are."""
+        return [values(edits.act, row) for row in edits.rows]
+
+    def execute(self, act: Act, rows: Sequence[Values]) -> None:
         """Statements go out without waiting for each answer; deletes are one statement for all keys."""
-        if edits.act is Act.DELETE:
-            keys = [row.gid for row in edits.rows]
+        if act is Act.DELETE:
+            keys = [row[0] for row in rows]
             self._writing.execute(f"DELETE FROM {TABLE} WHERE {KEY} = ANY(%s)", [keys])
             return
         with self._writing.cursor() as cursor:
-            for rows in batches(edits):
-                cursor.executemany(
-                    statement(edits.act, "postgresql"), [values(edits.act, row) for row in rows]
-                )
+            for first in range(0, len(rows), PIPELINED_ROWS):
+                cursor.executemany(statement(act, "postgresql"), rows[first : first + PIPELINED_ROWS])
 
     def commit(self) -> None:
-        """End what `write` began."""
+        """End what `execute` began."""
         self._writing.commit()
 
     def updated_at(self, row: Row) -> datetime | None:
@@ -131,14 +139,17 @@ class SqliteNode:
         self._connection = sqlite3.connect(store.database, timeout=BUSY_SECONDS, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode = wal")
 
-    def write(self, edits: Edits) -> None:
+    def bind(self, edits: Edits) -> list[Values]:
+        """Times and keys as texts, prices as numbers."""
+        return [tuple(map(_plain, values(edits.act, row))) for row in edits.rows]
+
+    def execute(self, act: Act, rows: Sequence[Values]) -> None:
         """One statement for each row."""
         self._connection.execute("BEGIN IMMEDIATE")
-        order = statement(edits.act, "sqlite")
-        self._connection.executemany(order, (_plain(values(edits.act, row)) for row in edits.rows))
+        self._connection.executemany(statement(act, "sqlite"), rows)
 
     def commit(self) -> None:
-        """End what `write` began."""
+        """End what `execute` began."""
         self._connection.execute("COMMIT")
 
     def updated_at(self, row: Row) -> datetime | None:
@@ -186,12 +197,13 @@ def open_node(store: Store) -> Node:
     return PostgresNode(store) if store.kind == "postgresql" else SqliteNode(store)
 
 
-def _plain(found: Sequence[object]) -> list[object]:
-    """Values as SQLite keeps them: times and keys as texts, prices as numbers."""
-    return [one if isinstance(one, int | float | str | bytes) else _converted(one) for one in found]
-
-
-def _converted(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return float(value) if isinstance(value, Decimal) else str(value)
+def _plain(value: object) -> object:
+    match value:
+        case datetime():
+            return value.isoformat()
+        case Decimal():
+            return float(value)
+        case UUID():
+            return str(value)
+        case _:
+            return value

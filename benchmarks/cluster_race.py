@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.cell import Stage
-from benchmarks.cluster_node import Node, make_stores, open_node
+from benchmarks.cluster_node import Node, make_stores, open_node, write
 from benchmarks.cluster_workload import CHILDREN, Act, Edits, Phase, edits
 from benchmarks.contest import fresh_folder
 from benchmarks.measure import FailedError, PeakMemory, Sample, tree_cpu_seconds
@@ -136,10 +136,10 @@ class Cluster:
         Raises:
             FailedError: the nodes did not become equal, or the kick ended badly.
         """
-        begin, before = time.perf_counter(), self._cpu_seconds()
+        begin, before = time.perf_counter(), self.cpu_seconds()
         for one in work:
-            self.nodes[one.node].write(one)
-        start = self._cpu_seconds()
+            write(self.nodes[one.node], one)
+        start = self.cpu_seconds()
         for one in work:
             self.nodes[one.node].commit()
         committed = time.perf_counter()
@@ -157,14 +157,15 @@ class Cluster:
         """Stop the contestant and let go of the nodes; the databases stay until they are made anew."""
         self._ends.close()
 
-    def _cpu_seconds(self) -> tuple[float, float]:
+    def cpu_seconds(self) -> tuple[float, float]:
+        """The processor time so far: of the servers, and of the contestant's daemons."""
         return tree_cpu_seconds(self._servers), tree_cpu_seconds(self.running.pids)
 
     def _await_equal(self, work: Sequence[Edits], deadline: float) -> tuple[float, tuple[float, float]]:
         """When the nodes were found equal, and the processor time until then; the last look itself is left out."""
         while True:
             if all(self._arrived(one, node) for one in work for node in self.nodes):
-                seen, cpu = time.perf_counter(), self._cpu_seconds()
+                seen, cpu = time.perf_counter(), self.cpu_seconds()
                 if len({node.fingerprint() for node in self.nodes}) == 1:
                     return seen, cpu
             if time.perf_counter() > deadline:
