@@ -12,6 +12,7 @@ from benchmarks.cluster_node import Node, make_stores, open_node, write
 from benchmarks.cluster_workload import CHILDREN, Act, Edits, Phase, edits
 from benchmarks.contest import fresh_folder
 from benchmarks.measure import FailedError, PeakMemory, Sample, tree_cpu_seconds
+from benchmarks.report import one_line
 from benchmarks.store import Store
 
 POLL_SECONDS: Final = 0.05
@@ -87,7 +88,7 @@ class Race:
                 edits(phase, f"round {self._round}", min(self.rows, stage.rows), self.children)
             )
         except BaseException as error:
-            self._trouble = f"{phase} failed: {error}"
+            self._trouble = f"{phase} failed: {one_line(str(error))}"
             self._close()
             raise
         self._done.append(phase)
@@ -98,10 +99,13 @@ class Race:
     def _begin(self, stage: Stage) -> None:
         self._close()
         self._round += 1
-        self._done, self._trouble = [], "the cluster did not get ready"
-        self._cluster = Cluster(stage, self.keeper, self.kind, self.children)
+        self._done, self._trouble = [], ""
+        try:
+            self._cluster = Cluster(stage, self.keeper, self.kind, self.children)
+        except BaseException as error:
+            self._trouble = f"the cluster did not get ready: {one_line(str(error))}"
+            raise
         stage.opened.callback(self._close)
-        self._trouble = ""
 
     def _close(self) -> None:
         cluster, self._cluster = self._cluster, None
