@@ -8,7 +8,7 @@ from typing import Final
 
 from benchmarks.cell import Cell, Stage
 from benchmarks.cluster_floors import write_all
-from benchmarks.cluster_node import KEY, TABLE, make_stores, open_node, run_script
+from benchmarks.cluster_node import KEY, KINDS, TABLE, make_stores, open_node, run_script
 from benchmarks.cluster_ours import first_sync, write_configuration
 from benchmarks.cluster_workload import COLUMNS, PARENT, Phase, edits
 from benchmarks.contest import fresh_folder
@@ -16,7 +16,6 @@ from benchmarks.measure import Sample, tree_cpu_seconds
 from benchmarks.store import Store
 
 ROWS: Final = 100_000
-KINDS: Final = {"pg": "postgresql", "sqlite": "sqlite"}
 PHASES: Final = {"insert": Phase.INSERT_PARENT, "update": Phase.UPDATE_PARENT}
 TAG: Final = "capture"
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from benchmarks.cell import Cell, Stage
 from benchmarks.cluster_floors import fingerprint, write_all
-from benchmarks.cluster_node import TABLE, make_stores, run_script, write
+from benchmarks.cluster_node import KINDS, TABLE, make_stores, run_script, write
 from benchmarks.cluster_ours import SYNCD_DAEMON, SYNCD_SYNC, SYNCD_WATCH
 from benchmarks.cluster_race import Cluster, Keeper
 from benchmarks.cluster_workload import PARENT, Act, Edits, Phase, edits, row
@@ -17,7 +17,6 @@ from benchmarks.contest import fresh_folder
 from benchmarks.measure import FailedError, PeakMemory, Sample, tree_cpu_seconds
 from benchmarks.rivals.bucardo import BUCARDO
 
-KINDS: Final = {"pg": "postgresql", "sqlite": "sqlite"}
 LATENCY_ROWS: Final = 200
 WARM_ROWS: Final = 5
 """The first rows, which open connections and are not counted."""

@@ -14,6 +14,8 @@ from benchmarks.cell import Stage
 from benchmarks.cluster_workload import CHANGED, COLUMNS, Act, Edits, Row
 from benchmarks.store import Store
 
+KINDS: Final = {"pg": "postgresql", "sqlite": "sqlite"}
+"""Products, by their word in the names of groups."""
 TABLE: Final = "asset"
 KEY: Final = "gid"
 PIPELINED_ROWS: Final = 5_000
