@@ -1,6 +1,7 @@
 """What a benchmark is: cells in groups, all cells of a group measured in turn, so that a ratio compares like with like."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ PRODUCTION: Final = {
     "max_wal_size": "8GB",
     "checkpoint_timeout": "30min",
     "autovacuum": "off",
+    "max_connections": "300",
 }
 """As a careful administrator sets it, but nothing in the background while we measure."""
 MARIADB_PRODUCTION: Final = (
@@ -43,6 +45,8 @@ class Stage:
         self.patience_seconds = patience_seconds
         self.done: dict[str, int] = {}
         """How often something was prepared, by a name of the cell's choice."""
+        self.opened = ExitStack()
+        """What cells leave open between two measurements: it ends before the servers do."""
 
     @cached_property
     def postgres(self) -> PostgresServer:
@@ -109,6 +113,7 @@ class Stage:
 
     def close(self) -> None:
         """Stop what was started."""
+        self.opened.close()
         for name in ("postgres", "mariadb"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()
@@ -119,8 +124,8 @@ class Cell:
     """One thing to measure.
 
     `prepare` runs before each measurement and is not timed. The first cell of a group is the limit that the others
-    are compared with. `repeat` is less than the user's where one measurement says all. `rival` names the tool that is
-    not ours.
+    are compared with, unless `against` names another one of the group. `repeat` is less than the user's where one
+    measurement says all. `rival` names the tool that is not ours.
     """
 
     group: str
@@ -129,3 +134,4 @@ class Cell:
     prepare: Callable[[Stage], None] = lambda _: None
     repeat: int | None = None
     rival: str = ""
+    against: str = ""

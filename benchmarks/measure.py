@@ -61,7 +61,7 @@ def measure(
     """
     if not isinstance(command, Command):
         command = Command(command)
-    before = sum(server_cpu_seconds(pid) for pid in servers)
+    before = tree_cpu_seconds(servers)
     with tempfile.TemporaryFile() as said:
         begin = time.perf_counter()
         processes = _start(command, said)
@@ -75,17 +75,17 @@ def measure(
             raise FailedError(f"stopped after {patience_seconds:.0f} s")
         if any(process.returncode for process in processes):
             raise FailedError(_last_words(command.pipeline, processes, said))
-    server = sum(server_cpu_seconds(pid) for pid in servers) - before
+    server = tree_cpu_seconds(servers) - before
     client = sum(usage.ru_utime + usage.ru_stime for usage in usages)
     return Sample(wall, client, server, peak.megabytes)
 
 
-def server_cpu_seconds(pid: int) -> float:
-    """The processor time of a server's parent process, of its children, and of those that have ended."""
-    total = _stat_seconds(pid, slice(11, 15))
-    for child in _family(pid)[1:]:
+def tree_cpu_seconds(pids: Sequence[int]) -> float:
+    """The processor time of these processes and all below them, those that have ended included."""
+    total = 0.0
+    for one in [one for pid in pids for one in family(pid)]:
         with contextlib.suppress(OSError):
-            total += _stat_seconds(child, slice(11, 13))
+            total += _stat_seconds(one)
     return total
 
 
@@ -135,9 +135,10 @@ def _wait(process: "subprocess.Popen[bytes]") -> resource.struct_rusage:
     return usage
 
 
-def _stat_seconds(pid: int, fields: slice) -> float:
+def _stat_seconds(pid: int) -> float:
+    """User and system time of a process and of the children that it has seen end."""
     text = Path(f"/proc/{pid}/stat").read_text()
-    return sum(map(int, text.rpartition(")")[2].split()[fields])) / TICKS
+    return sum(map(int, text.rpartition(")")[2].split()[11:15])) / TICKS
 
 
 class PeakMemory:
@@ -164,18 +165,18 @@ class PeakMemory:
         # Often at first, so that a short command is seen at all; seldom later, to leave the processor to others.
         pause = FIRST_PAUSE_SECONDS
         while not self._over.wait(pause):
-            family = [one for pid in self._pids for one in _family(pid)]
-            self.megabytes = max(self.megabytes, sum(map(_peak_megabytes, family)))
+            watched = [one for pid in self._pids for one in family(pid)]
+            self.megabytes = max(self.megabytes, sum(map(_peak_megabytes, watched)))
             pause = min(pause * 1.2, LONGEST_PAUSE_SECONDS)
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and all below it."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return [pid]
-    return [pid, *(one for child in children for one in _family(int(child)))]
+    return [pid, *(one for child in children for one in family(int(child)))]
 
 
 def _peak_megabytes(pid: int) -> float:

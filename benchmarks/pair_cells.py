@@ -10,7 +10,7 @@ from benchmarks.contest import Contest, all_cells, contestants, fresh_folder
 from benchmarks.daemon_cells import daemon
 from benchmarks.digest import Place, compare
 from benchmarks.load import Load, Tool
-from benchmarks.measure import FailedError, PeakMemory, Sample, server_cpu_seconds
+from benchmarks.measure import FailedError, PeakMemory, Sample, tree_cpu_seconds
 from benchmarks.ours import JOB, SYNCD_CHECK_COLUMN, SYNCD_DAEMON, WARM, check_column, write_for_daemon
 from syncd.control.client import call
 
@@ -61,11 +61,11 @@ def run_served(stage: Stage, pair: tuple[str, str]) -> Sample:
     servers = stage.servers(load.source, load.destination)
     with daemon(load.folder) as process, PeakMemory([process.pid]) as peak:
         ask(load, WARM)
-        before = [sum(map(server_cpu_seconds, pids)) for pids in (servers, [process.pid])]
+        before = [tree_cpu_seconds(pids) for pids in (servers, [process.pid])]
         begin = time.perf_counter()
         ask(load, JOB)
         wall = time.perf_counter() - begin
-        after = [sum(map(server_cpu_seconds, pids)) for pids in (servers, [process.pid])]
+        after = [tree_cpu_seconds(pids) for pids in (servers, [process.pid])]
     server, client = (late - early for early, late in zip(before, after, strict=True))
     return Sample(wall, client, server, peak.megabytes, note=judge(stage, SYNCD_DAEMON, load))
 

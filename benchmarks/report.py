@@ -33,7 +33,7 @@ def table(cells: Sequence[Cell], results: Results, failures: dict[str, str]) -> 
             words = one_line(failures.get(cell.name, "not measured"))
             lines.append(f"| {cell.name} | - | - | | | | | failed: {words} |")
             continue
-        first = next(one.name for one in cells if one.group == cell.group)
+        first = cell.against or next(one.name for one in cells if one.group == cell.group)
         to_limit = f"{ratio(samples, results[first]):.2f}" if results.get(first) else "-"
         lines.append(f"| {' | '.join(row(cell, samples, to_limit))} |")
     return "\n".join(lines)

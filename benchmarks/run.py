@@ -8,9 +8,10 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,9 @@ import psycopg
 from benchmarks import (
     awkward_cells,
     change_cells,
+    cluster_capture_cells,
+    cluster_cells,
+    cluster_cost_cells,
     copy_cells,
     daemon_cells,
     memory_cells,
@@ -30,8 +34,10 @@ from benchmarks import (
 from benchmarks.cell import Cell, Stage
 from benchmarks.measure import PATIENCE_SECONDS, FailedError
 from benchmarks.report import Results, one_line, table, write
+from benchmarks.rivals import bucardo
 from benchmarks.rivals.all import RIVALS
 from benchmarks.rivals.environment import install
+from benchmarks.rivals.session import SESSION
 
 MODULES: Final = (
     program_cells,
@@ -43,6 +49,9 @@ MODULES: Final = (
     awkward_cells,
     messy_cells,
     memory_cells,
+    cluster_cells,
+    cluster_cost_cells,
+    cluster_capture_cells,
 )
 """Each gives its cells; add yours here."""
 PACKAGE: Final = Path(__file__).parent.parent / "syncd"
@@ -56,12 +65,21 @@ def all_cells() -> list[Cell]:
 
 
 def choose(cells: Sequence[Cell], names: Sequence[str]) -> list[Cell]:
-    """The cells of these names or groups (all, when none is given); unknown names end the program."""
-    known = {cell.name for cell in cells} | {cell.group for cell in cells}
-    unknown = [name for name in names if name not in known]
+    """The cells of these names or groups (all, when none is given); unknown names end the program.
+
+    A name that is neither stands for all groups that begin with it and a dash.
+    """
+    exact = {cell.name for cell in cells} | {cell.group for cell in cells}
+    unknown = [name for name in names if not any(_is_of(cell, name, exact) for cell in cells)]
     if unknown:
-        sys.exit(f"there is no cell or group {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
-    return [cell for cell in cells if not names or cell.name in names or cell.group in names]
+        sys.exit(f"there is no cell or group {', '.join(unknown)}; there are: {', '.join(sorted(exact))}")
+    return [cell for cell in cells if not names or any(_is_of(cell, name, exact) for name in names)]
+
+
+def _is_of(cell: Cell, name: str, exact: Container[str]) -> bool:
+    if name in exact:
+        return name in (cell.name, cell.group)
+    return cell.group.startswith(f"{name}-")
 
 
 def measure_group(
@@ -88,11 +106,13 @@ def measure_group(
 
 def install_rivals() -> int:
     """Make the environments of all rivals: 0 when all are there."""
+    words: dict[str, Callable[[], str]] = {bucardo.NAME: bucardo.install}
+    words |= {rival.name: partial(install, rival) for rival in (*RIVALS, SESSION)}
     failed = False
-    for rival in RIVALS:
-        word = install(rival)
+    for name, installed in words.items():
+        word = installed()
         failed |= word.startswith("failed")
-        print(f"{rival.name}: {word}")
+        print(f"{name}: {word}")
     return int(failed)
 
 

@@ -56,7 +56,7 @@ class PostgresServer:
     ) -> None:
         """With `standby_of` it follows that server and may only be read."""
         self._standby_of = standby_of
-        self._programs = _postgres_programs()
+        self._programs = postgres_programs()
         self._settings = dict(settings)
         self._user = _account("postgres")
         self._folder = _private_folder("syncd-pg-", self._user)
@@ -284,7 +284,7 @@ class MariadbServer:
             _end_process(process, with_signal)
 
 
-def _postgres_programs() -> Path:
+def postgres_programs() -> Path:
     """The folder with the newest `postgres` and `initdb`."""
     folders = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "postgres").exists()]
     if folders:

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from benchmarks.load import Tool
 from benchmarks.measure import FailedError
 
 FOLDER_VARIABLE: Final = "SYNCD_RIVALS"
@@ -28,6 +28,31 @@ QUIET: Final = {
     "PYTHONWARNINGS": "ignore",
 }
 """No rival reports home, and none sees this project's modules."""
+
+
+class Installable(Protocol):
+    """What has an environment of its own: `requirements` are for pip, `finish` is what is left to do after it."""
+
+    @property
+    def name(self) -> str:
+        """The environment's folder."""
+
+    @property
+    def requirements(self) -> Sequence[str]:
+        """What pip installs."""
+
+    @property
+    def finish(self) -> Callable[[Path], None]:
+        """Gets the folder of the environment when pip is done."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """Something installable that is no contestant in copying tables."""
+
+    name: str
+    requirements: Sequence[str]
+    finish: Callable[[Path], None] = lambda _: None
 
 
 def rivals_folder() -> Path:
@@ -61,7 +86,7 @@ def settings(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str
     return {**QUIET, "HOME": str(home), **(more or {})}
 
 
-def install(rival: Tool) -> str:
+def install(rival: Installable) -> str:
     """Make the rival's environment, unless one with the same requirements is there: what came of it, in a line."""
     path = environment_of(rival.name)
     wanted = "\n".join(rival.requirements)

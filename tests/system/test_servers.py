@@ -70,7 +70,7 @@ def test_missing_programs_are_reported_with_the_command_that_installs_them(monke
     monkeypatch.setattr(servers, "Path", lambda _: Path("/nowhere"))
 
     with pytest.raises(MissingServerError, match="apt-get install postgresql"):
-        servers._postgres_programs()
+        servers.postgres_programs()
     with pytest.raises(MissingServerError, match="apt-get install mariadb-server"):
         servers._program("mariadbd-of-no-version")
 
