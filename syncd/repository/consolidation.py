@@ -22,7 +22,7 @@ from syncd.repository.placing import (
     Placed,
     Placing,
 )
-from syncd.repository.record import Conflict, keep_conflict
+from syncd.repository.record import Conflict, keep_conflict, settle_refused
 from syncd.repository.refused import Refused
 from syncd.repository.retry import Retry
 from syncd.repository.store import (
@@ -88,6 +88,10 @@ class Consolidation:
         for stage in stages.values():
             self._versions(stage)
         held = retry.keep(stages, placed.refused, aside)
+        for stage, row in retry.settled:
+            settle_refused(self._node, stage.table, row, self._moment)
+        for each in retry.fresh:
+            self._record_refused(each)
         self._tell_refused(stages, placed, held)
         for number, counts in placed.counts.items():
             self._counts[number] = self._counts.get(number, TableCounts()) + counts
@@ -260,6 +264,30 @@ class Consolidation:
                     f"INSERT INTO {past} ({keys}, gen, mask) SELECT {staged}, {self._gen}, {mask}"
                     f" FROM {stage.name} s WHERE {which}"
                 )
+
+    def _record_refused(self, refused: Refused) -> None:
+        """A row that a table refuses is a conflict with a rule, and a person is to look at it."""
+        table = self._open(refused.table).table
+        gone, _, base, _, mask, _ = refused.facts
+        keep_conflict(
+            self._node,
+            table,
+            Conflict(
+                at=self._moment,
+                kind="unique" if refused.error.code == "key_exists" else "rule",
+                policy=refused.error.message,
+                winner="parent",
+                child=self._peer.name,
+                state="open",
+                key=refused.row,
+                parent=None,
+                theirs=None if gone else refused.row,
+                merged=None,
+                mask=mask,
+                base=base,
+            ),
+        )
+        self._count(table, conflicts=1, opened=1)
 
     def _tell_refused(self, stages: Mapping[int, Stage], placed: Placed, held: Mapping[int, int]) -> None:
         for number, count in held.items():

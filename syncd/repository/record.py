@@ -74,6 +74,15 @@ def conflicts_of(node: Node, state: str = "", number: int | None = None) -> list
     return [dict(zip(CONFLICTS, row, strict=True)) for row in rows]
 
 
+def settle_refused(node: Node, table: Tracked, row: Sequence[Any], at: str) -> None:
+    """A row that waited because the table refused it was taken or replaced: its open record needs nobody any more."""
+    node.store.run(
+        f"UPDATE {node.store.quote(node.names.conflicts)} SET state = 'resolved', resolved_at = ?, note = ?"
+        " WHERE state = 'open' AND kind IN ('unique', 'rule') AND tbl = ? AND row_key = ?",
+        (at, "the row was taken or replaced since", str(table.name), key_text(table, row)),
+    )
+
+
 def resolve(node: Node, number: int, by: str, at: str, note: str) -> None:
     """Say that a person has settled a conflict, and how."""
     node.store.run(

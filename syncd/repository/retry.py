@@ -35,6 +35,10 @@ class Retry:
         self._now = now
         self._base = base
         self._kept = all_refused(node, peer)
+        self.fresh: list[Refused] = []
+        """Rows that were refused for the first time."""
+        self.settled: list[tuple[Stage, tuple[Any, ...]]] = []
+        """Rows that waited and were taken or replaced."""
 
     def stage(self) -> None:
         """Put what is due beside what arrived, unless something newer of the same row arrived."""
@@ -64,16 +68,20 @@ class Retry:
             number = self._number_of(stage, row_of(stage.table.names, str(row["image"])))
             if number is not None and not self._is_refused(stage, number):
                 let_go(self._node, stage.table, self._peer, [str(row["row_key"])])
+                self.settled.append((stage, row_of(stage.table.names, str(row["image"]))))
         held: dict[int, int] = {}
         for each in aside:
             table = self._open(each.table).table
             facts = each.facts if self._peer else (each.facts[0], 0, self._base, 0, 0, 0)
-            set_aside(self._node, table, replace(each, peer=self._peer, facts=facts), self._now)
+            kept = replace(each, peer=self._peer, facts=facts)
+            if set_aside(self._node, table, kept, self._now) == 1:
+                self.fresh.append(kept)
             held[each.table] = held.get(each.table, 0) + 1
         for number, stage in stages.items():
             rows = self._refused_rows(stage, refused.get(number, {}))
             for each in rows:
-                set_aside(self._node, stage.table, each, self._now)
+                if set_aside(self._node, stage.table, each, self._now) == 1:
+                    self.fresh.append(each)
             if rows:
                 held[number] = held.get(number, 0) + len(rows)
         return held
