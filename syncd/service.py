@@ -10,7 +10,8 @@ from typing import Final
 
 from syncd.config.diff import Difference, difference
 from syncd.errors import BusyError, NotFoundError, RestartNeededError
-from syncd.model.definitions import Configuration, Overlap, Replication
+from syncd.model.configuration import Configuration
+from syncd.model.definitions import Overlap, Replication
 from syncd.model.event import ConfigApplied, JobPaused, RunSkipped
 from syncd.model.run import Failure, Run, Status, Trigger
 from syncd.pool.dispatch import Dispatcher, Surroundings, Timer, end_event

@@ -17,7 +17,8 @@ from syncd.config.report import ordered
 from syncd.config.schema import full_schema
 from syncd.config.starter import write_starter
 from syncd.errors import ConfigError, FatalError, Problem, SyncdError
-from syncd.model.definitions import Configuration, Connection
+from syncd.model.configuration import Configuration
+from syncd.model.definitions import Connection
 from syncd.model.secret import Secret
 from syncd.ports import Connector
 from syncd.registry import connector, connector_types

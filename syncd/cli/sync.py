@@ -14,7 +14,7 @@ from syncd.cli.address import config_option, json_option, load
 from syncd.cli.progress import Progress
 from syncd.cli.table import balanced, closing_table
 from syncd.errors import NotFoundError, SyncdError
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 
 CANCELLED: Final = 130
 

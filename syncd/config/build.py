@@ -15,8 +15,8 @@ from syncd.config.option import LISTS, options_of
 from syncd.config.place import Mark, Table
 from syncd.config.placeholder import SHARED_OPTIONS
 from syncd.config.validate import section
+from syncd.model.configuration import Configuration
 from syncd.model.definitions import (
-    Configuration,
     Connection,
     Email,
     Limits,

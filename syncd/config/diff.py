@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from syncd.model.definitions import Configuration, Connection, Replication
+from syncd.model.configuration import Configuration
+from syncd.model.definitions import Connection, Replication
 
 
 @dataclass(frozen=True, slots=True)

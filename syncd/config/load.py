@@ -20,7 +20,7 @@ from syncd.config.report import Report, ordered
 from syncd.config.text import read_text
 from syncd.config.validate import check_shell
 from syncd.errors import ConfigError, Problem
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 
 
 def load_configuration(path: Path | None, checkers: Checkers, environ: Mapping[str, str]) -> Configuration:

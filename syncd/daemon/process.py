@@ -21,7 +21,7 @@ from syncd.daemon.endpoint import Endpoint
 from syncd.daemon.logging import Logging
 from syncd.daemon.notify import Notifier
 from syncd.errors import SyncdError
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 from syncd.model.event import ConfigRejected, DaemonStarted, DaemonStopped, Event
 from syncd.observe.bus import Bus
 from syncd.pool.dispatch import Surroundings

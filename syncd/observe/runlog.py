@@ -12,7 +12,8 @@ from typing import Final
 from urllib.parse import quote
 
 from syncd.errors import NotFoundError
-from syncd.model.definitions import Configuration, Logs
+from syncd.model.configuration import Configuration
+from syncd.model.definitions import Logs
 from syncd.model.event import (
     Event,
     RunEnded,

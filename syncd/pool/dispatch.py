@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from syncd.errors import NotFoundError, SyncdError
-from syncd.model.definitions import Configuration, Overlap, Replication
+from syncd.model.configuration import Configuration
+from syncd.model.definitions import Overlap, Replication
 from syncd.model.event import Event, RunEnded, RunEvent, RunQueued, RunStarted
 from syncd.model.run import Failure, Run, Status, Trigger
 from syncd.ports import Clock

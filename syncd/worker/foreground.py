@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 from syncd.model.event import Event, RunEnded, RunEvent, RunStarted
 from syncd.model.run import Failure, Run, Status, Trigger
 from syncd.observe.runlog import RunLogs, verbosity_of

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from syncd.model.definitions import Configuration, Replication
+from syncd.model.configuration import Configuration
+from syncd.model.definitions import Replication
 from syncd.model.event import HookEnded, RunEvent, StatementSent
 from syncd.model.run import Failure, StepResult
 from syncd.model.secret import MASK, Secret

@@ -9,7 +9,8 @@ from typing import Final
 import msgspec
 
 from syncd.errors import NotFoundError
-from syncd.model.definitions import Configuration, Connection, OptionValue, Replication
+from syncd.model.configuration import Configuration
+from syncd.model.definitions import Connection, OptionValue, Replication
 from syncd.model.event import (
     HookEnded,
     RunEvent,

@@ -32,8 +32,8 @@ from syncd.engine.optionname import (
     read_option,
 )
 from syncd.errors import QueryError
+from syncd.model.configuration import Configuration
 from syncd.model.definitions import (
-    Configuration,
     Connection,
     Email,
     Events,

@@ -9,7 +9,7 @@ import pytest
 
 from syncd.config.load import find_configuration, load_configuration
 from syncd.errors import ConfigError, NotFoundError, SyncdError
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 from syncd.registry import connector
 from syncd.worker.judge import checkers
 

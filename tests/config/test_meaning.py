@@ -14,9 +14,9 @@ import pytest
 from syncd.config.diff import difference
 from syncd.config.load import load_configuration
 from syncd.errors import ConfigError
+from syncd.model.configuration import Configuration
 from syncd.model.definitions import (
     CatchUp,
-    Configuration,
     Email,
     Events,
     History,

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from syncd.errors import BusyError, NotFoundError, RestartNeededError, TransientError
+from syncd.model.configuration import Configuration
 from syncd.model.definitions import (
     CatchUp,
-    Configuration,
     Connection,
     Limits,
     Overlap,

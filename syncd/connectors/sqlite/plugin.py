@@ -43,7 +43,7 @@ class SqliteConnector:
     """Opens SQLite files; the driver is Python's own."""
 
     type = "sqlite"
-    roles = frozenset({"source", "destination"})
+    roles = frozenset({"source", "destination", "repository"})
     dialect = "sqlite"
     options_schema: Mapping[str, object] = OPTIONS_SCHEMA
     url_schemes = ("sqlite",)

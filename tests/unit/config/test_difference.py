@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from syncd.config.build import digest_of
 from syncd.config.diff import Difference, difference
+from syncd.model.configuration import Configuration
 from syncd.model.definitions import (
-    Configuration,
     Connection,
     Limits,
     Logs,
