@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -113,7 +113,7 @@ def _connection_problems(configuration: Configuration) -> Iterator[Problem]:
                 break
 
 
-def _any_role(connection: Connection) -> list[str]:
+def _any_role(connection: Connection) -> Sequence[str]:
     return [role for role in ROLES if role in connector(connection.type).roles][:1]
 
 

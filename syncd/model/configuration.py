@@ -1,8 +1,9 @@
 """Everything that a set of files declares, typed."""
 
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from syncd.model.cluster import Cluster
 from syncd.model.definitions import Connection, Limits, Logs, Replication, State
@@ -31,4 +32,6 @@ class Configuration:
     @property
     def work(self) -> Mapping[str, Work]:
         """All that can be started, by name: jobs, then clusters."""
-        return {**self.jobs, **self.clusters}
+        # Asked for with every firing: a copy of thousands of jobs each time would be noticed.
+        maps = (cast("MutableMapping[str, Work]", one) for one in (self.clusters, self.jobs))
+        return ChainMap(*maps)

@@ -170,8 +170,8 @@ class RunLogs:
 
 
 def verbosity_of(configuration: Configuration) -> dict[str, int]:
-    """How much each job wants in the logs of its runs."""
-    return {job.name: job.verbosity for job in configuration.jobs.values()}
+    """How much each job and cluster wants in the logs of its runs."""
+    return {job.name: job.verbosity for job in configuration.work.values()}
 
 
 def file_name(text: str) -> str:
