@@ -21,7 +21,7 @@ from syncd.daemon.endpoint import Endpoint
 from syncd.daemon.logging import Logging
 from syncd.daemon.notify import Notifier
 from syncd.errors import SyncdError
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 from syncd.model.event import ConfigRejected, DaemonStarted, DaemonStopped, Event
 from syncd.observe.bus import Bus
 from syncd.pool.dispatch import Surroundings
@@ -127,7 +127,7 @@ class Daemon:
                 command=DAEMON,
             )
         )
-        jobs = len(self.service.configuration.jobs)
+        jobs = len(self.service.configuration.work)
         names = tuple(run.id for run in interrupted)
         self.bus.publish(DaemonStarted(__version__, self.service.generation, jobs, names))
         self._notifier.ready(self._status())
@@ -223,7 +223,7 @@ class Daemon:
             "generation": self.service.generation,
             "configuration": list(configuration.files),
             "state": str(folder.absolute()),
-            "jobs": len(configuration.jobs),
+            "jobs": len(configuration.work),
             "running": sum(run.started is not None for run in live),
             "waiting": sum(run.started is None for run in live),
             "workers": list(self.pool.pids),
@@ -231,7 +231,7 @@ class Daemon:
         }
 
     def _status(self) -> str:
-        return f"{len(self.service.configuration.jobs)} jobs, generation {self.service.generation}"
+        return f"{len(self.service.configuration.work)} jobs, generation {self.service.generation}"
 
     def _obey_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -17,9 +17,9 @@ from syncd.model.run import Failure, Status, StepResult
 from syncd.worker.body import CANCELLED
 from syncd.worker.wire import (
     MAX_LINE_BYTES,
+    AnyOrder,
     Cancel,
     Forget,
-    Order,
     Outcome,
     Ready,
     Request,
@@ -145,7 +145,7 @@ class Pool:
         self._cancelled: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def launch(self, order: Order, emit: Emit, ended: Callable[[Outcome], None]) -> None:
+    def launch(self, order: AnyOrder, emit: Emit, ended: Callable[[Outcome], None]) -> None:
         """Begin to carry the order out; `ended` hears the outcome, whatever happens."""
         self._starting.add(order.run)
         task = asyncio.get_running_loop().create_task(self._carry(order, emit, ended))
@@ -157,7 +157,7 @@ class Pool:
         while len(self._idle) + len(self._busy) < count:
             self._idle.append(await _Worker.start(self._folder, self._environ))
 
-    async def _carry(self, order: Order, emit: Emit, ended: Callable[[Outcome], None]) -> None:
+    async def _carry(self, order: AnyOrder, emit: Emit, ended: Callable[[Outcome], None]) -> None:
         try:
             outcome = await self._run(order, emit)
         except SyncdError as error:
@@ -167,7 +167,7 @@ class Pool:
             outcome = Outcome(Status.FAILED, (), failure)
         ended(outcome)
 
-    async def _run(self, order: Order, emit: Emit) -> Outcome:
+    async def _run(self, order: AnyOrder, emit: Emit) -> Outcome:
         try:
             worker = self._take(order) or await _Worker.start(self._folder, self._environ)
         finally:
@@ -176,8 +176,8 @@ class Pool:
             self._early.discard(order.run)
             self._idle.append(worker)
             return Outcome(Status.CANCELLED, (), CANCELLED)
-        worker.run, worker.job = order.run, order.job.name
-        worker.places |= {order.source.key, order.destination.key}
+        worker.run, worker.job = order.run, order.work.name
+        worker.places |= {place.key for place in order.places}
         self._busy[order.run] = worker
         worker.send(order)
         try:
@@ -223,19 +223,19 @@ class Pool:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed(error)
 
-    def _take(self, order: Order) -> _Worker | None:
+    def _take(self, order: AnyOrder) -> _Worker | None:
         """The idle worker that knows most about this order: the job, else the connections."""
         for worker in [worker for worker in self._idle if worker.process.poll() is not None]:
             worker.hang_up()
             self._idle.remove(worker)
         if not self._idle:
             return None
-        wanted = {order.source.key, order.destination.key}
-        best = max(self._idle, key=lambda one: (one.job == order.job.name, len(one.places & wanted)))
+        wanted = {place.key for place in order.places}
+        best = max(self._idle, key=lambda one: (one.job == order.work.name, len(one.places & wanted)))
         self._idle.remove(best)
         return best
 
-    async def _follow(self, worker: _Worker, emit: Emit, order: Order) -> tuple[Outcome, bool]:
+    async def _follow(self, worker: _Worker, emit: Emit, order: AnyOrder) -> tuple[Outcome, bool]:
         steps: list[StepResult] = []
         while True:
             match await worker.answer():
