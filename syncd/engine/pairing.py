@@ -48,10 +48,10 @@ def shared_tables(
         FatalError: an entry names no table of the parent.
     """
     there = parent.tables()
-    for entry in cluster.tables:
-        if not _matching(entry.name, there):
+    for wanted in cluster.tables:
+        if not _matching(wanted.name, there):
             raise FatalError(
-                f"the parent '{cluster.parent}' has no table {entry.name}",
+                f"the parent '{cluster.parent}' has no table {wanted.name}",
                 hint=f"it has: {', '.join(str(name) for name in there[:12]) or 'none'}",
                 code="not_found",
             )
