@@ -151,6 +151,15 @@ class Service:
         self.runs.submit(run, definition, Overlap.SKIP)
         return self.runs.live.get(run.id, self.latest.get(job, run))
 
+    def changed(self, cluster: str) -> None:
+        """A repository of a watched cluster was edited: run, or run again after the run that goes on."""
+        work = self.configuration.clusters.get(cluster)
+        resting = cluster in self.paused or cluster in self.retries
+        if work is None or self._stopping or resting or not work.enabled:
+            return
+        if all(run.status is not Status.QUEUED for run in self.runs.of_job(cluster)):
+            self.runs.submit(self._new(cluster, Trigger.CHANGE), work, Overlap.QUEUE)
+
     def cancel(self, name: str) -> Run:
         """Stop the run of that id, or the runs of that job and its next attempt; the run as it is now.
 

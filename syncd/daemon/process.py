@@ -25,6 +25,7 @@ from syncd.model.configuration import Configuration
 from syncd.model.event import ConfigRejected, DaemonStarted, DaemonStopped, Event
 from syncd.observe.bus import Bus
 from syncd.pool.dispatch import Surroundings
+from syncd.pool.watcher import Watcher
 from syncd.pool.workers import Pool
 from syncd.scheduling.scheduler import Scheduler
 from syncd.service import Clockwork, Service
@@ -92,6 +93,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.bus = Bus()
         self.pool = Pool(folder, self._environ, self._fail)
+        self._watcher = Watcher(folder, self._environ, lambda cluster: self.service.changed(cluster))
         journal = Journal(database)
         around = Surroundings(
             journal=journal,
@@ -132,6 +134,7 @@ class Daemon:
         self.bus.publish(DaemonStarted(__version__, self.service.generation, jobs, names))
         self._notifier.ready(self._status())
         self._spawn(self._warm())
+        self._watcher.apply(self.service.configuration)
         await self._keep_time()
 
     async def _warm(self) -> None:
@@ -167,6 +170,7 @@ class Daemon:
             self.bus.publish(DaemonStopped(self._stop_reason or "failure"))
         for task in list(self._tasks):
             task.cancel()
+        await self._watcher.close()
         await self.pool.close()
         if self._endpoint is not None:
             await self._endpoint.close()
@@ -192,6 +196,7 @@ class Daemon:
                 new = await asyncio.to_thread(self._load)
                 self._logging.learn(new)
                 changes = self.service.apply(new)
+                self._watcher.apply(new)
                 self._logging.change(new)
             except SyncdError as error:
                 problems = tuple(str(one) for one in getattr(error, "problems", ())) or (error.message,)

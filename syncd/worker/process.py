@@ -15,15 +15,18 @@ from syncd.model.event import RunEvent
 from syncd.state.owner import join_workers
 from syncd.worker.body import RunBody, Stop
 from syncd.worker.kept import KeptPorts
+from syncd.worker.watching import watch
 from syncd.worker.wire import (
     Answer,
     AnyOrder,
     Cancel,
+    Changed,
     ClusterOrder,
     Forget,
     Order,
     Ready,
     Request,
+    Watch,
     line,
     request_of,
     told,
@@ -59,6 +62,8 @@ class WorkerProcess:
                     self._tasks.put((request, self._stop))
                 case Forget():
                     self._tasks.put(request)
+                case Watch():
+                    watch(request.clusters, lambda cluster: self._send(Changed(cluster)))
                 case Cancel():
                     if self._stop is not None:
                         self._stop.ask()

@@ -144,7 +144,22 @@ class Forget(msgspec.Struct, frozen=True, tag=True):
 
 
 AnyOrder = Order | ClusterOrder
-Request = Order | ClusterOrder | Cancel | Forget
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """A cluster and where its repositories are."""
+
+    cluster: str
+    places: tuple[Place, ...]
+
+
+class Watch(msgspec.Struct, frozen=True, tag=True):
+    """Watch these clusters until the line is closed, and say `Changed` whenever somebody edits something."""
+
+    clusters: tuple[Watched, ...]
+
+
+Request = Order | ClusterOrder | Cancel | Forget | Watch
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -166,7 +181,13 @@ class Outcome(msgspec.Struct, frozen=True, tag=True):
     failure: Failure | None = None
 
 
-Answer = Ready | Told | Outcome
+class Changed(msgspec.Struct, frozen=True, tag=True):
+    """A repository of this cluster has edits that no run has counted yet."""
+
+    cluster: str
+
+
+Answer = Ready | Told | Outcome | Changed
 
 _REQUESTS: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(
     Request, dec_hook=lambda kind, value: kind(value)
