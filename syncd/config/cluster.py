@@ -129,7 +129,10 @@ def _check_tables(report: Report, path: Path, cluster: Table, condition: Callabl
         for table, text in where.items() if isinstance(where, Table) else ():
             if isinstance(text, str) and not isinstance(text, Unknown):
                 _check_condition(report, (*at, "where", table), text, condition)
-            if names and not any(fnmatchcase(table.lower(), name) for name in names):
+            if not {"*", "?"}.isdisjoint(table):
+                # A condition that held for no table would show a child rows that are not meant for it.
+                report.at_key((*at, "where", table), "is a pattern", "name one table after another")
+            elif names and not any(fnmatchcase(table.lower(), name) for name in names):
                 message = "no entry under tables names this table"
                 report.at_key((*at, "where", table), message, suggest(table, names.values(), "tables"))
 
