@@ -1,0 +1,181 @@
+"""The triggers that write a tracked table's log, as plain SQL that every program runs without knowing."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from syncd.connectors.postgresql.quoting import plain_literal
+from syncd.connectors.postgresql.session import Session, quote
+from syncd.connectors.postgresql.shape import Shape, listed
+from syncd.model.exchange import Tracked
+from syncd.repository.naming import Names
+from syncd.repository.store import ALL_COLUMNS, DELETED, INSERTED, MOST_COLUMNS, UPDATED
+
+KINDS: Final = ("insert", "update", "rekey", "delete", "truncate")
+MOMENT: Final = "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000)::pg_catalog.int8"
+IMAGE: Final = "ROW({})::pg_catalog.record"
+
+MEMBERS: Final = """
+SELECT format('%%I.%%I', n.nspname, c.relname), c.oid = %s
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.oid = %s OR c.oid IN (SELECT relid FROM pg_partition_tree(%s))
+ ORDER BY 2 DESC, 1"""
+"""The table itself first, then its partitions."""
+
+SEEN: Final = """
+SELECT obj_description(to_regclass(%s), 'pg_class'), (
+  SELECT md5(string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgtype, t.tgenabled, p.oid, p.prosecdef, md5(p.prosrc), md5(t.tgqual::text)),
+                        ',' ORDER BY t.tgrelid, t.tgname))
+    FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+   WHERE t.tgname = ANY (%s) AND (t.tgrelid = %s OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(%s))))"""
+"""What was noted beside the log when the triggers were made, and how they look now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """The triggers of one table for one cluster; `home` is the schema of the log and of the functions."""
+
+    home: str
+    names: Names
+    shape: Shape
+
+    @property
+    def log(self) -> str:
+        """The log's name as SQL."""
+        return f"{quote(self.home)}.{quote(self.names.log(self._tracked.number))}"
+
+    @property
+    def triggers(self) -> list[str]:
+        """The names of all of them."""
+        return [self.names.trigger(self._tracked.number, kind) for kind in KINDS]
+
+    def install(self, session: Session) -> None:
+        """Create or replace functions and triggers, inside the caller's transaction."""
+        members = self._members(session)
+        for kind in KINDS:
+            session.execute(self._function(kind))
+        for text, root in members:
+            for kind in KINDS:
+                name = self.names.trigger(self._tracked.number, kind)
+                if root or kind == "truncate":
+                    session.execute(f"DROP TRIGGER IF EXISTS {quote(name)} ON {text}")
+                    session.execute(f"CREATE TRIGGER {quote(name)} {self._event(kind, text)}")
+        for text, _ in members:
+            for name in self.triggers:
+                # Appliers of logical replication are writers too.
+                session.execute(f"ALTER TABLE {text} ENABLE ALWAYS TRIGGER {quote(name)}")
+        noted = f"{self._design()} {self._look(session)[1]}"
+        session.execute(f"COMMENT ON TABLE {self.log} IS {plain_literal(noted)}")
+
+    def is_whole(self, session: Session) -> bool:
+        """Are all triggers there, switched on, and as they would be made now?"""
+        noted, seen = self._look(session)
+        return noted is not None and noted == f"{self._design()} {seen}"
+
+    def _look(self, session: Session) -> tuple[str | None, str | None]:
+        oid = self.shape.found.oid
+        noted, seen = session.execute(SEEN, (self.log, self.triggers, oid, oid)).fetchall()[0]
+        return noted, seen
+
+    @property
+    def _tracked(self) -> Tracked:
+        return self.shape.tracked
+
+    def _members(self, session: Session) -> list[tuple[str, bool]]:
+        oid = self.shape.found.oid
+        return [(text, root) for text, root in session.execute(MEMBERS, (oid, oid, oid))]
+
+    def _design(self) -> str:
+        texts = [self._function(kind) + self._event(kind, self.shape.found.text) for kind in KINDS]
+        return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+    def _event(self, kind: str, text: str) -> str:
+        """What follows CREATE TRIGGER and its name."""
+        run = f"EXECUTE FUNCTION {self._called(kind)}()"
+        if kind == "truncate":
+            return f"BEFORE TRUNCATE ON {text} FOR EACH STATEMENT {run}"
+        tests = [
+            f"pg_catalog.current_setting({plain_literal(setting_of(self.names))}, true) IS DISTINCT FROM '1'"
+        ]
+        pair = f"({listed(self._tracked.key, 'OLD')}) {{}} ({listed(self._tracked.key, 'NEW')})"
+        if kind == "update":
+            tests.append(f"(NOT {pair.format('IS DISTINCT FROM')})")
+        if kind == "rekey":
+            # The rare case first: this is asked for every update.
+            tests.insert(0, f"({pair.format('IS DISTINCT FROM')})")
+        what = "UPDATE" if kind == "rekey" else kind.upper()
+        return f"AFTER {what} ON {text} FOR EACH ROW WHEN ({' AND '.join(tests)}) {run}"
+
+    def _called(self, kind: str) -> str:
+        return f"{quote(self.home)}.{quote(self.names.trigger(self._tracked.number, kind))}"
+
+    def _function(self, kind: str) -> str:
+        body = f"BEGIN\n{self._body(kind)}\nRETURN NULL;\nEND"
+        # Whoever writes to the table needs no right on the log.
+        return (
+            f"CREATE OR REPLACE FUNCTION {self._called(kind)}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+            f" AS {_dollar_quoted(body)}"
+        )
+
+    def _body(self, kind: str) -> str:
+        if kind == "truncate":
+            said = f"{self.shape.found.name} takes part in a cluster, and TRUNCATE would not reach the other copies"
+            return f"RAISE EXCEPTION USING MESSAGE = {plain_literal(said)}, HINT = 'use DELETE';"
+        rows = {
+            "insert": [self._row("NEW", INSERTED)],
+            "update": [self._row("NEW", UPDATED, self._mask())],
+            "rekey": [self._row("OLD", DELETED), self._row("NEW", INSERTED)],
+            "delete": [self._row("OLD", DELETED)],
+        }[kind]
+        key = listed(self._tracked.key)
+        return f"INSERT INTO {self.log} ({key}, op, mask, at) VALUES {', '.join(rows)};\n{self._notice()}"
+
+    def _notice(self) -> str:
+        # An IF needs no statement of its own at the server, as PERFORM does.
+        return f"IF pg_catalog.pg_notify({plain_literal(channel_of(self.names))}, '') IS NULL THEN END IF;"
+
+    def _row(self, image: str, bit: int, mask: str = str(ALL_COLUMNS)) -> str:
+        moment = MOMENT if self._tracked.timed else "0"
+        return f"({listed(self._tracked.key, image)}, {bit}, {mask}, {moment})"
+
+    def _mask(self) -> str:
+        columns = self._tracked.columns
+        if not self._tracked.by_column or len(columns) > MOST_COLUMNS:
+            return str(ALL_COLUMNS)
+        tests = [
+            f"CASE WHEN {self._same(column.name)} THEN 0 ELSE {1 << place}::pg_catalog.int8 END"
+            for place, column in enumerate(columns)
+        ]
+        return " OPERATOR(pg_catalog.|) ".join(f"({test})" for test in tests)
+
+    def _same(self, name: str) -> str:
+        """Operators are named with their schema: the function runs with the rights of its owner."""
+        old, new = f"OLD.{quote(name)}", f"NEW.{quote(name)}"
+        if name in self.shape.exact:
+            return f"{old} OPERATOR(pg_catalog.=) {new} OR ({old} IS NULL AND {new} IS NULL)"
+        return f"{IMAGE.format(old)} OPERATOR(pg_catalog.*=) {IMAGE.format(new)}"
+
+
+def remove(session: Session, home: str, names: Names, number: int, text: str | None) -> None:
+    """Drop the triggers (`text` is the table as SQL, None when it is gone) and their functions, where they are."""
+    for kind in KINDS:
+        name = quote(names.trigger(number, kind))
+        if text is not None:
+            session.execute(f"DROP TRIGGER IF EXISTS {name} ON {text}")
+        session.execute(f"DROP FUNCTION IF EXISTS {quote(home)}.{name} CASCADE")
+
+
+def setting_of(names: Names) -> str:
+    """The setting by which the triggers of a cluster know its own transactions."""
+    return f"syncd.{names.prefix}apply"
+
+
+def channel_of(names: Names) -> str:
+    """The channel that the triggers of a cluster notify."""
+    return f"{names.prefix}log"
+
+
+def _dollar_quoted(body: str) -> str:
+    mark: Sequence[str] = [f"$syncd{number}$" for number in range(9) if f"$syncd{number}$" not in body]
+    return f"{mark[0]}{body}{mark[0]}"
