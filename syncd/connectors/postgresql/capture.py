@@ -12,7 +12,7 @@ from syncd.model.exchange import Tracked
 from syncd.repository.naming import Names
 from syncd.repository.store import ALL_COLUMNS, DELETED, INSERTED, MOST_COLUMNS, UPDATED
 
-KINDS: Final = ("insert", "update", "rekey", "delete", "truncate")
+KINDS: Final = ("insert", "update", "delete", "truncate")
 MOMENT: Final = "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000)::pg_catalog.int8"
 IMAGE: Final = "ROW({})::pg_catalog.record"
 
@@ -92,20 +92,9 @@ class Capture:
 
     def _event(self, kind: str, text: str) -> str:
         """What follows CREATE TRIGGER and its name."""
-        run = f"EXECUTE FUNCTION {self._called(kind)}()"
-        if kind == "truncate":
-            return f"BEFORE TRUNCATE ON {text} FOR EACH STATEMENT {run}"
-        tests = [
-            f"pg_catalog.current_setting({plain_literal(setting_of(self.names))}, true) IS DISTINCT FROM '1'"
-        ]
-        pair = f"({listed(self._tracked.key, 'OLD')}) {{}} ({listed(self._tracked.key, 'NEW')})"
-        if kind == "update":
-            tests.append(f"(NOT {pair.format('IS DISTINCT FROM')})")
-        if kind == "rekey":
-            # The rare case first: this is asked for every update.
-            tests.insert(0, f"({pair.format('IS DISTINCT FROM')})")
-        what = "UPDATE" if kind == "rekey" else kind.upper()
-        return f"AFTER {what} ON {text} FOR EACH ROW WHEN ({' AND '.join(tests)}) {run}"
+        when = "BEFORE TRUNCATE" if kind == "truncate" else f"AFTER {kind.upper()}"
+        each = "STATEMENT" if kind == "truncate" else "ROW"
+        return f"{when} ON {text} FOR EACH {each} EXECUTE FUNCTION {self._called(kind)}()"
 
     def _called(self, kind: str) -> str:
         return f"{quote(self.home)}.{quote(self.names.trigger(self._tracked.number, kind))}"
@@ -122,14 +111,18 @@ class Capture:
         if kind == "truncate":
             said = f"{self.shape.found.name} takes part in a cluster, and TRUNCATE would not reach the other copies"
             return f"RAISE EXCEPTION USING MESSAGE = {plain_literal(said)}, HINT = 'use DELETE';"
-        rows = {
-            "insert": [self._row("NEW", INSERTED)],
-            "update": [self._row("NEW", UPDATED, self._mask())],
-            "rekey": [self._row("OLD", DELETED), self._row("NEW", INSERTED)],
-            "delete": [self._row("OLD", DELETED)],
-        }[kind]
-        key = listed(self._tracked.key)
-        return f"INSERT INTO {self.log} ({key}, op, mask, at) VALUES {', '.join(rows)};\n{self._notice()}"
+        new, gone = self._row("NEW", INSERTED), self._row("OLD", DELETED)
+        written = {"insert": self._written(new), "delete": self._written(gone)}.get(kind)
+        if written is None:
+            same = " AND ".join(f"({self._same(name)})" for name in self._tracked.key)
+            one, two = self._written(self._row("NEW", UPDATED, self._mask())), self._written(f"{gone}, {new}")
+            written = f"IF {same} THEN\n{one}\nELSE\n{two}\nEND IF;"
+        setting = f"pg_catalog.current_setting({plain_literal(setting_of(self.names))}, true)"
+        # Not in a WHEN: the server reads that anew in each statement, which costs more than the whole call.
+        return f"IF coalesce({setting}, '') OPERATOR(pg_catalog.<>) '1' THEN\n{written}\n{self._notice()}\nEND IF;"
+
+    def _written(self, rows: str) -> str:
+        return f"INSERT INTO {self.log} ({listed(self._tracked.key)}, op, mask, at) VALUES {rows};"
 
     def _notice(self) -> str:
         # An IF needs no statement of its own at the server, as PERFORM does.
@@ -153,7 +146,8 @@ class Capture:
         """Operators are named with their schema: the function runs with the rights of its owner."""
         old, new = f"OLD.{quote(name)}", f"NEW.{quote(name)}"
         if name in self.shape.exact:
-            return f"{old} OPERATOR(pg_catalog.=) {new} OR ({old} IS NULL AND {new} IS NULL)"
+            either = "" if name in self._tracked.key else f" OR ({old} IS NULL AND {new} IS NULL)"
+            return f"{old} OPERATOR(pg_catalog.=) {new}{either}"
         return f"{IMAGE.format(old)} OPERATOR(pg_catalog.*=) {IMAGE.format(new)}"
 
 
