@@ -15,6 +15,8 @@ from syncd.repository.store import NUMBER, STATE, Stage, facts_of, stage_columns
 
 FILL: Final = "syncd_fill"
 """The savepoint to which a fill returns when the server takes no part of it."""
+WORN_ROWS: Final = 10_000
+"""How many rows a stage may have held before it is made anew: deleted ones still take place."""
 TOO_LONG: Final = "syncd_too_long_c"
 """Begins the name of the rule that a column's text is too long for; the column's number follows."""
 _PLACE: Final = re.compile(r"\bc(\d+)$")
@@ -58,6 +60,50 @@ def _declared(shape: Shape, column: Column, source: Column, number: int) -> str:
     # The column's own type would cut blanks off without a word.
     whole = shape.declared(column).replace(f"({column.type.length})", "", 1)
     return f"{whole} CONSTRAINT {TOO_LONG}{number} CHECK (char_length(c{number}) <= {column.type.length})"
+
+
+class Stages:
+    """The stages of one connection. A small one is emptied and used again, because making a table takes milliseconds."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._made: dict[str, tuple[str, int]] = {}
+        self._fillings: dict[str, Filling] = {}
+
+    def make(self, stage: Stage, shape: Shape) -> None:
+        """Have an empty stage of that name with these columns."""
+        self._fillings[stage.name] = Filling(self._session, stage)
+        sql = creation(stage, shape)
+        if self.empty(stage) and self._made[stage.name][0] == sql:
+            return
+        self._session.execute(f"DROP TABLE IF EXISTS {text_of(stage)}")
+        self._session.execute(sql)
+        self._made[stage.name] = sql, 0
+
+    def fill(self, stage: Stage, batch: Batch, check: Check) -> None:
+        """Add rows; raises as `Filling.add`."""
+        self._fillings[stage.name].add(batch, check)
+
+    def end(self, stage: Stage) -> int:
+        """End the filling; how many rows there are."""
+        rows = self._fillings.pop(stage.name).end()
+        sql, used = self._made[stage.name]
+        self._made[stage.name] = sql, used + rows
+        return rows
+
+    def empty(self, stage: Stage) -> bool:
+        """Take its rows away; True when the table is still there."""
+        if self._made.get(stage.name, ("", WORN_ROWS))[1] < WORN_ROWS:
+            self._session.execute(f"DELETE FROM {text_of(stage)}")
+            return True
+        self._made.pop(stage.name, None)
+        self._session.execute(f"DROP TABLE IF EXISTS {text_of(stage)}")
+        return False
+
+    def forget(self) -> None:
+        """Something was undone, perhaps the making of a table: each is made anew."""
+        self._made.clear()
+        self._fillings.clear()
 
 
 class Filling:

@@ -1,7 +1,7 @@
-"""Values that are bound to a statement, and `?` as PostgreSQL numbers them."""
+"""Values that are bound to a statement, `?` as PostgreSQL numbers them, and the values of a result."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Final
 
@@ -13,6 +13,22 @@ _PARTS: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\?")
 TEXT, BINARY = int(pq.Format.TEXT), int(pq.Format.BINARY)
 UNKNOWN, BYTEA, BIGINT = 0, 17, 20
 """Numbers of types in the server's catalogue; a text takes the type of its place."""
+
+CONVERTERS: Final[dict[int, Callable[[str], object]]] = {
+    16: lambda text: int(text == "t"),
+    20: int,
+    21: int,
+    23: int,
+    26: int,
+    700: float,
+    701: float,
+}
+"""The number of a type -> how its text becomes a value, as in ROWS batches; all others stay texts."""
+VALUES: Final[dict[int, Callable[[str], object]]] = {
+    **CONVERTERS,
+    BYTEA: lambda text: bytes.fromhex(text[2:]),
+}
+"""The same, and bytea as bytes."""
 
 
 def numbered(sql: str) -> str:
@@ -27,6 +43,18 @@ def encoded(values: Sequence[object]) -> tuple[list[bytes | None] | None, Any, A
         return None, None, None
     made = [_one(value) for value in values]
     return [value for value, _, _ in made], [kind for _, kind, _ in made], [form for _, _, form in made]
+
+
+def rows_of(result: pq.abc.PGresult) -> list[tuple[object, ...]]:
+    """The rows of a result in texts, as in ROWS batches."""
+    converters = [VALUES.get(result.ftype(place), str) for place in range(result.nfields)]
+    return [
+        tuple(
+            None if (value := result.get_value(row, place)) is None else convert(value.decode())
+            for place, convert in enumerate(converters)
+        )
+        for row in range(result.ntuples)
+    ]
 
 
 def _one(value: object) -> tuple[bytes | None, int, int]:

@@ -1,8 +1,8 @@
 """The triggers that write a tracked table's log, as plain SQL that every program runs without knowing."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from syncd.connectors.postgresql.quoting import plain_literal
@@ -16,6 +16,7 @@ KINDS: Final = ("insert", "update", "delete", "truncate")
 MOMENT: Final = "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000)::pg_catalog.int8"
 IMAGE: Final = "ROW({})::pg_catalog.record"
 
+NOTED: Final = " | "
 MEMBERS: Final = """
 SELECT format('%%I.%%I', n.nspname, c.relname), c.oid = %s
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -24,12 +25,16 @@ SELECT format('%%I.%%I', n.nspname, c.relname), c.oid = %s
 """The table itself first, then its partitions."""
 
 SEEN: Final = """
-SELECT obj_description(to_regclass(%s), 'pg_class'), (
-  SELECT md5(string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgtype, t.tgenabled, p.oid, p.prosecdef, md5(p.prosrc), md5(t.tgqual::text)),
-                        ',' ORDER BY t.tgrelid, t.tgname))
-    FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-   WHERE t.tgname = ANY (%s) AND (t.tgrelid = %s OR t.tgrelid IN (SELECT relid FROM pg_partition_tree(%s))))"""
-"""What was noted beside the log when the triggers were made, and how they look now."""
+SELECT obj_description(to_regclass(%s), 'pg_class'),
+  (SELECT md5(string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgtype, t.tgenabled, p.oid, p.prosecdef, p.prosrc, t.tgqual::text),
+                         ',' ORDER BY t.tgrelid, t.tgname))
+     FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE t.tgname = ANY (%s)
+      AND t.tgrelid = ANY (ARRAY(SELECT r.oid UNION SELECT relid FROM pg_partition_tree(r.oid)))),
+  (SELECT md5(string_agg(concat_ws(' ', attname, atttypid, atttypmod, attcollation, attidentity, attgenerated), ',' ORDER BY attnum))
+     FROM pg_attribute WHERE attrelid = r.oid AND attnum > 0)
+  FROM (SELECT to_regclass(%s) AS oid) r"""
+"""What was noted beside the log when the triggers were made, and how they and the columns look now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,6 @@ class Capture:
         """The log's name as SQL."""
         return f"{quote(self.home)}.{quote(self.names.log(self._tracked.number))}"
 
-    @property
-    def triggers(self) -> list[str]:
-        """The names of all of them."""
-        return [self.names.trigger(self._tracked.number, kind) for kind in KINDS]
-
     def install(self, session: Session) -> None:
         """Create or replace functions and triggers, inside the caller's transaction."""
         members = self._members(session)
@@ -62,21 +62,18 @@ class Capture:
                     session.execute(f"DROP TRIGGER IF EXISTS {quote(name)} ON {text}")
                     session.execute(f"CREATE TRIGGER {quote(name)} {self._event(kind, text)}")
         for text, _ in members:
-            for name in self.triggers:
+            for name in _triggers(self.names, self._tracked):
                 # Appliers of logical replication are writers too.
                 session.execute(f"ALTER TABLE {text} ENABLE ALWAYS TRIGGER {quote(name)}")
-        noted = f"{self._design()} {self._look(session)[1]}"
+        session.execute(f"COMMENT ON TABLE {self.log} IS {plain_literal(self._design())}")
+        seen = look(session, self.home, self.names, self._tracked)
+        noted = f"{self._design()} {seen.partition(NOTED)[2]}"
         session.execute(f"COMMENT ON TABLE {self.log} IS {plain_literal(noted)}")
 
-    def is_whole(self, session: Session) -> bool:
-        """Are all triggers there, switched on, and as they would be made now?"""
-        noted, seen = self._look(session)
-        return noted is not None and noted == f"{self._design()} {seen}"
-
-    def _look(self, session: Session) -> tuple[str | None, str | None]:
-        oid = self.shape.found.oid
-        noted, seen = session.execute(SEEN, (self.log, self.triggers, oid, oid)).fetchall()[0]
-        return noted, seen
+    def is_noted(self, seen: str) -> bool:
+        """Is what `look` gave what was noted when the triggers were made as they would be now?"""
+        noted, _, present = seen.partition(NOTED)
+        return noted == f"{self._design()} {present}"
 
     @property
     def _tracked(self) -> Tracked:
@@ -151,6 +148,17 @@ class Capture:
         return f"{IMAGE.format(old)} OPERATOR(pg_catalog.*=) {IMAGE.format(new)}"
 
 
+def look(session: Session, home: str, names: Names, tracked: Tracked) -> str:
+    """What was noted of a table's triggers, and how they look now; empty when there are none. Cost: one statement."""
+    log = f"{quote(home)}.{quote(names.log(tracked.number))}"
+    table = f"{quote(tracked.name.schema)}." if tracked.name.schema else ""
+    rows = session.execute(
+        SEEN, (log, _triggers(names, tracked), f"{table}{quote(tracked.name.name)}")
+    ).fetchall()
+    noted, seen, columns = rows[0]
+    return f"{noted}{NOTED}{seen} {columns}" if noted and seen else ""
+
+
 def remove(session: Session, home: str, names: Names, number: int, text: str | None) -> None:
     """Drop the triggers (`text` is the table as SQL, None when it is gone) and their functions, where they are."""
     for kind in KINDS:
@@ -170,6 +178,10 @@ def channel_of(names: Names) -> str:
     return f"{names.prefix}log"
 
 
+def _triggers(names: Names, tracked: Tracked) -> list[str]:
+    return [names.trigger(tracked.number, kind) for kind in KINDS]
+
+
 def _dollar_quoted(body: str) -> str:
-    mark: Sequence[str] = [f"$syncd{number}$" for number in range(9) if f"$syncd{number}$" not in body]
-    return f"{mark[0]}{body}{mark[0]}"
+    mark = next(mark for number in count() if (mark := f"$syncd{number}$") not in body)
+    return f"{mark}{body}{mark}"

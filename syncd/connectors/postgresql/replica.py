@@ -1,15 +1,13 @@
 """A PostgreSQL database as a node of clusters: the port `Store`."""
 
 import hashlib
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
-from psycopg import pq
-
 from syncd.connectors.postgresql import arrival, ledger
-from syncd.connectors.postgresql.binding import numbered
-from syncd.connectors.postgresql.capture import Capture, channel_of, remove, setting_of
+from syncd.connectors.postgresql.binding import numbered, rows_of
+from syncd.connectors.postgresql.capture import Capture, channel_of, look, remove, setting_of
 from syncd.connectors.postgresql.catalog import find
 from syncd.connectors.postgresql.ledger import Ledger
 from syncd.connectors.postgresql.reading import BINARY
@@ -23,7 +21,6 @@ from syncd.connectors.postgresql.shape import (
     read_member,
     shape_of,
 )
-from syncd.connectors.postgresql.statement import CONVERTERS
 from syncd.errors import FatalError
 from syncd.model.batch import Batch, Format
 from syncd.model.exchange import Tracked
@@ -46,9 +43,6 @@ SETTINGS: Final = {
 LIVING_CLIENT: Final = (140_000, "client_connection_check_interval", "1s")
 """From which version on the server can notice in the middle of a statement that nobody waits for it any more."""
 
-VALUES: Final[dict[int, Callable[[str], object]]] = {**CONVERTERS, 17: lambda text: bytes.fromhex(text[2:])}
-"""As for statements of users, and bytea as bytes."""
-
 
 class PostgresqlReplica:
     """Takes part through one connection. `_home` is the schema in which the cluster's own tables stand."""
@@ -65,7 +59,8 @@ class PostgresqlReplica:
         self._held: set[Names] = set()
         self._heard: set[Names] = set()
         self._shapes: dict[Tracked, Shape] = {}
-        self._fillings: dict[str, arrival.Filling] = {}
+        self._stages = arrival.Stages(session)
+        self._whole: dict[tuple[Names, Tracked], str] = {}
         self._home = self._settle()
 
     def _settle(self) -> str:
@@ -95,7 +90,7 @@ class PostgresqlReplica:
     def run(self, sql: str, values: Sequence[object] = ()) -> Result:
         """Run one statement; `?` stands for each of the values."""
         result = self._session.run(numbered(sql) if values else sql, self._check, values)
-        return Result(_rows_of(result), result.command_tuples or 0)
+        return Result(rows_of(result), result.command_tuples or 0)
 
     # Transactions
 
@@ -103,12 +98,10 @@ class PostgresqlReplica:
         """Begin: one snapshot for all statements, or a new one for each, under the cluster's lock."""
         self._check = check
         self._names = names
-        self._shapes.clear()
-        number = self._number(names, "transaction")
-        # Before the transaction: its snapshot must show what the holder before us has committed.
-        self._session.run(f"SELECT pg_advisory_lock({number})", check)
-        self._guard = number
+        self._guard = self._number(names, "transaction")
         try:
+            # Before the transaction: its snapshot must show what the holder before us has committed.
+            self._session.run(f"SELECT pg_advisory_lock({self._guard})", check)
             if purpose is Purpose.SNAPSHOT:
                 self._session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
             else:
@@ -128,9 +121,15 @@ class PostgresqlReplica:
 
     def rollback(self) -> None:
         """Undo it, and end what is in the middle of it."""
-        self._fillings.clear()
+        self._forget()
         self._session.rollback()
         self._leave()
+
+    def _forget(self) -> None:
+        """What was true may have been undone, or be the reason for an error."""
+        self._stages.forget()
+        self._shapes.clear()
+        self._whole.clear()
 
     def _leave(self) -> None:
         number, self._guard, self._check, self._names = self._guard, None, _never, None
@@ -147,6 +146,7 @@ class PostgresqlReplica:
 
     def undo(self) -> None:
         """Undo it, also after an error."""
+        self._stages.forget()
         self._session.return_to(PART)
         self.release()
 
@@ -224,10 +224,15 @@ class PostgresqlReplica:
         remove(self._session, self._home, names, table.number, found.text if found else None)
 
     def captures(self, names: Names, table: Tracked) -> bool:
-        """Are the triggers as they should be?"""
-        if find(self._session, table.name) is None:
+        """Are the triggers as they should be? What was found right is only looked at for changes."""
+        seen = look(self._session, self._home, names, table)
+        if seen and self._whole.get((names, table)) == seen:
+            return True
+        self._shapes.pop(table, None)
+        if not seen or not Capture(self._home, names, self._shape(table)).is_noted(seen):
             return False
-        return Capture(self._home, names, self._shape(table)).is_whole(self._session)
+        self._whole[names, table] = seen
+        return True
 
     # Moving rows
 
@@ -251,25 +256,20 @@ class PostgresqlReplica:
                 yield Batch(form, data if form is Format.PGCOPY else lines_to_rows(data, table), rows)
 
     def make_stage(self, stage: Stage) -> None:
-        """Create the temporary table."""
-        self.empty(stage)
-        self._session.execute(arrival.creation(stage, self._shape(stage.table)))
-        self._fillings[stage.name] = arrival.Filling(self._session, stage)
+        """Have the temporary table, empty."""
+        self._stages.make(stage, self._shape(stage.table))
 
     def fill(self, stage: Stage, batch: Batch, check: Check) -> None:
         """Add rows by COPY."""
-        self._fillings[stage.name].add(batch, check)
+        self._stages.fill(stage, batch, check)
 
     def filled(self, stage: Stage) -> int:
         """End the COPY."""
-        filling = self._fillings.pop(stage.name, None)
-        if filling is None:
-            return int(self._session.value(f"SELECT count(*) FROM {arrival.text_of(stage)}"))
-        return filling.end()
+        return self._stages.end(stage)
 
     def empty(self, stage: Stage) -> None:
-        """Drop the temporary table."""
-        self._session.execute(f"DROP TABLE IF EXISTS {arrival.text_of(stage)}")
+        """Take its rows away."""
+        self._stages.empty(stage)
 
     def lock(self, stage: Stage) -> None:
         """Lock rows by their keys' order."""
@@ -386,14 +386,3 @@ def _never() -> None:
 def _native(column: Column) -> str:
     """The type of an extracted column; facts have none of their own."""
     return column.type.native or ("bigint" if column.type == WHOLE else "text")
-
-
-def _rows_of(result: pq.abc.PGresult) -> list[tuple[object, ...]]:
-    converters = [VALUES.get(result.ftype(place), str) for place in range(result.nfields)]
-    return [
-        tuple(
-            None if value is None else convert(value.decode())
-            for convert, value in ((c, result.get_value(row, i)) for i, c in enumerate(converters))
-        )
-        for row in range(result.ntuples)
-    ]

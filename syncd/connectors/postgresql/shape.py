@@ -29,16 +29,14 @@ SELECT (SELECT array_agg(a.attname::text ORDER BY k.place)
  ORDER BY i.indnkeyatts, c.relname LIMIT 1"""
 """The columns of the smallest unique index that can never hold NULL."""
 
-COLUMNS: Final = """
-SELECT a.attname, a.attidentity = 'a', coalesce(o.collisdeterministic, true),
+COLUMNS: Final = f"""
+SELECT ({UNIQUE}), (SELECT count(*) FROM pg_index i WHERE i.indrelid = %s AND i.indisunique AND i.indimmediate) > 1,
+       EXISTS (SELECT 1 FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = %s AND f.confdeltype IN ('c', 'n', 'd')),
+       a.attname, a.attidentity = 'a', coalesce(o.collisdeterministic, true),
        a.attgenerated <> '', CASE WHEN a.attcollation <> t.typcollation THEN quote_ident(n.nspname) || '.' || quote_ident(o.collname) END
   FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_collation o ON o.oid = a.attcollation LEFT JOIN pg_namespace n ON n.oid = o.collnamespace
  WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped"""
-
-RULES: Final = """
-SELECT (SELECT count(*) FROM pg_index i WHERE i.indrelid = %s AND i.indisunique AND i.indimmediate) > 1,
-       EXISTS (SELECT 1 FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = %s AND f.confdeltype IN ('c', 'n', 'd'))"""
 
 FOREIGN_KEYS: Final = """
 SELECT cn.nspname, c.relname, pn.nspname, p.relname, f.confdeltype IN ('c', 'n', 'd'),
@@ -107,19 +105,20 @@ def shape_of(session: Session, tracked: Tracked) -> Shape:
     found = find(session, tracked.name)
     if found is None:
         raise missing(session, tracked.name)
-    rows = session.execute(COLUMNS, (found.oid,)).fetchall()
-    same = {name for name, _, deterministic, _, _ in rows if deterministic}
+    key = sorted(quote(name) for name in tracked.key)
+    rows = session.execute(COLUMNS, (found.text, key, found.oid, found.oid, found.oid)).fetchall()
+    matched, unique, acts = rows[0][:3]
+    columns = [row[3:] for row in rows]
+    same = {name for name, _, deterministic, _, _ in columns if deterministic}
     taking_part = {column.name for column in tracked.columns}
-    unique, acts = session.execute(RULES, (found.oid, found.oid)).fetchall()[0]
-    matched = session.value(UNIQUE, (found.text, sorted(quote(name) for name in tracked.key)))
     return Shape(
         tracked,
         found,
-        {name: collation for name, _, _, _, collation in rows if collation},
+        {name: collation for name, _, _, _, collation in columns if collation},
         frozenset(c.name for c in tracked.columns if c.name in same and is_exact(c.type)),
-        frozenset(name for name, always, _, _, _ in rows if always),
-        tuple(name for name, _, _, computed, _ in rows if not computed and name not in taking_part),
-        matched=bool(matched),
+        frozenset(name for name, always, _, _, _ in columns if always),
+        tuple(name for name, _, _, computed, _ in columns if not computed and name not in taking_part),
+        matched=matched,
         unique=unique,
         acts=acts,
     )
