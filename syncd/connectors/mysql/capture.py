@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from syncd.connectors.mysql.cascade import Cascades
+from syncd.connectors.mysql.keeping import kept
 from syncd.connectors.mysql.merging import differs
 from syncd.connectors.mysql.session import Session, literal, quote
 from syncd.model.exchange import Tracked
@@ -48,55 +49,38 @@ def silence(names: Names) -> str:
 
 
 def install(session: Session, names: Names, table: Tracked) -> None:
-    """Make the triggers that are not there as they should be, and drop others of that table's number.
+    """Make the triggers that are not there as they should be, and drop others that write the table's log.
 
     Raises:
         FatalError: the table cannot be captured, or the user may not make triggers.
         TransientError: somebody uses a table for too long.
     """
     wanted = triggers(session, names, table)
-    there = existing(session, names, table)
+    there = _existing(session, names, table)
     for trigger in wanted:
         if trigger not in there:
             _create(session, trigger)
-    kept = {trigger.place for trigger in wanted}
+    stay = {trigger.place for trigger in wanted}
     for trigger in there:
-        if trigger.place not in kept:
+        if trigger.place not in stay:
             session.execute(f"DROP TRIGGER IF EXISTS {trigger.place}")
 
 
 def remove(session: Session, names: Names, table: Tracked) -> None:
     """Drop all of them, wherever they are."""
-    for trigger in existing(session, names, table):
+    for trigger in _existing(session, names, table):
         session.execute(f"DROP TRIGGER IF EXISTS {trigger.place}")
 
 
 def complete(session: Session, names: Names, table: Tracked) -> bool:
     """Are all of them there and as they would be made now? Only the tables are looked at that need one."""
     wanted = set(triggers(session, names, table))
-    return wanted == set(existing(session, names, table, {trigger.table for trigger in wanted}))
-
-
-def existing(
-    session: Session, names: Names, table: Tracked, among: Collection[TableName] = ()
-) -> list[Trigger]:
-    """The triggers that were made for a tracked table, on these tables or on all."""
-    places = " OR ".join(
-        f"(EVENT_OBJECT_SCHEMA = {literal(name.schema)} AND EVENT_OBJECT_TABLE = {literal(name.name)})"
-        for name in among
-    )
-    ours = re.compile(re.escape(names.trigger(table.number, "")) + OWN_KINDS)
-    return [
-        Trigger(name, TableName(on, schema), timing, event, body)
-        for name, schema, on, timing, event, body in session.execute(EXISTING + (places or "TRUE")).rows
-        if ours.fullmatch(name)
-    ]
+    return wanted == set(_existing(session, names, table, {trigger.table for trigger in wanted}))
 
 
 def triggers(session: Session, names: Names, table: Tracked) -> list[Trigger]:
     """All that a tracked table needs: three of its own, and those of tables whose rows take some of its rows with them."""
-    name = TableName(table.name.name, table.name.schema or session.schema)
-    log = f"{quote(session.schema)}.{quote(names.log(table.number))}"
+    name, log = _full_name(session, table), _log(session, names, table)
     made = [
         Trigger(names.trigger(table.number, event.lower()), name, "AFTER", event, _guarded(names, body))
         for event, body in (
@@ -113,6 +97,33 @@ def triggers(session: Session, names: Names, table: Tracked) -> list[Trigger]:
         body = _guarded(names, "; ".join(statements))
         made.append(Trigger(names.trigger(table.number, kind), origin, "BEFORE", event, body))
     return made
+
+
+def _existing(
+    session: Session, names: Names, table: Tracked, among: Collection[TableName] = ()
+) -> list[Trigger]:
+    """The triggers that were made for a tracked table, on these tables or on all.
+
+    Another database of the server may be a node of the same cluster: its triggers write another log.
+    """
+    name = _full_name(session, table)
+    log = f"INSERT INTO {_log(session, names, table)} ("
+    ours = re.compile(re.escape(names.trigger(table.number, "")) + OWN_KINDS)
+    places = " OR ".join(
+        f"(EVENT_OBJECT_SCHEMA = {literal(each.schema)} AND EVENT_OBJECT_TABLE = {literal(each.name)})"
+        for each in among
+    )
+    rows = session.execute(EXISTING + (places or "TRUE")).rows
+    found = [Trigger(row[0], TableName(row[2], row[1]), *row[3:]) for row in rows]
+    return [each for each in found if ours.fullmatch(each.name) and (each.table == name or log in each.body)]
+
+
+def _full_name(session: Session, table: Tracked) -> TableName:
+    return TableName(table.name.name, table.name.schema or session.schema)
+
+
+def _log(session: Session, names: Names, table: Tracked) -> str:
+    return kept(session, names.log(table.number))
 
 
 def _create(session: Session, trigger: Trigger) -> None:

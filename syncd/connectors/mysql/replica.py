@@ -291,9 +291,9 @@ class MysqlStore:
         """Delete the rows of `own` with the keys of these staged rows."""
         return staging.delete_own(self._rows(stage), names, which)
 
-    def unstageowned(self, names: Names, stage: Stage) -> int:
+    def unstage_owned(self, names: Names, stage: Stage) -> int:
         """Delete from the stage what has a row in `own`."""
-        return staging.unstageowned(self._rows(stage), names)
+        return staging.unstage_owned(self._rows(stage), names)
 
     def unstaged(self, stage: Stage, whole: str) -> int:
         """Delete the table's rows that meet the condition and have no staged row."""
