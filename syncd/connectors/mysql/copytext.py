@@ -228,6 +228,8 @@ def place_of(given: Column, taken: Column, form: Format) -> str:
     place = "{v}"
     if source.kind is Kind.BOOLEAN and target.kind is not Kind.TEXT:
         place = "ELT(FIELD({v}, 'f', 't') + 1, {v}, 0, 1)"
+        # The digit is a text, whose bits a column of bits would take.
+        place = f"CAST({place} AS UNSIGNED)" if word == "bit" else place
     elif word == "bit":
         place = "CAST({v} AS UNSIGNED)"
     elif source.kind is Kind.BYTES:

@@ -17,13 +17,16 @@ LOGS: Final = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHE
 ORDER: Final = "syncd_n"
 """The log's own key: a number that the server gives without a lock, so that writers never wait for each other."""
 WHOLE: Final = "bigint NOT NULL"
+WHOLE_CHARACTERS: Final = 2
+"""How many characters of a key a whole number takes the place of."""
 
 
 def plain_table(session: Session, name: str, columns: Mapping[str, str], key: Sequence[str]) -> str:
     """The statement that creates a table of int, text and bytes unless it is there."""
     sized = sum(1 for column in key if columns[column] != "int") or 1
+    characters = (KEY_BUDGET - WHOLE_CHARACTERS * len(key)) // sized
     made = tuple(
-        Column(column, _type(word, KEY_BUDGET // sized if column in key else 0), column not in key)
+        Column(column, _type(word, characters if column in key else 0), column not in key)
         for column, word in columns.items()
     )
     statement = create_statement(session, Table(TableName(name), made, tuple(key)))

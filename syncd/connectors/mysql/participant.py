@@ -30,7 +30,8 @@ SELECT k.CONSTRAINT_NAME, k.TABLE_SCHEMA, k.TABLE_NAME, k.COLUMN_NAME, k.REFEREN
     ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME
  WHERE k.REFERENCED_TABLE_NAME IS NOT NULL AND {}
  ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION"""
-OF_ONE: Final = "k.TABLE_SCHEMA = %s AND k.TABLE_NAME = %s AND r.CONSTRAINT_SCHEMA = k.TABLE_SCHEMA"
+OF_ONE: Final = "k.TABLE_SCHEMA = %s AND k.TABLE_NAME = %s AND r.CONSTRAINT_SCHEMA = %s AND r.TABLE_NAME = %s"
+"""The server opens only the tables whose names are given as they are."""
 OF_ALL: Final = "k.TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')"
 
 ACTING: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
@@ -102,7 +103,7 @@ def declarations(session: Session, name: TableName) -> dict[str, str]:
 
 def rules_of(session: Session, name: TableName | None = None) -> list[Rule]:
     """The foreign keys of one table, or of all tables that may be seen."""
-    values = (name.schema or session.schema, name.name) if name is not None else ()
+    values = (name.schema or session.schema, name.name) * 2 if name is not None else ()
     found: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     for row in session.execute(RULES.format(OF_ONE if name is not None else OF_ALL), values).rows:
         found.setdefault(row[:3], []).append(row[3:])

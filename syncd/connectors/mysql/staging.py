@@ -142,7 +142,8 @@ def update(rows: Rows, which: str) -> int:
     sets = ", ".join(f"t.{quote(column.name)} = s.{names[column.name]}" for column in columns)
     unlike = differing(rows.table, [column.name for column in columns], "t", "s")
     return rows.run(
-        f"UPDATE {rows.staged} s STRAIGHT_JOIN {rows.text} t ON {rows.on()} SET {sets} WHERE ({which}) AND ({unlike})"
+        f"UPDATE {rows.staged} s FORCE INDEX ({BY_KEY}) STRAIGHT_JOIN {rows.text} t ON {rows.on()} SET {sets}"
+        f" WHERE ({which}) AND ({unlike})"
     ).changed
 
 
