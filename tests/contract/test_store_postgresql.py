@@ -241,14 +241,14 @@ def test_deleted_rows_need_nothing_but_their_keys(node: Node) -> None:
     assert node.log() == []
 
 
-def test_what_is_not_staged_goes_only_where_the_condition_says(node: Node) -> None:
+def test_what_did_not_arrive_is_staged_as_deleted(node: Node) -> None:
     stage = node.stage(node.track(), [(0, 1, "row 1", 1)])
     node.begin()
-    some = node.store.unstaged(stage, "t.qty > 2")
-    rest = node.store.unstaged(stage, "")
+    missing = node.store.stage_missing(NAMES, stage)
+    gone = node.store.delete(stage, "s.s_gone = 1")
     node.commit()
 
-    assert (some, rest) == (1, 1)
+    assert (missing, gone) == (2, 2)
     assert [row[0] for row in node.rows()] == [1]
 
 
