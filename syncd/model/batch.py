@@ -40,6 +40,11 @@ def weight_of(row: Iterable[object]) -> int:
     return sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)
 
 
+def tuples_of(batch: Batch) -> Sequence[tuple[object, ...]]:
+    """The rows of a batch whose format is made of tuples; none for one of bytes."""
+    return () if isinstance(batch.data, bytes) else batch.data
+
+
 def size_bytes(batch: Batch) -> int:
     """How many bytes a batch has; of tuples about so many, judged by some of them."""
     data = batch.data

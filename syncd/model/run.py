@@ -105,7 +105,8 @@ class StepResult:
 
     `mark_from` and `mark_to` show the check column's mark before and after. `nothing_to_do` is true when both ends
     were asked and nothing had to move. `warnings` are sentences for people, without row values. `truncated` counts the
-    texts that were cut, by column. `deletes` says how rows that are gone at the source are treated.
+    texts that were cut, by column. `deletes` says how rows that are gone at the source are treated. `conflicts` of a
+    cluster were settled by its policies, but `conflicts_open` wait for a person; `held` rows are set aside.
     """
 
     step: str
@@ -121,6 +122,9 @@ class StepResult:
     truncated: tuple[tuple[str, int], ...] = ()
     verdict: Verdict | None = None
     deletes: str = "off"
+    conflicts: int = 0
+    conflicts_open: int = 0
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)

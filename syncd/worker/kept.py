@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
-from syncd.errors import SyncdError
+from syncd.errors import FatalError, SyncdError
 from syncd.ports import Destination, Source
 from syncd.registry import connector
+from syncd.repository.store import Store, StoreOpener
 from syncd.worker.wire import Place
 
 IDLE_SECONDS: Final = 300.0
+Port = Source | Destination | Store
 MISSING: Final = (0, 0)
 """What stands for a file that is not there."""
 
@@ -26,10 +28,11 @@ class KeptPorts:
         self._monotonic = monotonic
         self._sources: dict[bytes, Source] = {}
         self._destinations: dict[bytes, Destination] = {}
+        self._stores: dict[bytes, Store] = {}
         self._used: dict[bytes, tuple[str, float]] = {}
         self._files: dict[bytes, tuple[int, int] | None] = {}
         self._lock = threading.Lock()
-        self._in_use: list[Source | Destination] = []
+        self._in_use: list[Port] = []
 
     def holds(self, source: Place, destination: Place) -> bool:
         """Is one of the two open from an earlier run?"""
@@ -55,6 +58,27 @@ class KeptPorts:
             self._in_use.append(self._destinations[key])
         return self._destinations[key]
 
+    def store(self, place: Place) -> Store:
+        """The store of a cluster's node at that place, opened if need be.
+
+        Raises:
+            FatalError: its connector cannot take part in clusters.
+        """
+        key = self._touch(place)
+        if key not in self._stores:
+            plugin = connector(place.type)
+            if not isinstance(plugin, StoreOpener):
+                raise FatalError(
+                    f"connection '{place.name}' of type {place.type} cannot be a repository of a cluster",
+                    hint="use sqlite, postgresql or mysql",
+                    code="no_repository",
+                )
+            self._stores[key] = plugin.open_store(place.wrapped())
+            self._files.setdefault(key, _file(place))
+        with self._lock:
+            self._in_use.append(self._stores[key])
+        return self._stores[key]
+
     @contextlib.contextmanager
     def lane(self, source: Place, destination: Place) -> Iterator[tuple[Source, Destination]]:
         """Both ends once more, for another thread of the present run; closed afterwards."""
@@ -69,7 +93,7 @@ class KeptPorts:
                 self._in_use.append(other)
             yield one, other
 
-    def _part(self, port: Source | Destination) -> None:
+    def _part(self, port: Port) -> None:
         with self._lock:
             if port in self._in_use:
                 self._in_use.remove(port)
@@ -114,13 +138,15 @@ class KeptPorts:
 
     def _is_in_use(self, key: bytes) -> bool:
         with self._lock:
-            return any(port in self._in_use for port in (self._sources.get(key), self._destinations.get(key)))
+            mine = (self._sources.get(key), self._destinations.get(key), self._stores.get(key))
+            return any(port in self._in_use for port in mine)
 
     def _close(self, keys: Collection[bytes]) -> None:
         for key in keys:
             del self._used[key]
             self._files.pop(key, None)
-            for port in (self._sources.pop(key, None), self._destinations.pop(key, None)):
+            kept = (self._sources, self._destinations, self._stores)
+            for port in [held.pop(key, None) for held in kept]:
                 if port is not None:
                     # It may be broken, which is why it goes.
                     with contextlib.suppress(SyncdError, OSError):

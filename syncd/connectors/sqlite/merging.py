@@ -161,10 +161,10 @@ class Matching:
         for name in self._others:
             column = self._target.table.column(name)
             untyped = column is not None and affinity_of(column.type.native) == "none"
-            conditions.append(_differs(f"{old}.{quote(name)}", f"{new}.{quote(name)}", signed=untyped))
+            conditions.append(differs(f"{old}.{quote(name)}", f"{new}.{quote(name)}", signed=untyped))
         if self._target.revive:
             conditions.append(f"{old}.{quote(self._target.revive)} IS NOT NULL")
-        return _any(conditions)
+        return any_of(conditions)
 
     def _sets(self, new: str) -> list[str]:
         sets = [f"{quote(name)} = {new}.{quote(name)}" for name in self._others]
@@ -210,17 +210,21 @@ class Matching:
         return self._session.execute(sql).fetchone()[0]
 
 
-def _any(conditions: list[str]) -> str:
+def any_of(conditions: list[str]) -> str:
     """The conditions joined by OR as a balanced tree: SQLite limits how deep an expression may be."""
     if not conditions:
         return "0"
     if len(conditions) == 1:
         return conditions[0]
     middle = len(conditions) // 2
-    return f"({_any(conditions[:middle])} OR {_any(conditions[middle:])})"
+    return f"({any_of(conditions[:middle])} OR {any_of(conditions[middle:])})"
 
 
-def _differs(old: str, new: str, *, signed: bool) -> str:
+def differs(old: str, new: str, *, signed: bool) -> str:
+    """The condition that two columns of one declaration hold different values, bit by bit.
+
+    `signed`: the columns have no type, and keep the sign of a zero.
+    """
     # Not equal bit by bit: no collation of the column's, and 1 is not 1.0 nor '1'.
     differs = f"{old} IS NOT {new} COLLATE BINARY OR typeof({old}) <> typeof({new})"
     if signed:

@@ -8,6 +8,7 @@ from syncd.errors import FatalError
 from syncd.model.definitions import OptionValue
 from syncd.model.secret import Secret
 from syncd.ports import Destination, Source
+from syncd.repository.store import Store
 
 WINDOW_ROWS: Final = 2_000_000
 
@@ -43,7 +44,7 @@ class SqliteConnector:
     """Opens SQLite files; the driver is Python's own."""
 
     type = "sqlite"
-    roles = frozenset({"source", "destination"})
+    roles = frozenset({"source", "destination", "repository"})
     dialect = "sqlite"
     options_schema: Mapping[str, object] = OPTIONS_SCHEMA
     url_schemes = ("sqlite",)
@@ -74,6 +75,17 @@ class SqliteConnector:
         from syncd.connectors.sqlite.destination import SqliteDestination
 
         return SqliteDestination(_path(options))
+
+    def open_store(self, options: Mapping[str, OptionValue]) -> Store:
+        """Open the file as a node of a cluster.
+
+        Raises:
+            NotFoundError: there is no such file.
+            FatalError: it is no SQLite database, or cannot be written.
+        """
+        from syncd.connectors.sqlite.replica import SqliteStore
+
+        return SqliteStore(_path(options))
 
 
 def _path(options: Mapping[str, OptionValue]) -> str:

@@ -1,0 +1,447 @@
+"""A SQLite file (a GeoPackage is one) as a node of a cluster."""
+
+import fcntl
+import os
+import time
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from syncd.connectors.sqlite.capture import triggers_of
+from syncd.connectors.sqlite.catalog import list_tables, read_table
+from syncd.connectors.sqlite.merging import any_of, differs
+from syncd.connectors.sqlite.reading import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, next_rows
+from syncd.connectors.sqlite.session import Session, quote, refuse_unwritable
+from syncd.connectors.sqlite.storage import affinity_of, keep, keepers_of
+from syncd.connectors.sqlite.types import PRODUCT, declaration
+from syncd.errors import FatalError, NotFoundError
+from syncd.model.batch import Batch, Format
+from syncd.model.exchange import Tracked
+from syncd.model.table import Column, Table, TableName
+from syncd.ports import Check
+from syncd.repository.naming import Names
+from syncd.repository.store import (
+    NUMBER,
+    STATE,
+    ForeignKey,
+    Purpose,
+    Result,
+    Stage,
+    facts_of,
+    stage_columns,
+)
+
+TYPES: Final = {"int": "INTEGER", "text": "TEXT", "bytes": "BLOB"}
+POINT: Final = "syncd_part"
+GLANCE_SECONDS: Final = 0.01
+ACTS: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
+
+
+class SqliteStore:
+    """One connection to one file."""
+
+    product = PRODUCT
+    formats: tuple[Format, ...] = (Format.SQLITE, Format.ROWS)
+
+    def __init__(self, path: str) -> None:
+        if not Path(path).expanduser().exists():
+            refuse_unwritable(path)
+            raise NotFoundError(
+                f"there is no SQLite file {path}",
+                hint="create it with its tables first; syncd makes no tables in a cluster",
+            )
+        self.place = path
+        self._session = Session(path, write=True)
+        self._session.execute("PRAGMA foreign_keys=ON")
+        self._session.execute("PRAGMA synchronous=FULL")
+        self._applying: Names | None = None
+        self._locks: dict[str, int] = {}
+        self._seen: tuple[int, ...] = ()
+
+    def quote(self, name: str) -> str:
+        """An identifier as SQL."""
+        return quote(name)
+
+    def text_of(self, name: TableName) -> str:
+        """A table's full name as SQL."""
+        return quote(name.name)
+
+    def whole(self, expression: str) -> str:
+        """The expression as a whole number."""
+        return f"CAST({expression} AS INTEGER)"
+
+    def run(self, sql: str, values: Sequence[object] = ()) -> Result:
+        """Run one statement."""
+        cursor = self._session.execute(sql, values)
+        with self._session.errors():
+            return Result(cursor.fetchall(), max(cursor.rowcount, 0))
+
+    # Transactions
+
+    def begin(self, purpose: Purpose, names: Names, check: Check) -> None:
+        """Take the write lock: SQLite has one writer."""
+        self._session.begin_writing(check)
+        if purpose is Purpose.APPLY:
+            self.run(f"UPDATE {quote(names.node)} SET applying = 1")
+            self._applying = names
+
+    def settle(self, logs: Sequence[str], check: Check) -> bool:
+        """Commit, and go on reading the very state that was committed; False when somebody wrote meanwhile."""
+        self.commit(check)
+        self._session.begin_reading(check)
+        asked = " OR ".join(f"EXISTS (SELECT 1 FROM {quote(log)})" for log in logs)
+        if logs and self.run(f"SELECT {asked}").rows[0][0]:
+            self._session.rollback()
+            return False
+        return True
+
+    def commit(self, check: Check) -> None:
+        """Make it durable."""
+        if self._applying is not None:
+            self.run(f"UPDATE {quote(self._applying.node)} SET applying = 0")
+            self._applying = None
+        self._session.patient("COMMIT", check)
+        self._session.rollback()
+
+    def rollback(self) -> None:
+        """End the transaction without a trace."""
+        self._applying = None
+        self._session.rollback()
+
+    def savepoint(self) -> None:
+        """Begin a part that can be undone alone."""
+        self.run(f"SAVEPOINT {POINT}")
+
+    def release(self) -> None:
+        """Keep the part."""
+        self.run(f"RELEASE {POINT}")
+
+    def undo(self) -> None:
+        """Undo the part.
+
+        Raises:
+            FatalError: a rule of a table has undone the whole transaction.
+        """
+        if not self._session.in_transaction:
+            raise FatalError(
+                f"a rule of a table in {self.place} undoes the whole transaction when it refuses a row",
+                hint="use ABORT instead of ROLLBACK in that conflict clause or trigger",
+            )
+        self.run(f"ROLLBACK TO {POINT}")
+        self.run(f"RELEASE {POINT}")
+
+    def hold(self, names: Names) -> bool:
+        """Lock a file beside the database; the system forgets the lock when the process ends."""
+        if names.slug in self._locks:
+            return True
+        path = Path(self.place).expanduser()
+        descriptor = os.open(path.with_name(f".{path.name}.{names.slug}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._locks[names.slug] = descriptor
+        return True
+
+    def let_go(self, names: Names) -> None:
+        """Unlock it; the file stays, because removing it would let two hold it."""
+        descriptor = self._locks.pop(names.slug, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    # What is there
+
+    def tables(self) -> list[TableName]:
+        """All tables but SQLite's, GeoPackage's and syncd's own."""
+        own = self.run("SELECT name FROM sqlite_master WHERE type = 'table'").rows
+        there = {str(row[0]) for row in own}
+        return [
+            name
+            for name in list_tables(self._session)
+            if name.name in there and not name.name.startswith(("gpkg_", "rtree_"))
+        ]
+
+    def table(self, name: TableName) -> Table | None:
+        """The table with the columns that may be written.
+
+        Raises:
+            FatalError: it is a view or has no key.
+        """
+        found = read_table(self._session, name, writable=True)
+        if found is None:
+            return None
+        kind = self.run("SELECT type FROM sqlite_master WHERE name = ?", (found.name.name,)).rows[0][0]
+        if kind != "table":
+            raise FatalError(
+                f"{found.name} in {self.place} is a view", hint="name the tables that it reads instead"
+            )
+        return found
+
+    def foreign_keys(self) -> list[ForeignKey]:
+        """All rules between tables of the file."""
+        rows = self.run(
+            'SELECT m.name, f.id, f."table", f."from", f."to", f.on_delete, f.on_update'
+            " FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'"
+            " ORDER BY m.name, f.id, f.seq"
+        ).rows
+        grouped: dict[tuple[object, object], list[Any]] = {}
+        for row in rows:
+            grouped.setdefault((row[0], row[1]), []).append(row)
+        found = []
+        for parts in grouped.values():
+            parent = read_table(self._session, TableName(str(parts[0][2])))
+            if parent is None:
+                continue
+            columns = tuple(str(part[3]) for part in parts)
+            named = tuple(str(part[4]) for part in parts if part[4] is not None)
+            acts = parts[0][5] in ACTS or parts[0][6] in ACTS
+            found.append(
+                ForeignKey(TableName(str(parts[0][0])), columns, parent.name, named or parent.key, acts)
+            )
+        return found
+
+    def relation_exists(self, name: str) -> bool:
+        """Is there a table of that name?"""
+        return bool(self.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).rows)
+
+    # What a cluster keeps
+
+    def create(self, name: str, columns: Mapping[str, str], key: Sequence[str]) -> None:
+        """Create a table of syncd's unless it is there."""
+        parts = [f"{quote(column)} {TYPES[kind]}" for column, kind in columns.items()]
+        keys = f", PRIMARY KEY ({', '.join(map(quote, key))})" if key else ""
+        self.run(f"CREATE TABLE IF NOT EXISTS {quote(name)} ({', '.join(parts)}{keys})")
+
+    def create_log(self, names: Names, table: Tracked, *, parent: bool) -> None:
+        """Create the tables of one tracked table unless they are there."""
+        keys = ", ".join(f"{quote(name)} {declaration(table.column(name))}" for name in table.key)
+        ordered = ", ".join(quote(name) for name in table.key)
+        own = f"PRIMARY KEY ({ordered})) WITHOUT ROWID"
+        make = "CREATE TABLE IF NOT EXISTS"
+        number = table.number
+        self.run(f"{make} {quote(names.log(number))} ({keys}, op INTEGER, mask INTEGER, at INTEGER)")
+        if not parent:
+            facts = "gen INTEGER, base INTEGER, op INTEGER, mask INTEGER, at INTEGER"
+            self.run(f"{make} {quote(names.own(number))} ({keys}, {facts}, {own}")
+            return
+        row, past = names.row(number), names.past(number)
+        self.run(f"{make} {quote(row)} ({keys}, gen INTEGER, nid INTEGER, ngen INTEGER, at INTEGER, {own}")
+        self.run(f"CREATE INDEX IF NOT EXISTS {quote(row + '_gen')} ON {quote(row)} (gen)")
+        self.run(f"{make} {quote(past)} ({keys}, gen INTEGER, mask INTEGER)")
+        self.run(f"CREATE INDEX IF NOT EXISTS {quote(past + '_key')} ON {quote(past)} ({ordered})")
+
+    def drop(self, name: str) -> None:
+        """Drop a table of syncd's if it is there."""
+        self.run(f"DROP TABLE IF EXISTS {quote(name)}")
+
+    def capture(self, names: Names, table: Tracked) -> None:
+        """Create or replace the triggers of a table."""
+        self.release_capture(names, table)
+        for statement in triggers_of(names, table).values():
+            self.run(statement)
+
+    def release_capture(self, names: Names, table: Tracked) -> None:
+        """Drop them."""
+        for name in triggers_of(names, table):
+            self.run(f"DROP TRIGGER IF EXISTS {quote(name)}")
+
+    def captures(self, names: Names, table: Tracked) -> bool:
+        """Are all of them there and as they would be made now?"""
+        wanted = triggers_of(names, table)
+        slots = ", ".join("?" * len(wanted))
+        rows = self.run(
+            f"SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name IN ({slots})", list(wanted)
+        ).rows
+        return {str(name): str(sql) for name, sql in rows} == wanted
+
+    # Moving rows
+
+    def seal_child(self, names: Names, table: Tracked, gen: int, base: int) -> int:
+        """Take the log's rows into `own`; a row that is there keeps its base."""
+        log, own = quote(names.log(table.number)), quote(names.own(table.number))
+        keys = ", ".join(quote(name) for name in table.key)
+        sealed = self.run(
+            f"INSERT INTO {own} ({keys}, gen, base, op, mask, at)"
+            f" SELECT {keys}, {gen}, {base}, op, mask, at FROM {log} WHERE true"
+            f" ON CONFLICT ({keys}) DO UPDATE SET gen = excluded.gen, op = op | excluded.op,"
+            " mask = mask | excluded.mask, at = max(at, excluded.at)"
+        ).changed
+        self.run(f"DELETE FROM {log}")
+        return sealed
+
+    def seal_parent(self, names: Names, table: Tracked, gen: int) -> int:
+        """Take the log's rows into `row` and `past`."""
+        log, row = quote(names.log(table.number)), quote(names.row(table.number))
+        keys = ", ".join(quote(name) for name in table.key)
+        sealed = self.run(
+            f"INSERT INTO {row} ({keys}, gen, nid, ngen, at) SELECT {keys}, {gen}, 0, {gen}, at FROM {log} WHERE true"
+            f" ON CONFLICT ({keys}) DO UPDATE SET gen = excluded.gen, nid = 0, ngen = excluded.ngen,"
+            f" at = CASE WHEN gen = excluded.gen THEN max(at, excluded.at) ELSE excluded.at END"
+        ).changed
+        if table.by_column:
+            past = quote(names.past(table.number))
+            self.run(f"INSERT INTO {past} ({keys}, gen, mask) SELECT {keys}, {gen}, mask FROM {log}")
+        self.run(f"DELETE FROM {log}")
+        return sealed
+
+    def extract(self, select: str, columns: Sequence[Column], form: Format, check: Check) -> Generator[Batch]:
+        """The rows of a SELECT, in batches of bounded memory."""
+        cursor = self._session.execute(select)
+        wanted = FIRST_ROWS
+        while True:
+            check()
+            with self._session.errors():
+                rows = cursor.fetchmany(wanted)
+            if not rows:
+                return
+            yield Batch(form, rows, len(rows))
+            wanted = next_rows(rows, BATCH_ROWS, BATCH_BYTES)
+
+    def make_stage(self, stage: Stage) -> None:
+        """Make the empty stage, with the declarations of the table's own columns."""
+        self.empty(stage)
+        parts = [f"{NUMBER} INTEGER PRIMARY KEY", f"{STATE} INTEGER DEFAULT 0"]
+        parts += [f"{fact} INTEGER" for fact in facts_of(edits=stage.edits)]
+        named = zip(stage_columns(stage.table), stage.table.columns, strict=True)
+        parts += [f"{name} {declaration(column)}" for name, column in named]
+        self.run(f"CREATE TEMP TABLE {stage.name} ({', '.join(parts)})")
+
+    def fill(self, stage: Stage, batch: Batch, check: Check) -> None:
+        """Add rows."""
+        check()
+        facts = facts_of(edits=stage.edits)
+        names = (*facts, *stage_columns(stage.table))
+        rows: Any = batch.data
+        keepers = keepers_of(_table(stage.theirs), _table(stage.table), stage.table.names)
+        if keepers:
+            rows = keep(rows, [(index + len(facts), keeper) for index, keeper in keepers])
+        slots = ", ".join("?" * len(names))
+        self._session.insert(f"INSERT INTO temp.{stage.name} ({', '.join(names)}) VALUES ({slots})", rows)
+
+    def filled(self, stage: Stage) -> int:
+        """How many rows there are."""
+        return int(str(self.run(f"SELECT count(*) FROM temp.{stage.name}").rows[0][0]))
+
+    def empty(self, stage: Stage) -> None:
+        """Drop the stage if it is there."""
+        self.run(f"DROP TABLE IF EXISTS temp.{stage.name}")
+
+    def lock(self, stage: Stage) -> None:
+        """Nothing to do: nobody else writes meanwhile."""
+
+    def update(self, stage: Stage, which: str) -> int:
+        """Update the rows that differ."""
+        table = stage.table
+        if not table.others:
+            return 0
+        place = dict(zip(table.names, stage_columns(table), strict=True))
+        sets = ", ".join(f"{quote(name)} = s.{place[name]}" for name in table.others)
+        return self.run(
+            f"UPDATE {quote(table.name.name)} AS t SET {sets} FROM temp.{stage.name} s"
+            f" WHERE {_meeting(table)} AND ({which}) AND {self.differs(table, table.others, 't', 's')}"
+        ).changed
+
+    def insert(self, stage: Stage, which: str) -> int:
+        """Insert the rows that the table lacks."""
+        table = stage.table
+        name = quote(table.name.name)
+        columns = ", ".join(quote(column) for column in table.names)
+        values = ", ".join(f"s.{column}" for column in stage_columns(table))
+        return self.run(
+            f"INSERT INTO {name} ({columns}) SELECT {values} FROM temp.{stage.name} s WHERE ({which})"
+            f" AND NOT EXISTS (SELECT 1 FROM {name} t WHERE {_meeting(table)})"
+        ).changed
+
+    def delete(self, stage: Stage, which: str) -> int:
+        """Delete rows by their keys."""
+        return self._delete(stage, stage.table.name.name, which)
+
+    def upsert_rows(
+        self, names: Names, stage: Stage, which: str, gen: int, nid_sql: str, ngen_sql: str
+    ) -> None:
+        """Say whose edit these rows are, and of which generation."""
+        keys = ", ".join(quote(name) for name in stage.table.key)
+        staged = ", ".join(f"s.{name}" for name in stage.key_columns)
+        at = "s.s_at" if stage.edits else "0"
+        self.run(
+            f"INSERT INTO {quote(names.row(stage.table.number))} ({keys}, gen, nid, ngen, at)"
+            f" SELECT {staged}, {gen}, {nid_sql}, {ngen_sql}, {at} FROM temp.{stage.name} s WHERE {which}"
+            f" ON CONFLICT ({keys}) DO UPDATE SET gen = excluded.gen, nid = excluded.nid, ngen = excluded.ngen,"
+            " at = excluded.at"
+        )
+
+    def delete_own(self, names: Names, stage: Stage, which: str) -> int:
+        """Forget unsent edits of these rows."""
+        return self._delete(stage, names.own(stage.table.number), which)
+
+    def unstage_owned(self, names: Names, stage: Stage) -> int:
+        """Take what has an unsent edit out of the stage."""
+        own = quote(names.own(stage.table.number))
+        return self.run(
+            f"DELETE FROM temp.{stage.name} AS s WHERE EXISTS (SELECT 1 FROM {own} t WHERE {_meeting(stage.table)})"
+        ).changed
+
+    def stage_missing(self, names: Names, stage: Stage) -> int:
+        """Stage the rows that did not arrive as deleted."""
+        table = stage.table
+        own = quote(names.own(table.number))
+        staged = ", ".join(stage.key_columns)
+        keys = ", ".join(f"t.{quote(name)}" for name in table.key)
+        owned = " AND ".join(f"o.{quote(name)} = t.{quote(name)}" for name in table.key)
+        self.run(f"CREATE INDEX IF NOT EXISTS temp.{stage.name}_key ON {stage.name} ({staged})")
+        return self.run(
+            f"INSERT INTO temp.{stage.name} (s_gone, {staged}) SELECT 1, {keys} FROM {quote(table.name.name)} t"
+            f" WHERE NOT EXISTS (SELECT 1 FROM temp.{stage.name} s WHERE {_meeting(table)})"
+            f" AND NOT EXISTS (SELECT 1 FROM {own} o WHERE {owned})"
+        ).changed
+
+    def differs(self, table: Tracked, names: Sequence[str], old: str, new: str) -> str:
+        """One of these columns has another value in the table than in the stage."""
+        place = dict(zip(table.names, stage_columns(table), strict=True))
+        conditions = []
+        for name in names:
+            untyped = affinity_of(table.column(name).type.native) == "none"
+            conditions.append(differs(f"{old}.{quote(name)}", f"{new}.{place[name]}", signed=untyped))
+        return any_of(conditions)
+
+    def wait(self, names: Names, seconds: float) -> bool:
+        """Look at the file's counter of changes until it moves."""
+        deadline = time.monotonic() + seconds
+        while True:
+            now = tuple(int(str(row[0])) for row in self.run("PRAGMA data_version").rows)
+            if now != self._seen:
+                self._seen = now
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(GLANCE_SECONDS)
+
+    def cancel(self) -> None:
+        """Make whatever runs end soon."""
+        self._session.interrupt()
+
+    def close(self) -> None:
+        """Close; open work is undone."""
+        for descriptor in self._locks.values():
+            os.close(descriptor)
+        self._locks.clear()
+        self._session.rollback()
+        self._session.close()
+
+    def _delete(self, stage: Stage, name: str, which: str) -> int:
+        keys = ", ".join(quote(key) for key in stage.table.key)
+        staged = ", ".join(f"s.{column}" for column in stage.key_columns)
+        return self.run(
+            f"DELETE FROM {quote(name)} WHERE ({keys}) IN (SELECT {staged} FROM temp.{stage.name} s WHERE {which})"
+        ).changed
+
+
+def _meeting(table: Tracked) -> str:
+    """When a staged row s and a row t of a table with the same key meet."""
+    place = dict(zip(table.names, stage_columns(table), strict=True))
+    return " AND ".join(f"t.{quote(name)} = s.{place[name]}" for name in table.key)
+
+
+def _table(table: Tracked) -> Table:
+    return Table(table.name, table.columns, table.key)

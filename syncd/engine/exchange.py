@@ -1,0 +1,359 @@
+"""One run of a cluster: all children's edits go to the parent first, then the parent's rows to all children.
+
+Source: Synchronize Job Data. The coordinator knows repositories by their ports alone. A child that fails does not stop the
+others; what it has missed it gets in the next run, because every cursor is moved in the transaction that writes its rows.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from syncd.cluster_ports import Arrival, Departure, Known, Repository
+from syncd.engine.carrying import Lane, Stream, carry, form_between
+from syncd.engine.greeting import Greeting, greet
+from syncd.engine.member import Delivery, Member
+from syncd.engine.pairing import Pairs, Shared, pair_with, shared_tables
+from syncd.errors import BusyError, FatalError, RunCancelledError, SyncdError
+from syncd.model.cluster import Child, Cluster, ConflictPolicy, Direction, Winner
+from syncd.model.exchange import (
+    NOTHING_RECEIVED,
+    START,
+    Applied,
+    Hello,
+    Mark,
+    Role,
+    Rules,
+    Wanted,
+)
+from syncd.ports import Check
+
+SEEN_EVERY_SECONDS: Final = 3600.0
+"""How old the note of a child's last visit may grow when nothing else is to be written."""
+MOST_AT_ONCE: Final = 16
+
+Wheres = Callable[[Child, Shared], str]
+"""The condition of a child on a table of the parent, in the parent's SQL; empty for all rows."""
+
+
+class Exchange:
+    """The run of one cluster over open repositories."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        parent: Repository,
+        members: Sequence[Member],
+        wheres: Wheres,
+        check: Check,
+        now: Callable[[], float],
+        *,
+        accept_restore: bool = False,
+    ) -> None:
+        """`now` gives seconds since 1970. `accept_restore`: a parent that was restored is filled from its children."""
+        self._cluster = cluster
+        self._parent = parent
+        self._members = list(members)
+        self._wheres = wheres
+        self._check = check
+        self._now = now
+        self._accept_restore = accept_restore or cluster.on_parent_restore == "refill"
+        self._refilling = False
+        self.problems: list[str] = []
+        self.done: list[str] = []
+
+    @property
+    def live(self) -> list[Member]:
+        """The children that still take part."""
+        return [member for member in self._members if member.live]
+
+    def run(self, heard: Callable[[Member, str], None] = lambda *_: None) -> None:
+        """Do it; `heard` is told when a child is done with ``up`` or ``down``.
+
+        Raises:
+            BusyError: another coordinator runs this cluster.
+            SyncdError: the parent failed; what was committed before stays.
+        """
+        if not self._parent.hold():
+            raise BusyError(
+                f"another run synchronises cluster '{self._cluster.name}' at {self._parent.place}",
+                hint="wait for its end",
+                code="locked",
+            )
+        try:
+            self.meet()
+            for member in self.live:
+                self._guard(member, partial(self._up, member))
+                heard(member, "up")
+            self._down()
+            for member in self._members:
+                heard(member, "down")
+        finally:
+            self._parent.let_go()
+
+    def meet(self) -> None:
+        """Learn who is there with which tables, and make what is missing in the databases."""
+        shared, self.problems = shared_tables(self._cluster, self._parent, self._parent.enrolled())
+        self._shared = shared
+        tables = [each.tracked for each in shared]
+        self.done = self._parent.enrol(Role.PARENT, self._cluster.parent, tables, "", self._check)
+        self._peers = {peer.name: peer for peer in self._parent.peers()}
+        self._each(self.live, self._acquaint)
+        for member in self.live:
+            self._guard(member, partial(self._greet, member))
+        rewound = [member for member in self.live if member.greeting and member.greeting.parent_rewound]
+        if rewound:
+            self._parent_was_restored(rewound)
+
+    def _each(self, members: Sequence[Member], action: Callable[[Member], None]) -> None:
+        """Do something with several children side by side: each has a connection of its own."""
+        if len(members) <= 1:
+            for member in members:
+                self._guard(member, partial(action, member))
+            return
+        with ThreadPoolExecutor(min(MOST_AT_ONCE, len(members))) as threads:
+            for future in [
+                threads.submit(self._guard, member, partial(action, member)) for member in members
+            ]:
+                future.result()
+
+    def _guard(self, member: Member, action: Callable[[], None]) -> None:
+        """What fails at one child is its failure alone."""
+        try:
+            action()
+        except RunCancelledError:
+            raise
+        except SyncdError as error:
+            member.failure = error
+
+    def _acquaint(self, member: Member) -> None:
+        port, name = member.port, member.child.repository
+        found: Pairs = pair_with(self._shared, port, name)
+        member.pairs = found.pairs
+        member.warnings += found.problems
+        peer = self._peers.get(name)
+        if not found.pairs and found.problems:
+            raise FatalError(found.problems[0], code="no_tables")
+        tables = [pair.child for pair in found.pairs]
+        member.done = port.enrol(Role.CHILD, name, tables, member.child.on_join, self._check)
+        member.hello = port.hello(peer.received.gen if peer and peer.received.gen >= 0 else None)
+
+    def _greet(self, member: Member) -> None:
+        hello = member.hello
+        if hello is None:
+            raise FatalError(f"{member.port.place} was not enrolled")
+        name = member.child.repository
+        mine = self._parent.hello(hello.received.gen if hello.received.gen >= 0 else None)
+        if mine is None:
+            raise FatalError(f"{self._parent.place} was not enrolled")
+        greeting = greet(mine, mine.recalled, self._peers.get(name), hello, list(self._peers.values()))
+        if greeting.rewound:
+            member.port.renew(greeting.peer.received.gen, self._check)
+            member.warnings.append(
+                "its database was restored from a copy: it gets back what it had sent, and keeps what it has not"
+            )
+            hello = member.port.hello() or hello
+            greeting = replace(greeting, peer=replace(greeting.peer, epoch=hello.epoch, received=START))
+        member.hello, member.greeting = hello, greeting
+        member.peer = replace(greeting.peer, name=name, state="live")
+        if self._peers.get(name) != member.peer:
+            self._parent.admit([member.peer], self._check)
+            self._peers[name] = member.peer
+
+    def _parent_was_restored(self, members: Sequence[Member]) -> None:
+        names = ", ".join(f"'{member.child.repository}'" for member in members)
+        if not self._accept_restore:
+            raise FatalError(
+                f"the parent's database {self._parent.place} was restored from a copy: {names} have seen later states of it",
+                hint="to fill it again from the children: syncd sync CLUSTER --accept-restore; nothing was changed",
+                code="parent_restored",
+            )
+        highest = max(member.hello.received.gen for member in members if member.hello)
+        self._parent.renew(highest, self._check)
+        self._refilling = True
+        for member in self.live:
+            member.port.offer_all(self._check)
+            member.hello = member.port.hello()
+            member.greeting = Greeting(member.peer, whole=True)
+
+    def _up(self, member: Member) -> None:
+        """Consolidate one child's edits into the parent."""
+        hello, peer = member.hello, member.peer
+        quiet = hello is not None and not hello.changed and hello.mark == peer.received
+        if hello is None or (quiet and not self._parent.due(self._now())):
+            return
+        began = time.monotonic()
+        departure = member.port.depart(Role.CHILD, peer.received.gen, self._parent.held(peer), self._check)
+        arrival: Arrival | None = None
+        try:
+            pairs = [pair for pair in member.pairs if pair.child.captured]
+            arrival = self._parent.arrive(
+                [pair.parent for pair in pairs], [pair.child for pair in pairs], self._check
+            )
+            for pair in pairs:
+                form = form_between(member.port, self._parent, pair.child, pair.parent)
+                lane = Lane(arrival, pair.parent.number)
+                carry([Stream(partial(departure.edits, pair.child), (lane,))], form, self._check)
+                lane.raise_failure()
+            departure.seal(self._check)
+            applied = arrival.apply_edits(peer, departure.mark, self._rules(member), self._check)
+        finally:
+            if arrival is not None:
+                arrival.close()
+            departure.close()
+            member.up_seconds = time.monotonic() - began
+        member.peer = replace(peer, received=departure.mark)
+        self._count_up(member, applied)
+
+    def _count_up(self, member: Member, applied: Applied) -> None:
+        member.up = applied.total
+        member.warnings += applied.warnings
+
+    def _rules(self, member: Member) -> Rules:
+        policies = {pair.shared.tracked.number: pair.shared.policy for pair in member.pairs}
+        if self._refilling:
+            policies = dict.fromkeys(policies, ConflictPolicy(Winner.CHILD))
+        return Rules(
+            policies=policies,
+            wheres=self._conditions(member),
+            allow_outside=frozenset(
+                pair.shared.tracked.number for pair in member.pairs if pair.shared.entry.allow_outside
+            ),
+            max_skew_seconds=self._cluster.max_skew_seconds,
+        )
+
+    def _conditions(self, member: Member) -> dict[int, str]:
+        found = {pair.shared.tracked.number: self._wheres(member.child, pair.shared) for pair in member.pairs}
+        return {number: where for number, where in found.items() if where}
+
+    def _down(self) -> None:
+        """Bring every child to the parent's state."""
+        mine = self._parent.hello()
+        if mine is None:
+            return
+        late = [member for member in self.live if self._is_late(member, mine)]
+        if late:
+            self._scatter(late)
+        now = self._now()
+        seen = [
+            member
+            for member in self.live
+            if member in late or now - member.peer.last_seen > SEEN_EVERY_SECONDS
+        ]
+        if seen:
+            for member in seen:
+                member.peer = replace(member.peer, last_seen=now)
+            self._parent.admit([member.peer for member in seen], self._check)
+
+    def _is_late(self, member: Member, mine: Hello) -> bool:
+        hello, greeting = member.hello, member.greeting
+        if hello is None or greeting is None:
+            return False
+        return (
+            greeting.whole
+            or mine.changed
+            or hello.received != mine.mark
+            or member.peer.filters != self._filters(member)
+            or member.port.due(self._now())
+        )
+
+    def _filters(self, member: Member) -> str:
+        """Which tables a child has under which conditions, to notice that one came or changed."""
+        conditions = self._conditions(member)
+        return json.dumps(
+            {str(pair.parent.number): conditions.get(pair.parent.number, "") for pair in member.pairs}
+        )
+
+    def _scatter(self, late: Sequence[Member]) -> None:
+        began = time.monotonic()
+        departure = self._parent.depart(Role.PARENT, 0, {}, self._check)
+        deliveries = [
+            Delivery(
+                member,
+                self._whole(member),
+                Known(member.peer.received.gen, self._parent.held(member.peer)),
+            )
+            for member in late
+        ]
+        try:
+            for each in deliveries:
+                self._guard(each.member, partial(each.open, self._check))
+            self._carry_all(departure, [each for each in deliveries if each.member.live])
+            departure.seal(self._check)
+            mark = departure.mark
+            self._each(
+                [each.member for each in deliveries if each.member.live],
+                lambda member: self._apply(next(d for d in deliveries if d.member is member), mark),
+            )
+        finally:
+            for each in deliveries:
+                each.close()
+                each.member.down_seconds = time.monotonic() - began
+            departure.close()
+
+    def _carry_all(self, departure: Departure, deliveries: Sequence["Delivery"]) -> None:
+        """Read every change once for all children that want the same, and give it to each but its author."""
+        for shared in self._shared:
+            number = shared.tracked.number
+            groups: dict[Any, list[Delivery]] = {}
+            for each in deliveries:
+                wish = each.wish(number, self._parent, self._conditions(each.member))
+                if wish is not None:
+                    groups.setdefault(wish, []).append(each)
+            for (wanted, form, _), group in groups.items():
+                carry(self._streams(departure, number, wanted, group), form, self._check)
+        for each in deliveries:
+            each.member.failure = each.member.failure or each.failure
+
+    def _streams(
+        self, departure: Departure, number: int, wanted: Wanted, group: Sequence[Delivery]
+    ) -> list[Stream]:
+        """The changes of a table by their authors, each for all children but the author."""
+        table = group[0].pair(number).parent
+        authors: Sequence[int | None] = [None]
+        if wanted.since != NOTHING_RECEIVED:
+            authors = departure.authors(table, wanted.since)
+        found = []
+        for author in authors:
+            # Under a condition a row may have left the part that its author is to have.
+            to = [
+                each for each in group if author is None or author != each.member.peer.number or wanted.where
+            ]
+            blocks = partial(departure.versions, table, wanted, author)
+            found.append(Stream(blocks, tuple(each.lane(number) for each in to)))
+        return found
+
+    def _whole(self, member: Member) -> dict[int, str]:
+        """The tables of which a child needs all rows."""
+        greeting = member.greeting
+        conditions = self._conditions(member)
+        known: Mapping[str, str] = json.loads(member.peer.filters or "{}")
+        return {
+            pair.parent.number: conditions.get(pair.parent.number, "")
+            for pair in member.pairs
+            if (greeting is not None and greeting.whole)
+            or known.get(str(pair.parent.number)) != conditions.get(pair.parent.number, "")
+        }
+
+    def _apply(self, delivery: "Delivery", mark: Mark) -> None:
+        member = delivery.member
+        hello = member.hello
+        if hello is None or delivery.arrival is None:
+            return
+        whole = {
+            number: where
+            for number, where in delivery.whole.items()
+            if delivery.pair(number).shared.entry.direction is not Direction.UP
+        }
+        applied = delivery.arrival.apply_versions(hello.received, mark, whole, delivery.known, self._check)
+        member.down = applied.total
+        member.warnings += applied.warnings
+        floor = mark.gen
+        # Edits that are not sent yet were made on older generations, which must not be forgotten.
+        after = member.port.hello()
+        if after is not None and after.oldest_base is not None:
+            floor = min(floor, after.oldest_base)
+        member.peer = replace(member.peer, sent=mark, floor=floor, filters=self._filters(member))

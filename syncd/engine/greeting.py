@@ -1,0 +1,68 @@
+"""Do two repositories agree about their past? A restored, copied or exchanged database is told before any row moves."""
+
+from dataclasses import dataclass, replace
+
+from syncd.errors import FatalError
+from syncd.model.exchange import START, Hello, Peer
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """How a child goes on. `whole`: it needs all rows, since changes are not known one by one since it was here.
+
+    `rewound`: it was restored from a copy and takes another epoch; what it sent since then comes back to it.
+    `parent_rewound`: the parent was restored; its children know more than it does.
+    """
+
+    peer: Peer
+    whole: bool = False
+    rewound: bool = False
+    parent_rewound: bool = False
+
+
+def greet(
+    parent: Hello, recalled: str | None, peer: Peer | None, child: Hello, others: list[Peer]
+) -> Greeting:
+    """Judge a child that says hello.
+
+    `recalled` is the parent's token at the generation that the child has of it, `child.recalled` the child's at the
+    one that the parent has of the child. `others` are all children that the parent knows.
+
+    Raises:
+        FatalError: the database is used under another name too, or is a copy of one that went on since (code ``identity``).
+    """
+    name = child.name
+    if child.id == parent.id:
+        raise _twice(name, "the parent's own database")
+    for other in others:
+        if other.id == child.id and other.name != (peer.name if peer else name):
+            raise _twice(name, f"that of the child '{other.name}'")
+    number = max((other.number for other in others), default=0) + 1
+    if peer is None or not peer.id or peer.id != child.id:
+        known = peer.name if peer else name
+        peer = Peer(known, number, id=child.id, epoch=child.epoch, floor=0)
+    elif child.epoch < peer.epoch:
+        raise FatalError(
+            f"the database of '{peer.name}' is an older copy of one that has taken part since then",
+            hint="two databases use one identity: take the cluster's part out of one of them with: syncd cluster untrack",
+            code="identity",
+        )
+    elif child.epoch > peer.epoch:
+        peer = replace(peer, epoch=child.epoch, number=number, received=START)
+    rewound = peer.received.gen >= 0 and child.recalled != peer.received.token
+    if rewound:
+        peer = replace(peer, number=number)
+    has = child.received
+    if has.gen < 0:
+        return Greeting(peer, whole=True, rewound=rewound)
+    if has.gen < parent.oldest_gen:
+        return Greeting(peer, whole=True, rewound=rewound)
+    return Greeting(peer, rewound=rewound, parent_rewound=recalled != has.token)
+
+
+def _twice(name: str, whose: str) -> FatalError:
+    return FatalError(
+        f"node identity used twice: the database of '{name}' is a copy of {whose}",
+        hint="take the cluster's part out of the copy: syncd cluster untrack; then it joins as a new child",
+        code="identity",
+    )

@@ -1,0 +1,191 @@
+"""Which tables of a cluster take part, and how the columns of two repositories meet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from syncd.cluster_ports import Repository
+from syncd.engine.evolve import REFUSED_BY_STORE, loss
+from syncd.errors import FatalError, SyncdError
+from syncd.model.cluster import Cluster, ClusterTable, Combine, ConflictPolicy, Direction, Winner
+from syncd.model.exchange import Tracked
+from syncd.model.table import Column, Table, TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A table of the cluster as its parent has it, with what the cluster says about it."""
+
+    entry: ClusterTable
+    policy: ConflictPolicy
+    tracked: Tracked
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One table as the parent and one child have it: the same columns in the same order."""
+
+    shared: Shared
+    parent: Tracked
+    child: Tracked
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The tables that a child shares, and in words those that it cannot."""
+
+    pairs: tuple[Pair, ...] = ()
+    problems: tuple[str, ...] = field(default_factory=tuple)
+
+
+def shared_tables(
+    cluster: Cluster, parent: Repository, known: Mapping[str, int]
+) -> tuple[list[Shared], list[str]]:
+    """The parent's tables that take part, with numbers that stay the same, and what is wrong with others.
+
+    Raises:
+        FatalError: an entry names no table of the parent.
+    """
+    there = parent.tables()
+    chosen: dict[TableName, ClusterTable] = {}
+    for entry in cluster.tables:
+        found = _matching(entry.name, there)
+        if not found:
+            raise FatalError(
+                f"the parent '{cluster.parent}' has no table {entry.name}",
+                hint=f"it has: {', '.join(str(name) for name in there[:12]) or 'none'}",
+                code="not_found",
+            )
+        for name in found:
+            exact = not _is_pattern(entry.name)
+            excluded = any(_matches(pattern, name) for pattern in cluster.exclude)
+            # What names a table itself says more than a pattern.
+            if exact or not (excluded or name in chosen):
+                chosen[name] = entry
+    numbers = dict(known)
+    shared: list[Shared] = []
+    problems: list[str] = []
+    for name, entry in sorted(chosen.items()):
+        try:
+            table = parent.table(name)
+            if table is None:
+                continue
+            number = numbers.setdefault(str(table.name), max(numbers.values(), default=0) + 1)
+            shared.append(_share(cluster, entry, table, number))
+        except SyncdError as error:
+            problems.append(f"{name} at the parent: {error.message}")
+    return shared, problems
+
+
+def pair_with(shared: Sequence[Shared], child: Repository, name: str) -> Pairs:
+    """The tables that a child can share without losing anything of a value; the others with the reason."""
+    there = child.tables()
+    pairs: list[Pair] = []
+    problems: list[str] = []
+    for each in shared:
+        try:
+            pairs.append(_pair(each, child, there))
+        except SyncdError as error:
+            problems.append(f"{each.tracked.name} with '{name}' is not synchronised: {error.message}")
+    return Pairs(tuple(pairs), tuple(problems))
+
+
+def _share(cluster: Cluster, entry: ClusterTable, table: Table, number: int) -> Shared:
+    policy = entry.conflict or cluster.conflict
+    key = tuple(_column(table, name).name for name in entry.key) or table.key
+    if not key:
+        raise FatalError(
+            "it has no primary key, so rows cannot be told apart",
+            hint="give it one, or name unique columns: key: [...]",
+            code="no_key",
+        )
+    for rule in (*policy.columns, *([policy.newest_by] if policy.newest_by else [])):
+        _column(table, rule)
+    if Combine.SUM in policy.columns.values():
+        _refuse_sum_of_texts(table, policy)
+    tracked = Tracked(
+        number=number,
+        name=table.name,
+        columns=table.columns,
+        key=key,
+        captured=True,
+        by_column=policy.by_column,
+        timed=_timed(policy),
+    )
+    return Shared(entry, policy, tracked, table)
+
+
+def _pair(shared: Shared, child: Repository, there: Sequence[TableName]) -> Pair:
+    mine = shared.tracked
+    found = _matching(mine.name.name, there) or _matching(str(mine.name), there)
+    if not found:
+        raise FatalError("it has no such table", hint="create it there with the same columns")
+    table = child.table(found[0])
+    if table is None:
+        raise FatalError("it has no such table", hint="create it there with the same columns")
+    by_name = {column.name.lower(): column for column in table.columns}
+    both = [column for column in mine.columns if column.name.lower() in by_name]
+    theirs = tuple(by_name[column.name.lower()] for column in both)
+    key = tuple(by_name[name.lower()].name for name in mine.key if name.lower() in by_name)
+    if len(key) != len(mine.key) or {name.lower() for name in table.key} != {name.lower() for name in key}:
+        raise FatalError(
+            f"its key is ({', '.join(table.key) or 'none'}), the parent's ({', '.join(mine.key)})"
+        )
+    _refuse_mandatory(table, {column.name for column in theirs}, "there")
+    _refuse_mandatory(shared.table, {column.name for column in both}, "at the parent")
+    _refuse_losses(both, theirs)
+    direction = shared.entry.direction
+    return Pair(
+        shared,
+        replace(mine, columns=tuple(both)),
+        replace(mine, name=table.name, columns=theirs, key=key, captured=direction is not Direction.DOWN),
+    )
+
+
+def _refuse_mandatory(table: Table, shared: set[str], where: str) -> None:
+    """A column that only one side has must do without a value."""
+    lacking = [column.name for column in table.columns if column.name not in shared and not column.nullable]
+    if lacking:
+        raise FatalError(f"only {where} it has the columns {', '.join(lacking)}, which must have a value")
+
+
+def _refuse_losses(both: Sequence[Column], theirs: Sequence[Column]) -> None:
+    problems = []
+    for mine, other in zip(both, theirs, strict=True):
+        for source, target in ((mine, other), (other, mine)):
+            said = loss(source.type, target.type)
+            if said and not said.startswith(REFUSED_BY_STORE):
+                problems.append(f"{source.name} ({source.type}) into {target.type} loses {said}")
+    if problems:
+        raise FatalError(f"{'; '.join(problems)}", hint="give both columns types that hold the same values")
+
+
+def _refuse_sum_of_texts(table: Table, policy: ConflictPolicy) -> None:
+    raise FatalError(
+        f"table {table.name}: sum of {', '.join(policy.columns)} is not offered", code="not_offered"
+    )
+
+
+def _timed(policy: ConflictPolicy) -> bool:
+    return Winner.NEWEST in {policy.winner, policy.then} and not policy.newest_by
+
+
+def _column(table: Table, name: str) -> Column:
+    found = next((column for column in table.columns if column.name.lower() == name.lower()), None)
+    if found is None:
+        raise FatalError(f"it has no column {name}", hint=f"it has: {', '.join(table.column_names[:12])}")
+    return found
+
+
+def _matching(wanted: str, there: Sequence[TableName]) -> list[TableName]:
+    return [name for name in there if _matches(wanted, name)]
+
+
+def _matches(wanted: str, name: TableName) -> bool:
+    pattern = wanted.lower()
+    return fnmatchcase(name.name.lower(), pattern) or fnmatchcase(str(name).lower(), pattern)
+
+
+def _is_pattern(name: str) -> bool:
+    return any(sign in name for sign in "*?[")

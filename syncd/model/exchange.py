@@ -1,0 +1,199 @@
+"""What two repositories of a cluster tell each other: who they are, which edits they have, what became of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from syncd.model.batch import Format
+from syncd.model.cluster import ConflictPolicy
+from syncd.model.table import Column, TableName
+
+UNKNOWN_BASE = -1
+"""The base of an edit of which nobody knows what it was made on: a row that was there before the first contact."""
+NOTHING_RECEIVED = -1
+"""The cursor of a node that has received nothing yet: it needs all rows, not only the changed ones."""
+
+
+class Role(StrEnum):
+    """What a node is in its cluster."""
+
+    PARENT = "parent"
+    CHILD = "child"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A state of one node: the generation, and a random token that no other state has.
+
+    Two marks of one generation with different tokens are two histories: one of them was restored or copied.
+    """
+
+    gen: int
+    token: str
+
+
+START = Mark(NOTHING_RECEIVED, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """One table as a node takes part with it.
+
+    `number` names the table in the whole cluster. `columns` are those that both sides have, as this node spells them, in the
+    parent's order; `key` are those that tell rows apart. `captured`: edits made here are recorded. `by_column`: with the
+    columns that changed; `timed`: with the moment. `where` is a condition of the parent for one child, else empty.
+    """
+
+    number: int
+    name: TableName
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    captured: bool = True
+    by_column: bool = False
+    timed: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The names of the columns that are not in the key, in order."""
+        return tuple(column.name for column in self.columns if column.name not in self.key)
+
+    def column(self, name: str) -> Column:
+        """The column of that exact name."""
+        return next(column for column in self.columns if column.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a node says of itself.
+
+    `id` is random and stays with the database; `epoch` rises whenever it was found restored. `mark` is its present state,
+    `recalled` its token at the generation that was asked about (None: it has none there). `received` is the parent's state
+    that a child has (for a parent: START). `oldest_base` is the lowest parent generation that an unsent edit was made on.
+    `changed`: there are edits that no generation counts yet. `unsent` counts rows with unsent edits that are counted.
+    `oldest_gen`: changes after it are known one by one.
+    """
+
+    id: str
+    epoch: int
+    role: Role
+    name: str
+    mark: Mark
+    received: Mark = START
+    recalled: str | None = None
+    oldest_base: int | None = None
+    changed: bool = False
+    unsent: int = 0
+    oldest_gen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What a parent keeps about a child.
+
+    `number` marks the child's edits among the rows of the parent; a child that was restored gets another. `received` is what the parent
+    has of it, `sent` what it is known to have of the parent. `floor`: it makes no more edits on generations below. `state` is live, expired or removed.
+    """
+
+    name: str
+    number: int
+    id: str = ""
+    epoch: int = 0
+    received: Mark = START
+    sent: Mark = START
+    floor: int = 0
+    state: str = "live"
+    filters: str = ""
+    last_seen: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of one table on their way from node to node, in the layout of `edit_columns` or `version_columns`."""
+
+    table: int
+    format: Format
+    data: bytes | Sequence[tuple[object, ...]]
+    rows: int
+
+
+class Outcome(StrEnum):
+    """What became of a conflict."""
+
+    AUTO = "auto"
+    """A policy settled it."""
+    OPEN = "open"
+    """A person is to decide; the parent's row is in force meanwhile."""
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a node wants of another's edits of one table.
+
+    `since` is the generation that it has; NOTHING_RECEIVED asks for all rows. `but_of` leaves out rows whose last edit is
+    of that peer. `where` is a condition, and `again` are keys that are wanted whatever their generation.
+    """
+
+    since: int
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How edits that arrive are judged: the policy of each table by its number, and who sends."""
+
+    policies: Mapping[int, ConflictPolicy] = field(default_factory=dict)
+    wheres: Mapping[int, str] = field(default_factory=dict)
+    allow_outside: frozenset[int] = frozenset()
+    atomic: bool = False
+    max_skew_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class TableCounts:
+    """What became of the rows of one table that arrived."""
+
+    received: int = 0
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    same: int = 0
+    skipped: int = 0
+    """They have an unsent edit here, which is not overwritten."""
+    conflicts: int = 0
+    opened: int = 0
+    """Conflicts that wait for a person."""
+    held: int = 0
+    """Rows that the table refuses: set aside, and tried again."""
+
+    def __add__(self, other: "TableCounts") -> "TableCounts":
+        return TableCounts(
+            self.received + other.received,
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            self.deleted + other.deleted,
+            self.same + other.same,
+            self.skipped + other.skipped,
+            self.conflicts + other.conflicts,
+            self.opened + other.opened,
+            self.held + other.held,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a delivery: counts by table number, and sentences for people. `repeated`: it was applied before."""
+
+    counts: Mapping[int, TableCounts] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    repeated: bool = False
+
+    @property
+    def total(self) -> TableCounts:
+        """All tables together."""
+        return sum(self.counts.values(), TableCounts())

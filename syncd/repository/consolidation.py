@@ -1,0 +1,332 @@
+"""What a parent does with a child's edits: find those that are conflicts, settle them, write the rest."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from syncd.model.batch import Batch, Format, tuples_of
+from syncd.model.cluster import ConflictPolicy
+from syncd.model.exchange import Applied, Peer, Rules, TableCounts, Tracked
+from syncd.model.table import Column
+from syncd.ports import Check
+from syncd.repository.conflict import Decision, Side, decide, kind_of
+from syncd.repository.node import Node
+from syncd.repository.placing import (
+    BUMP,
+    DECIDED,
+    REFUSED,
+    SAME,
+    WRITTEN,
+    WRITTEN_AS_OURS,
+    Placed,
+    Placing,
+)
+from syncd.repository.record import Conflict, keep_conflict, settle_refused
+from syncd.repository.refused import Refused
+from syncd.repository.retry import Retry
+from syncd.repository.store import (
+    ALL_COLUMNS,
+    FACTS_OF_EDITS,
+    INSERTED,
+    NUMBER,
+    STATE,
+    WHOLE,
+    ForeignKey,
+    Stage,
+    stage_columns,
+)
+
+AT_ONCE: Final = 2_000
+"""How many conflicts are in memory."""
+ADOPTED: Final = 6
+"""The state of a row that is the same on both sides and whose version takes the child's edit for its own."""
+
+Open = Callable[[int], Stage]
+
+
+class Consolidation:
+    """One child's delivery at the parent, inside the transaction that `NodeArrival` has begun."""
+
+    def __init__(
+        self,
+        node: Node,
+        open_stage: Open,
+        foreign_keys: Sequence[ForeignKey],
+        peer: Peer,
+        rules: Rules,
+        now: float,
+        check: Check,
+    ) -> None:
+        self._node = node
+        self._open = open_stage
+        self._foreign_keys = foreign_keys
+        self._peer = peer
+        self._rules = rules
+        self._now = now
+        self._check = check
+        self._counts: dict[int, TableCounts] = {}
+        self._warnings: list[str] = []
+        self._gen = 0
+        self._oldest = node.oldest()
+        self._names = {peer.number: peer.name for peer in node.peers()}
+
+    def carry_out(self, stages: Mapping[int, Stage], aside: Sequence[Refused]) -> Applied:
+        """Decide and write everything; the caller commits."""
+        retry = Retry(self._node, self._open, self._peer.number, self._now)
+        retry.stage()
+        if not stages and not aside:
+            return Applied()
+        self._gen = self._node.advance().gen
+        for stage in stages.values():
+            self._check()
+            self._count(stage.table, received=_counted(self._node, stage))
+            self._refuse_outside(stage)
+            self._settle(stage)
+        placing = Placing(self._node.store, list(stages.values()), self._foreign_keys, self._check)
+        placed = placing.place()
+        for stage in stages.values():
+            self._versions(stage)
+        held = retry.keep(stages, placed.refused, aside)
+        for stage, row in retry.settled:
+            settle_refused(self._node, stage.table, row, self._moment)
+        for each in retry.fresh:
+            self._record_refused(each)
+        self._tell_refused(stages, placed, held)
+        for number, counts in placed.counts.items():
+            self._counts[number] = self._counts.get(number, TableCounts()) + counts
+        return Applied(self._counts, tuple(self._warnings))
+
+    def _count(self, table: Tracked, **counted: int) -> None:
+        self._counts[table.number] = self._counts.get(table.number, TableCounts()) + TableCounts(**counted)
+
+    def _refuse_outside(self, stage: Stage) -> None:
+        """Rows that the child's condition leaves out are not for it to send."""
+        table = stage.table
+        where = self._rules.wheres.get(table.number, "")
+        if not where or table.number in self._rules.allow_outside:
+            return
+        store = self._node.store
+        named = ", ".join(
+            f"{place} AS {store.quote(name)}"
+            for place, name in zip(stage_columns(table), table.names, strict=True)
+        )
+        rows: Sequence[Any] = store.run(
+            f"SELECT {NUMBER} FROM (SELECT {NUMBER}, s_gone, {named} FROM {stage.name}) t"
+            f" WHERE s_gone = 0 AND NOT coalesce(({where}), 1 = 0)"
+        ).rows
+        numbers = [int(row[0]) for row in rows]
+        self._mark(stage, numbers, REFUSED)
+        if numbers:
+            self._warnings.append(
+                f"{table.name}: {len(numbers)} rows from '{self._peer.name}' are outside what it may send, and are set aside"
+            )
+
+    def _settle(self, stage: Stage) -> None:
+        """Look at every edit that was not made on the parent's present version."""
+        policy = self._rules.policies.get(stage.table.number, ConflictPolicy())
+        while True:
+            self._check()
+            rows = self._disputed(stage)
+            if not rows:
+                return
+            for row in rows:
+                self._judge(stage, policy, row)
+
+    def _disputed(self, stage: Stage) -> list[tuple[Any, ...]]:
+        """The next rows to judge: number, facts, then gen, author, author's gen and moment of our version (0 without
+        one), is our row there, then the child's columns, then ours."""
+        node, table = self._node, stage.table
+        quote = node.store.quote
+        first = quote(table.key[0])
+        place = dict(zip(table.names, stage_columns(table), strict=True))
+        row = quote(node.names.row(table.number))
+        on = [
+            " AND ".join(f"{side}.{quote(key)} = s.{place[key]}" for key in table.key) for side in ("v", "t")
+        ]
+        own = f"(v.nid = {self._peer.number} AND v.ngen <= s.s_gen)"
+        inserted = "(s.s_op % 2 = 1 AND s.s_op < 4)"
+        there = f"t.{first} IS NOT NULL"
+        behind = f"(({there} OR v.{first} IS NOT NULL) AND coalesce(v.gen, 0) > s.s_base)"
+        surprise = f"({there} AND {inserted})"
+        forgotten = f"(s.s_base >= 0 AND s.s_base < {self._oldest} AND v.{first} IS NULL AND NOT {inserted})"
+        whole = node.store.whole
+        facts = ", ".join(f"s.{fact}" for fact in FACTS_OF_EDITS)
+        versions = ", ".join(whole(f"coalesce(v.{name}, 0)") for name in ("gen", "nid", "ngen", "at"))
+        both = [f"s.{name}" for name in stage_columns(table)] + [f"t.{quote(name)}" for name in table.names]
+        select = (
+            f"SELECT {whole(f's.{NUMBER}')}, {facts}, {versions},"
+            f" {whole(f'CASE WHEN {there} THEN 1 ELSE 0 END')}, {', '.join(both)}"
+            f" FROM {stage.name} s LEFT JOIN {row} v ON {on[0]}"
+            f" LEFT JOIN {node.store.text_of(table.name)} t ON {on[1]}"
+            f" WHERE s.{STATE} = 0 AND ({behind} OR {surprise} OR {forgotten})"
+            f" AND (v.{first} IS NULL OR NOT {own}) ORDER BY s.{NUMBER} LIMIT {AT_ONCE}"
+        )
+        numbers = [Column(f"n{at}", WHOLE) for at in range(1 + len(FACTS_OF_EDITS) + 5)]
+        columns = [*numbers, *table.columns, *table.columns]
+        found: list[tuple[Any, ...]] = []
+        for batch in node.store.extract(select, columns, Format.ROWS, self._check):
+            found += tuples_of(batch)
+        return found
+
+    def _judge(self, stage: Stage, policy: ConflictPolicy, found: tuple[Any, ...]) -> None:
+        table, width = stage.table, len(stage.table.columns)
+        number, gone, _, base, op, mask, at, gen, nid, _, ours_at, there = found[:12]
+        theirs = None if gone else tuple(found[12 : 12 + width])
+        ours = tuple(found[12 + width :]) if there else None
+        if theirs == ours:
+            # A version that nobody knows yet stays unknown: the rows were equal before the first contact.
+            self._mark(stage, [number], ADOPTED if gen else SAME)
+            self._count(table, same=1)
+            return
+        aligned = [column.name.lower() for column in stage.theirs.columns] == [
+            name.lower() for name in table.names
+        ]
+        child = Side(theirs, mask if aligned else ALL_COLUMNS, self._clamped(at), self._peer.name)
+        author = self._names.get(nid, "") if nid else self._node_name
+        parent = Side(ours, self._mask_since(stage, found, base), ours_at, author)
+        decision = decide(policy, table.names, parent, child)
+        self._carry(stage, number, found[1:7], decision)
+        key = theirs or ours or tuple(found[12 : 12 + width])
+        keep_conflict(
+            self._node,
+            table,
+            Conflict(
+                at=self._moment,
+                kind=kind_of(parent, child, inserted=bool(op & INSERTED) and op < 4),
+                policy=_named(policy),
+                winner=decision.winner,
+                child=self._peer.name,
+                state="open" if decision.open else "auto",
+                key=key,
+                parent=ours,
+                theirs=theirs,
+                merged=decision.row if decision.winner == "merged" else None,
+                mask=child.mask,
+                base=base,
+            ),
+        )
+        self._count(table, conflicts=1, opened=int(decision.open))
+
+    def _carry(self, stage: Stage, number: int, facts: Sequence[int], decision: Decision) -> None:
+        """Prepare the staged row for what was decided."""
+        if decision.winner == "parent":
+            self._mark(stage, [number], BUMP)
+            return
+        if decision.winner == "child":
+            self._mark(stage, [number], DECIDED)
+            return
+        store = self._node.store
+        store.run(f"DELETE FROM {stage.name} WHERE {NUMBER} = {number}")
+        # What was read here has the form of this node's own columns.
+        amended = replace(stage, theirs=stage.table)
+        store.fill(amended, Batch(Format.ROWS, [(*facts, *(decision.row or ()))], 1), self._check)
+        store.filled(amended)
+        rows: Sequence[Any] = store.run(f"SELECT max({NUMBER}) FROM {stage.name}").rows
+        self._mark(stage, [int(rows[0][0])], DECIDED)
+
+    def _mask_since(self, stage: Stage, found: tuple[Any, ...], base: int) -> int:
+        """Which columns of our row changed after `base`; all of them where nobody knows."""
+        table, node = stage.table, self._node
+        if not table.by_column or base < self._oldest or not found[11]:
+            return ALL_COLUMNS
+        quote = node.store.quote
+        place = dict(zip(table.names, stage_columns(table), strict=True))
+        meeting = " AND ".join(f"p.{quote(key)} = s.{place[key]}" for key in table.key)
+        rows: Sequence[Any] = node.store.run(
+            f"SELECT p.mask FROM {quote(node.names.past(table.number))} p JOIN {stage.name} s ON {meeting}"
+            f" WHERE s.{NUMBER} = {found[0]} AND p.gen > {base}"
+        ).rows
+        mask = 0
+        for row in rows:
+            mask |= int(row[0])
+        return mask if rows else ALL_COLUMNS
+
+    def _versions(self, stage: Stage) -> None:
+        """Every row that was written is a new version, and says whose edit it is."""
+        node, table = self._node, stage.table
+        upsert = node.store.upsert_rows
+        upsert(
+            node.names,
+            stage,
+            f"({WRITTEN} OR s.{STATE} = {ADOPTED})",
+            self._gen,
+            str(self._peer.number),
+            "s.s_gen",
+        )
+        upsert(node.names, stage, WRITTEN_AS_OURS, self._gen, "0", str(self._gen))
+        if table.by_column:
+            past = node.store.quote(node.names.past(table.number))
+            keys = ", ".join(node.store.quote(key) for key in table.key)
+            staged = ", ".join(f"s.{name}" for name in stage.key_columns)
+            for which, mask in ((WRITTEN, "s.s_mask"), (WRITTEN_AS_OURS, str(ALL_COLUMNS))):
+                node.store.run(
+                    f"INSERT INTO {past} ({keys}, gen, mask) SELECT {staged}, {self._gen}, {mask}"
+                    f" FROM {stage.name} s WHERE {which}"
+                )
+
+    def _record_refused(self, refused: Refused) -> None:
+        """A row that a table refuses is a conflict with a rule, and a person is to look at it."""
+        table = self._open(refused.table).table
+        gone, _, base, _, mask, _ = refused.facts
+        keep_conflict(
+            self._node,
+            table,
+            Conflict(
+                at=self._moment,
+                kind="unique" if refused.error.code == "key_exists" else "rule",
+                policy=refused.error.message,
+                winner="parent",
+                child=self._peer.name,
+                state="open",
+                key=refused.row,
+                parent=None,
+                theirs=None if gone else refused.row,
+                merged=None,
+                mask=mask,
+                base=base,
+            ),
+        )
+        self._count(table, conflicts=1, opened=1)
+
+    def _tell_refused(self, stages: Mapping[int, Stage], placed: Placed, held: Mapping[int, int]) -> None:
+        for number, count in held.items():
+            table = stages[number].table if number in stages else self._open(number).table
+            self._count(table, held=count)
+            errors = list(placed.refused.get(number, {}).values())
+            said = f": {errors[0].message}" if errors else ""
+            self._warnings.append(f"{table.name}: {count} rows from '{self._peer.name}' are set aside{said}")
+
+    def _clamped(self, at: int) -> int:
+        """A child's clock that runs ahead wins nothing by that."""
+        latest = round((self._now + self._rules.max_skew_seconds) * 1000)
+        if at > latest:
+            said = f"the clock of '{self._peer.name}' is ahead by more than {self._rules.max_skew_seconds:g} seconds"
+            if said not in self._warnings:
+                self._warnings.append(said)
+            return latest
+        return at
+
+    def _mark(self, stage: Stage, numbers: Sequence[int], state: int) -> None:
+        for start in range(0, len(numbers), AT_ONCE):
+            listed = ", ".join(map(str, numbers[start : start + AT_ONCE]))
+            self._node.store.run(f"UPDATE {stage.name} SET {STATE} = {state} WHERE {NUMBER} IN ({listed})")
+
+    @property
+    def _node_name(self) -> str:
+        return self._node.name()
+
+    @property
+    def _moment(self) -> str:
+        return datetime.fromtimestamp(self._now, UTC).isoformat(timespec="milliseconds")
+
+
+def _counted(node: Node, stage: Stage) -> int:
+    rows: Sequence[Any] = node.store.run(f"SELECT count(*) FROM {stage.name}").rows
+    return int(rows[0][0])
+
+
+def _named(policy: ConflictPolicy) -> str:
+    if policy.newest_by:
+        return f"newest by {policy.newest_by}"
+    return policy.winner.value

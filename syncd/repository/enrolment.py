@@ -1,0 +1,154 @@
+"""Makes a database a node of a cluster: its own tables, and triggers on the tracked ones."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from syncd.errors import FatalError
+from syncd.model.exchange import UNKNOWN_BASE, Role, Tracked
+from syncd.ports import Check
+from syncd.repository.naming import Names
+from syncd.repository.node import Node
+from syncd.repository.store import ALL_COLUMNS, INSERTED, Purpose, Store
+
+REPLACE: Final = "replace"
+
+
+def shape_of(table: Tracked) -> str:
+    """What a table's triggers and tables of ours were made for, as one text."""
+    columns = [[column.name, column.type.native] for column in table.columns]
+    facts = [columns, table.key, table.captured, table.by_column, table.timed]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def enrol(
+    store: Store, names: Names, role: Role, name: str, tables: Sequence[Tracked], join: str, check: Check
+) -> list[str]:
+    """Bring the node to exactly these tables; what was done, in words. Nothing is written where nothing is missing.
+
+    A table that a child has rows in already, and that was not tracked before, counts as edited all over: its rows are
+    offered to the parent. With `join` ``replace`` they are not, and give way to the parent's.
+
+    Raises:
+        FatalError: the database has another part in a cluster of this name.
+    """
+    node = Node(store, names)
+    fresh = not node.exists
+    if not fresh:
+        _refuse_other_part(node, role, name)
+    known = {} if fresh else node.tables()
+    wanted = {table.number: table for table in tables}
+    gone = [number for number in known if number not in wanted]
+    new = [table for table in tables if table.number not in known]
+    changed = [
+        table
+        for table in tables
+        if table.number in known
+        and (
+            known[table.number][1] != shape_of(table) or (table.captured and not store.captures(names, table))
+        )
+    ]
+    if not (fresh or gone or new or changed):
+        return []
+    done: list[str] = []
+    store.begin(Purpose.SNAPSHOT, names, check)
+    try:
+        node.create(role, name)
+        done += [_untrack(node, each, known[each][0], parent=role is Role.PARENT) for each in gone]
+        for table in new:
+            done.append(f"tracks {table.name}" if table.captured else f"receives {table.name}")
+            _track(node, table, role, join)
+        for table in changed:
+            done.append(f"renews the triggers of {table.name}")
+            _capture(node, table)
+        store.commit(check)
+    finally:
+        store.rollback()
+    return done
+
+
+def planned(store: Store, names: Names, tables: Sequence[Tracked]) -> list[str]:
+    """The tables whose triggers `enrol` would make or renew; writes nothing."""
+    known = Node(store, names).tables() if Node(store, names).exists else {}
+    return [
+        str(table.name)
+        for table in tables
+        if table.captured
+        and (
+            table.number not in known
+            or known[table.number][1] != shape_of(table)
+            or not store.captures(names, table)
+        )
+    ]
+
+
+def retire(store: Store, names: Names, tables: Sequence[Tracked], check: Check) -> None:
+    """Take everything of a cluster out of a database: triggers first, then the tables that only syncd reads."""
+    node = Node(store, names)
+    if not node.exists:
+        return
+    for table in tables:
+        store.release_capture(names, table)
+    for number in node.tables():
+        for name in (names.log, names.own, names.row, names.past):
+            store.drop(name(number))
+    for other in (names.marks, names.tables, names.peers, names.conflicts, names.refused, names.node):
+        store.drop(other)
+    check()
+
+
+def _track(node: Node, table: Tracked, role: Role, join: str) -> None:
+    store, names = node.store, node.names
+    store.create_log(names, table, parent=role is Role.PARENT)
+    _capture(node, table)
+    if role is Role.CHILD and table.captured and join != REPLACE:
+        offer(store, names, table, node.gen())
+
+
+def offer(store: Store, names: Names, table: Tracked, gen: int) -> int:
+    """Count all rows of a table as edits of which nobody knows what they were made on; how many."""
+    keys = ", ".join(store.quote(key) for key in table.key)
+    own = store.quote(names.own(table.number))
+    meeting = " AND ".join(f"o.{store.quote(key)} = t.{store.quote(key)}" for key in table.key)
+    qualified = ", ".join(f"t.{store.quote(key)}" for key in table.key)
+    return store.run(
+        f"INSERT INTO {own} ({keys}, gen, base, op, mask, at)"
+        f" SELECT {qualified}, {gen}, {UNKNOWN_BASE}, {INSERTED}, {ALL_COLUMNS}, 0"
+        f" FROM {store.text_of(table.name)} t"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {own} o WHERE {meeting})"
+    ).changed
+
+
+def _capture(node: Node, table: Tracked) -> None:
+    if table.captured:
+        node.store.capture(node.names, table)
+    else:
+        node.store.release_capture(node.names, table)
+    node.put_table(table.number, str(table.name), shape_of(table))
+
+
+def _untrack(node: Node, number: int, name: str, *, parent: bool) -> str:
+    """Its triggers went with the table, or are dropped with the log that they write."""
+    store, names = node.store, node.names
+    schema, _, plain = name.rpartition(".")
+    found = next((each for each in store.tables() if str(each) == name), None)
+    if found is not None:
+        columns = store.table(found)
+        if columns is not None and columns.key:
+            store.release_capture(names, Tracked(number, found, columns.columns, columns.key))
+    for table in (names.log, names.row, names.past) if parent else (names.log, names.own):
+        store.drop(table(number))
+    node.drop_table(number)
+    return f"tracks {plain or schema} no more"
+
+
+def _refuse_other_part(node: Node, role: Role, name: str) -> None:
+    said = node.hello((), None)
+    if said.role is not role:
+        raise FatalError(
+            f"{node.store.place} is the {said.role.value} '{said.name}' of this cluster, and is configured as its"
+            f" {role.value} '{name}'",
+            hint="was it copied from that database? Take its part out: syncd cluster untrack",
+            code="identity",
+        )

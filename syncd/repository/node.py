@@ -1,0 +1,273 @@
+"""What a node knows of itself and of its peers, in tables beside the user's own."""
+
+import secrets
+import uuid
+from collections.abc import Sequence
+from typing import Any, Final
+
+from syncd.model.exchange import START, Hello, Mark, Peer, Role, Tracked
+from syncd.repository.naming import Names
+from syncd.repository.store import Store
+
+FORMAT: Final = 1
+"""The version of these tables."""
+
+NODE: Final = {
+    "id": "text",
+    "epoch": "int",
+    "role": "text",
+    "name": "text",
+    "gen": "int",
+    "oldest": "int",
+    "applying": "int",
+    "format": "int",
+}
+MARKS: Final = {"gen": "int", "token": "text"}
+TABLES: Final = {"number": "int", "name": "text", "shape": "text"}
+PEERS: Final = {
+    "name": "text",
+    "number": "int",
+    "id": "text",
+    "epoch": "int",
+    "recv_gen": "int",
+    "recv_token": "text",
+    "sent_gen": "int",
+    "sent_token": "text",
+    "floor": "int",
+    "state": "text",
+    "filters": "text",
+    "seen": "int",
+}
+CONFLICTS: Final = {
+    "id": "int",
+    "at": "text",
+    "tbl": "text",
+    "row_key": "text",
+    "kind": "text",
+    "policy": "text",
+    "winner": "text",
+    "child": "text",
+    "state": "text",
+    "parent_row": "text",
+    "child_row": "text",
+    "merged_row": "text",
+    "mask": "int",
+    "base": "int",
+    "resolved_by": "text",
+    "resolved_at": "text",
+    "note": "text",
+}
+REFUSED: Final = {
+    "id": "int",
+    "peer": "int",
+    "tbl": "int",
+    "row_key": "text",
+    "image": "text",
+    "gone": "int",
+    "gen": "int",
+    "base": "int",
+    "op": "int",
+    "mask": "int",
+    "at": "int",
+    "code": "text",
+    "error": "text",
+    "tries": "int",
+    "next_try": "int",
+    "first_seen": "int",
+}
+PARENT: Final = "parent"
+"""Under which name a child keeps its parent."""
+
+
+class Node:
+    """The rows that say who a node is. Writes belong into a transaction that the caller began."""
+
+    def __init__(self, store: Store, names: Names) -> None:
+        self.store = store
+        self.names = names
+
+    @property
+    def exists(self) -> bool:
+        """Was this database enrolled?"""
+        return self.store.relation_exists(self.names.node)
+
+    def create(self, role: Role, name: str) -> None:
+        """Make the tables and the node's row unless they are there."""
+        names, create = self.names, self.store.create
+        create(names.node, NODE, ())
+        create(names.marks, MARKS, ("gen",))
+        create(names.tables, TABLES, ("number",))
+        create(names.peers, PEERS, ("name",))
+        create(names.conflicts, CONFLICTS, ("id",))
+        create(names.refused, REFUSED, ("id",))
+        if not self._rows(f"SELECT 1 FROM {self._node}"):
+            self.store.run(
+                f"INSERT INTO {self._node} (id, epoch, role, name, gen, oldest, applying, format)"
+                f" VALUES (?, 1, ?, ?, 0, 0, 0, {FORMAT})",
+                (uuid.uuid4().hex, role.value, name),
+            )
+            self._remember(Mark(0, secrets.token_hex(8)))
+            if role is Role.CHILD:
+                self.put_peer(Peer(PARENT, 0))
+
+    def mark(self) -> Mark:
+        """The present state, within a transaction."""
+        row = self._rows(f"SELECT n.gen, m.token FROM {self._node} n JOIN {self._marks} m ON m.gen = n.gen")[
+            0
+        ]
+        return Mark(int(row[0]), str(row[1]))
+
+    def advance(self, to: int | None = None) -> Mark:
+        """The next generation, with a token of its own."""
+        gen = self.gen() + 1 if to is None else to
+        mark = Mark(gen, secrets.token_hex(8))
+        self.store.run(f"UPDATE {self._node} SET gen = {gen}")
+        self._remember(mark)
+        return mark
+
+    def gen(self) -> int:
+        """The present generation."""
+        return int(self._rows(f"SELECT gen FROM {self._node}")[0][0])
+
+    def hello(self, logs: Sequence[Tracked], recall: int | None) -> Hello:
+        """Who this node is, and whether something of it is not counted or sent."""
+        names, quote = self.names, self.store.quote
+        row = self._rows(
+            f"SELECT n.id, n.epoch, n.role, n.name, n.gen, m.token, n.oldest FROM {self._node} n"
+            f" JOIN {self._marks} m ON m.gen = n.gen"
+        )[0]
+        role = Role(str(row[2]))
+        captured = [table for table in logs if table.captured]
+        changed = False
+        if captured:
+            asked = " OR ".join(f"EXISTS (SELECT 1 FROM {quote(names.log(t.number))})" for t in captured)
+            changed = bool(int(self._rows(f"SELECT CASE WHEN {asked} THEN 1 ELSE 0 END")[0][0]))
+        received, unsent, oldest_base = START, 0, None
+        if role is Role.CHILD:
+            received = self.peer(PARENT).received
+            if captured:
+                parts = " UNION ALL ".join(
+                    f"SELECT count(*) AS unsent, min(base) AS base FROM {quote(names.own(t.number))}"
+                    for t in captured
+                )
+                counted = self._rows(f"SELECT sum(unsent), min(base) FROM ({parts}) o")[0]
+                unsent, oldest_base = int(counted[0] or 0), None if counted[1] is None else int(counted[1])
+        return Hello(
+            id=str(row[0]),
+            epoch=int(row[1]),
+            role=role,
+            name=str(row[3]),
+            mark=Mark(int(row[4]), str(row[5])),
+            received=received,
+            recalled=None if recall is None else self.token(recall),
+            oldest_base=oldest_base,
+            changed=changed,
+            unsent=unsent,
+            oldest_gen=int(row[6]),
+        )
+
+    def name(self) -> str:
+        """The repository's name."""
+        return str(self._rows(f"SELECT name FROM {self._node}")[0][0])
+
+    def oldest(self) -> int:
+        """Changes of this node are known one by one after this generation."""
+        return int(self._rows(f"SELECT oldest FROM {self._node}")[0][0])
+
+    def token(self, gen: int) -> str | None:
+        """The token that this node had at a generation, None when it had none or has forgotten it."""
+        rows = self._rows(f"SELECT token FROM {self._marks} WHERE gen = {int(gen)}")
+        return str(rows[0][0]) if rows else None
+
+    def renew(self, gen: int) -> None:
+        """Another epoch, with generations after `gen`."""
+        self.store.run(f"UPDATE {self._node} SET epoch = epoch + 1")
+        self.advance(max(gen, self.gen()) + 1)
+
+    def peers(self) -> list[Peer]:
+        """The peers in the order of their numbers."""
+        columns = ", ".join(PEERS)
+        return [
+            _peer(row)
+            for row in self._rows(
+                f"SELECT {columns} FROM {self.store.quote(self.names.peers)} ORDER BY number, name"
+            )
+        ]
+
+    def peer(self, name: str) -> Peer:
+        """The peer of that name; one with nothing received when there is none."""
+        return next((peer for peer in self.peers() if peer.name == name), Peer(name, 0))
+
+    def put_peer(self, peer: Peer) -> None:
+        """Keep a peer in place of what was known under its name."""
+        self.drop_peer(peer.name)
+        columns = ", ".join(PEERS)
+        received, sent = peer.received, peer.sent
+        numbers = (peer.number, peer.epoch, received.gen, sent.gen, peer.floor, round(peer.last_seen * 1000))
+        number, epoch, recv_gen, sent_gen, floor, seen = numbers
+        self.store.run(
+            f"INSERT INTO {self.store.quote(self.names.peers)} ({columns}) VALUES"
+            f" (?, {number}, ?, {epoch}, {recv_gen}, ?, {sent_gen}, ?, {floor}, ?, ?, {seen})",
+            (peer.name, peer.id, received.token, sent.token, peer.state, peer.filters),
+        )
+
+    def drop_peer(self, name: str) -> None:
+        """Forget a peer."""
+        self.store.run(f"DELETE FROM {self.store.quote(self.names.peers)} WHERE name = ?", (name,))
+
+    def tables(self) -> dict[int, tuple[str, str]]:
+        """Name and shape of each tracked table by its number."""
+        rows = self._rows(f"SELECT number, name, shape FROM {self.store.quote(self.names.tables)}")
+        return {int(number): (str(name), str(shape)) for number, name, shape in rows}
+
+    def put_table(self, number: int, name: str, shape: str) -> None:
+        """Keep a tracked table's name and shape."""
+        self.drop_table(number)
+        self.store.run(
+            f"INSERT INTO {self.store.quote(self.names.tables)} (number, name, shape) VALUES ({number}, ?, ?)",
+            (name, shape),
+        )
+
+    def drop_table(self, number: int) -> None:
+        """Forget a tracked table."""
+        self.store.run(f"DELETE FROM {self.store.quote(self.names.tables)} WHERE number = {number}")
+
+    def forget_marks(self, floor: int) -> None:
+        """Forget the tokens of generations below `floor`, and remember that changes up to it are not known one by one."""
+        self.store.run(f"DELETE FROM {self._marks} WHERE gen < {floor}")
+        self.store.run(f"UPDATE {self._node} SET oldest = {floor}")
+
+    def next_id(self, table: str) -> int:
+        """A number that no row of conflicts or refused rows has."""
+        rows = self._rows(f"SELECT coalesce(max(id), 0) FROM {self.store.quote(table)}")
+        return int(rows[0][0]) + 1
+
+    @property
+    def _node(self) -> str:
+        return self.store.quote(self.names.node)
+
+    @property
+    def _marks(self) -> str:
+        return self.store.quote(self.names.marks)
+
+    def _remember(self, mark: Mark) -> None:
+        self.store.run(f"INSERT INTO {self._marks} (gen, token) VALUES ({mark.gen}, ?)", (mark.token,))
+
+    def _rows(self, sql: str) -> Sequence[tuple[Any, ...]]:
+        return self.store.run(sql).rows
+
+
+def _peer(row: Sequence[Any]) -> Peer:
+    found = dict(zip(PEERS, row, strict=True))
+    return Peer(
+        name=str(found["name"]),
+        number=int(found["number"]),
+        id=str(found["id"]),
+        epoch=int(found["epoch"]),
+        received=Mark(int(found["recv_gen"]), str(found["recv_token"])),
+        sent=Mark(int(found["sent_gen"]), str(found["sent_token"])),
+        floor=int(found["floor"]),
+        state=str(found["state"]),
+        filters=str(found["filters"]),
+        last_seen=int(found["seen"]) / 1000,
+    )

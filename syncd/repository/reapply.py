@@ -1,0 +1,144 @@
+"""A person settles a conflict: the chosen image is written at the parent as an ordinary edit, and flows to everybody."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from syncd.errors import BusyError, FatalError, NotFoundError
+from syncd.model.batch import Batch, Format, tuples_of
+from syncd.model.exchange import Tracked
+from syncd.ports import Check
+from syncd.repository.image import row_of
+from syncd.repository.node import Node
+from syncd.repository.record import conflicts_of, resolve
+from syncd.repository.refused import all_refused, key_text, let_go
+from syncd.repository.store import Purpose, Stage, stage_columns
+
+STAGE: Final = "syncd_stage_reapply"
+
+
+def take(
+    node: Node,
+    tables: Sequence[Tracked],
+    number: int,
+    side: str,
+    *,
+    columns: Sequence[str] = (),
+    by: str,
+    at: str,
+    force: bool = False,
+    check: Check,
+) -> str:
+    """Put one image of a conflict in force: ``parent``, ``child`` or ``merged``; only some columns where they are named.
+
+    Returns what was done, in words. A row that was refused leaves the list of those that are tried again.
+
+    Raises:
+        NotFoundError: there is no such conflict, or its table is not tracked any more.
+        BusyError: the row has changed since, and `force` was not given.
+        FatalError: the record has no such image, or the row is refused.
+    """
+    record = found_record(node, number)
+    table = _table_of(tables, str(record["tbl"]))
+    image = record[f"{side}_row"]
+    if side == "merged" and image is None:
+        raise FatalError(f"conflict {number} has no merged row", hint="take parent or child")
+    wanted = None if image is None else row_of(table.names, str(image))
+    key = row_of(table.names, str(record["row_key"]))
+    store = node.store
+    stage = Stage(STAGE, table, table, edits=False)
+    # Not Purpose.APPLY: the triggers shall see an edit like any other.
+    store.begin(Purpose.SNAPSHOT, node.names, check)
+    try:
+        present = present_row(node, table, key, check)
+        _refuse_moved(record, table, present, force=force)
+        if columns and wanted is not None:
+            wanted = _mixed(table, present, wanted, columns)
+        done = _write(node, stage, key, wanted)
+        for row in all_refused(node):
+            if str(row["row_key"]) == key_text(table, key) and int(row["tbl"]) == table.number:
+                let_go(node, table, int(row["peer"]), [str(row["row_key"])])
+        resolve(node, number, by, at, f"took {side}{' of ' + ', '.join(columns) if columns else ''}")
+        store.commit(check)
+    finally:
+        store.rollback()
+        store.empty(stage)
+    return done
+
+
+def found_record(node: Node, number: int) -> dict[str, Any]:
+    """The record of that number.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    records = conflicts_of(node, number=number)
+    if not records:
+        raise NotFoundError(f"there is no conflict {number}", hint="syncd conflicts list shows all")
+    return records[0]
+
+
+def present_row(node: Node, table: Tracked, key: Sequence[Any], check: Check) -> tuple[Any, ...] | None:
+    """The row as it is now, as images have it; None when it is gone. `key` is a row with the key's values."""
+    store = node.store
+    stage = Stage(STAGE, table, table, edits=False)
+    store.make_stage(stage)
+    store.fill(stage, Batch(Format.ROWS, [(1, *key)], 1), check)
+    store.filled(stage)
+    place = dict(zip(table.names, stage_columns(table), strict=True))
+    meeting = " AND ".join(f"t.{store.quote(name)} = s.{place[name]}" for name in table.key)
+    columns = ", ".join(f"t.{store.quote(name)}" for name in table.names)
+    select = f"SELECT {columns} FROM {store.text_of(table.name)} t JOIN {STAGE} s ON {meeting}"
+    found = [
+        row for batch in store.extract(select, table.columns, Format.ROWS, check) for row in tuples_of(batch)
+    ]
+    store.empty(stage)
+    return found[0] if found else None
+
+
+def _refuse_moved(
+    record: dict[str, Any], table: Tracked, present: tuple[Any, ...] | None, *, force: bool
+) -> None:
+    image = record["parent_row"] if record["winner"] == "parent" else record[f"{record['winner']}_row"]
+    then = None if image is None else row_of(table.names, str(image))
+    refused = str(record["kind"]) in {"unique", "rule"}
+    if present != then and not force and not refused:
+        raise BusyError(
+            f"the row of {table.name} has changed since conflict {record['id']} was decided",
+            hint=f"look: syncd conflicts diff {record['id']}; take it all the same with --force",
+            code="row_moved",
+        )
+
+
+def _mixed(
+    table: Tracked, present: tuple[Any, ...] | None, wanted: tuple[Any, ...], columns: Sequence[str]
+) -> tuple[Any, ...]:
+    folded = {name.lower() for name in columns}
+    unknown = folded - {name.lower() for name in table.names}
+    if unknown:
+        raise FatalError(f"{table.name} has no column {', '.join(sorted(unknown))}")
+    if present is None:
+        return wanted
+    return tuple(
+        new if name.lower() in folded else old
+        for name, old, new in zip(table.names, present, wanted, strict=True)
+    )
+
+
+def _write(node: Node, stage: Stage, key: Sequence[Any], wanted: tuple[Any, ...] | None) -> str:
+    store = node.store
+    store.make_stage(stage)
+    row = (1, *key) if wanted is None else (0, *wanted)
+    store.fill(stage, Batch(Format.ROWS, [row], 1), lambda: None)
+    store.filled(stage)
+    if wanted is None:
+        return "deleted" if store.delete(stage, "s.s_gone = 1") else "was deleted already"
+    if store.update(stage, "s.s_gone = 0"):
+        return "updated"
+    return "inserted" if store.insert(stage, "s.s_gone = 0") else "had that content already"
+
+
+def _table_of(tables: Sequence[Tracked], name: str) -> Tracked:
+    found = next((table for table in tables if str(table.name) == name), None)
+    if found is None:
+        raise NotFoundError(f"the cluster does not synchronise table {name} any more")
+    return found

@@ -1,0 +1,164 @@
+"""A database as a node of a cluster: the port of the coordinator over one product's statements."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from syncd.cluster_ports import Keys
+from syncd.model.batch import Format
+from syncd.model.exchange import Hello, Peer, Role, Tracked
+from syncd.model.table import Table, TableName
+from syncd.ports import Check
+from syncd.repository import enrolment
+from syncd.repository.arrival import NodeArrival
+from syncd.repository.compact import compact
+from syncd.repository.departure import NodeDeparture, depart
+from syncd.repository.image import row_of
+from syncd.repository.naming import Names
+from syncd.repository.node import PARENT, Node
+from syncd.repository.own import learn
+from syncd.repository.refused import all_refused, is_any_due, key_of
+from syncd.repository.store import ForeignKey, Purpose, Store
+
+
+class Replica:
+    """One database in one cluster. Used from one thread at a time; `cancel` from any."""
+
+    def __init__(self, store: Store, cluster: str, now: Callable[[], float]) -> None:
+        """`now` gives seconds since 1970."""
+        self.store = store
+        self.names = Names.of(cluster)
+        self.product = store.product
+        self.formats: tuple[Format, ...] = store.formats
+        self.place = store.place
+        self.tracked: tuple[Tracked, ...] = ()
+        self.node = Node(store, self.names)
+        self._now = now
+        self._rules: Sequence[ForeignKey] | None = None
+
+    def tables(self) -> list[TableName]:
+        """All tables that could take part."""
+        return self.store.tables()
+
+    def table(self, name: TableName) -> Table | None:
+        """The table with its writable columns and key, or None."""
+        return self.store.table(name)
+
+    def enrolled(self) -> Mapping[str, int]:
+        """The tracked tables' numbers by name."""
+        if not self.node.exists:
+            return {}
+        return {name: number for number, (name, _) in self.node.tables().items()}
+
+    def enrol(self, role: Role, name: str, tables: Sequence[Tracked], join: str, check: Check) -> list[str]:
+        """Be a node with these tables; what was done, in words."""
+        done = enrolment.enrol(self.store, self.names, role, name, tables, join, check)
+        self.tracked = tuple(tables)
+        return done
+
+    def planned(self, tables: Sequence[Tracked]) -> list[str]:
+        """The tables whose triggers `enrol` would make or renew; writes nothing."""
+        return enrolment.planned(self.store, self.names, tables)
+
+    def hello(self, recall: int | None = None) -> Hello | None:
+        """Who this node is; None before it was enrolled."""
+        return self.node.hello(self.tracked, recall) if self.node.exists else None
+
+    def renew(self, gen: int, check: Check) -> None:
+        """Take a new epoch, with generations after `gen`."""
+        self._write(lambda: self.node.renew(gen), check)
+
+    def peers(self) -> list[Peer]:
+        """A parent's children."""
+        return self.node.peers() if self.node.exists else []
+
+    def admit(self, peers: Sequence[Peer], check: Check) -> None:
+        """Keep children, in place of what was known under their names."""
+
+        def keep() -> None:
+            for peer in peers:
+                self.node.put_peer(peer)
+
+        self._write(keep, check)
+
+    def offer_all(self, check: Check) -> None:
+        """Count all rows as edits that nobody has, and forget what was received: the parent lost its past."""
+
+        def offer() -> None:
+            mark = self.node.advance()
+            for table in self.tracked:
+                if table.captured:
+                    enrolment.offer(self.store, self.names, table, mark.gen)
+            self.node.put_peer(Peer(PARENT, 0))
+
+        self._write(offer, check)
+
+    def dismiss(self, name: str, check: Check) -> None:
+        """Forget a child."""
+        self._write(lambda: self.node.drop_peer(name), check)
+
+    def held(self, peer: Peer) -> Keys:
+        """Rows of a child that are set aside here."""
+        by_number = {table.number: table for table in self.tracked}
+        found: dict[int, list[tuple[object, ...]]] = {}
+        for row in all_refused(self.node, peer.number):
+            table = by_number.get(int(row["tbl"]))
+            if table is not None:
+                key = key_of(table, row_of(table.names, str(row["image"])))
+                found.setdefault(table.number, []).append(key)
+        return found
+
+    def due(self, now: float) -> bool:
+        """Is there a row set aside that is to be tried again now?"""
+        return is_any_due(self.node, now)
+
+    def depart(self, role: Role, received: int, held: Keys, check: Check) -> NodeDeparture:
+        """Count what was edited, and open the state."""
+
+        def prepare() -> None:
+            if role is Role.CHILD:
+                learn(self.node, self.tracked, received, held)
+
+        return depart(self.node, role, self.tracked, prepare, received, check)
+
+    def arrive(self, tables: Sequence[Tracked], theirs: Sequence[Tracked], check: Check) -> NodeArrival:
+        """Open a delivery."""
+        if self._rules is None:
+            self._rules = self.store.foreign_keys()
+        hello = self.hello()
+        edits = hello is not None and hello.role is Role.PARENT
+        return NodeArrival(self.node, self.tracked, tables, theirs, self._rules, self._now, edits=edits)
+
+    def compact(self, floor: int, check: Check) -> int:
+        """Forget changes up to `floor`; how many rows of ours went."""
+        return compact(self.node, self.tracked, floor, check)
+
+    def retire(self, check: Check) -> None:
+        """Take everything of the cluster out of the database."""
+        self._write(lambda: enrolment.retire(self.store, self.names, self.tracked, check), check)
+
+    def hold(self) -> bool:
+        """Be the only coordinator of this cluster."""
+        return self.store.hold(self.names)
+
+    def let_go(self) -> None:
+        """Let another coordinate."""
+        self.store.let_go(self.names)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until something may have changed, at most so long."""
+        return self.store.wait(self.names, seconds)
+
+    def cancel(self) -> None:
+        """Make whatever runs end soon."""
+        self.store.cancel()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self.store.close()
+
+    def _write(self, change: Callable[[], None], check: Check) -> None:
+        self.store.begin(Purpose.SNAPSHOT, self.names, check)
+        try:
+            change()
+            self.store.commit(check)
+        finally:
+            self.store.rollback()

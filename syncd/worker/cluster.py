@@ -1,0 +1,183 @@
+"""A run of a cluster inside a worker: open the repositories, exchange, say what became of each child."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from syncd.engine.condition import render_condition
+from syncd.engine.exchange import Exchange, Wheres
+from syncd.engine.execute import failure_of
+from syncd.engine.member import Member
+from syncd.engine.pairing import Shared
+from syncd.errors import FatalError, RunCancelledError, SyncdError, TransientError
+from syncd.model.cluster import Child, Cluster
+from syncd.model.event import StepEnded, StepStarted
+from syncd.model.exchange import TableCounts
+from syncd.model.run import Counters, Status, StepResult
+from syncd.ports import Check, Emit
+from syncd.registry import connector
+from syncd.repository.replica import Replica
+from syncd.worker.kept import KeptPorts
+from syncd.worker.wire import ClusterOrder, Place
+
+LEFT_OUT: Final = "left out: `connected` is not 'true'"
+HINT: Final = "; it must be written in small letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """The open repositories of a cluster."""
+
+    cluster: Cluster
+    parent: Replica
+    members: Sequence[Member]
+    wheres: Wheres
+
+
+def carry_out(order: ClusterOrder, ports: KeptPorts, emit: Emit, check: Check) -> tuple[StepResult, ...]:
+    """Synchronise the cluster; one step for each child and direction, and one for each child that is left out.
+
+    Raises:
+        SyncdError: the parent cannot be reached, or failed.
+    """
+    nodes = open_nodes(order.cluster, order.parent, order.children, ports)
+    teller = _Teller(order, emit)
+    exchange = Exchange(
+        order.cluster,
+        nodes.parent,
+        nodes.members,
+        nodes.wheres,
+        check,
+        time.time,
+        accept_restore=order.accept_restore,
+    )
+    exchange.run(teller.hear)
+    teller.close(nodes.members, exchange.problems)
+    return tuple(teller.steps)
+
+
+def open_nodes(cluster: Cluster, parent: Place, children: Sequence[Place | None], ports: KeptPorts) -> Nodes:
+    """Open the repositories; a child that cannot be opened carries its failure.
+
+    Raises:
+        SyncdError: the parent cannot be opened.
+    """
+    main = _open(cluster, parent, ports)
+    members = []
+    for child, place in zip(cluster.children, children, strict=True):
+        member = Member(child)
+        if child.takes_part and place is not None:
+            try:
+                member.repository = _open(cluster, place, ports)
+            except RunCancelledError:
+                raise
+            except SyncdError as error:
+                member.failure = error
+        members.append(member)
+    return Nodes(cluster, main, members, wheres_of(connector(parent.type).dialect))
+
+
+def wheres_of(dialect: str) -> Wheres:
+    """The conditions of children in the SQL of the parent's product."""
+
+    def where(child: Child, shared: Shared) -> str:
+        name = shared.tracked.name
+        folded = {table.lower(): text for table, text in child.where.items()}
+        text = folded.get(str(name).lower(), folded.get(name.name.lower(), shared.entry.where))
+        return render_condition(text, dialect, child.repository) if text else ""
+
+    return where
+
+
+def _open(cluster: Cluster, place: Place, ports: KeptPorts) -> Replica:
+    """The repository at a place; a kept connection that is dead is replaced."""
+    replica = Replica(ports.store(place), cluster.name, time.time)
+    try:
+        replica.store.run("SELECT 1")
+    except TransientError:
+        ports.forget([place.name])
+        replica = Replica(ports.store(place), cluster.name, time.time)
+    return replica
+
+
+class _Teller:
+    """Turns what became of children into steps and events."""
+
+    def __init__(self, order: ClusterOrder, emit: Emit) -> None:
+        self.steps: list[StepResult] = []
+        self._order = order
+        self._emit = emit
+        self._told: set[tuple[str, str]] = set()
+
+    def hear(self, member: Member, way: str) -> None:
+        """A child is done with one way."""
+        name = member.child.repository
+        if not member.child.takes_part or (name, way) in self._told:
+            return
+        if way == "up" and member.failure is not None:
+            # It is told once, with everything, at the end.
+            return
+        counts, seconds = (
+            (member.up, member.up_seconds) if way == "up" else (member.down, member.down_seconds)
+        )
+        failure = member.failure if way == "down" else None
+        warnings = tuple(member.warnings) if way == "down" else ()
+        self._tell(name, way, counts, seconds, failure, warnings)
+
+    def close(self, members: Sequence[Member], problems: Sequence[str]) -> None:
+        """Tell what is left: children that were left out, and tables of the parent that cannot take part."""
+        for member in members:
+            child = member.child
+            if not child.takes_part:
+                said = LEFT_OUT + (HINT if child.connected.lower() == "true" else "")
+                step = StepResult(child.repository, Status.SKIPPED, warnings=(said,))
+                self._end(step)
+        if problems:
+            failure = failure_of(FatalError("; ".join(problems), code="table_left_out"))
+            self._end(StepResult("tables", Status.FAILED, warnings=tuple(problems), failure=failure))
+
+    def _tell(
+        self,
+        name: str,
+        way: str,
+        counts: TableCounts,
+        seconds: float,
+        failure: SyncdError | None,
+        warnings: tuple[str, ...],
+    ) -> None:
+        self._told.add((name, way))
+        step = f"{name} {way}"
+        self._emit(StepStarted(self._order.run, self._order.cluster.name, step, f"exchange {way}"))
+        self._end(
+            StepResult(
+                step=step,
+                status=Status.FAILED if failure is not None else Status.OK,
+                counters=counters_of(counts),
+                nothing_to_do=counts == TableCounts() and failure is None,
+                seconds=seconds,
+                warnings=warnings,
+                failure=failure_of(failure) if failure is not None else None,
+                deletes="captured",
+                conflicts=counts.conflicts,
+                conflicts_open=counts.opened,
+                held=counts.held,
+            )
+        )
+
+    def _end(self, step: StepResult) -> None:
+        self.steps.append(step)
+        self._emit(StepEnded(self._order.run, self._order.cluster.name, step))
+
+
+def counters_of(counts: TableCounts) -> Counters:
+    """What became of the rows as every run counts it; rows that were deleted are not among those read."""
+    read = max(counts.received - counts.deleted, counts.inserted + counts.updated + counts.held)
+    return Counters(
+        read=read,
+        inserted=counts.inserted,
+        updated=counts.updated,
+        unchanged=read - counts.inserted - counts.updated - counts.held,
+        rejected=counts.held,
+        deleted=counts.deleted,
+    )
