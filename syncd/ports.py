@@ -326,7 +326,7 @@ class Connector(Protocol):
 
     type: str
     roles: frozenset[str]
-    """source, destination or both."""
+    """Which of source, destination and repository (a member of a cluster) it can be."""
     dialect: str
     """sqlglot's name for its SQL."""
     options_schema: Mapping[str, object]

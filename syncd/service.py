@@ -10,7 +10,8 @@ from typing import Final
 
 from syncd.config.diff import Difference, difference
 from syncd.errors import BusyError, NotFoundError, RestartNeededError
-from syncd.model.definitions import Configuration, Overlap, Replication
+from syncd.model.configuration import Configuration, Work
+from syncd.model.definitions import Overlap
 from syncd.model.event import ConfigApplied, JobPaused, RunSkipped
 from syncd.model.run import Failure, Run, Status, Trigger
 from syncd.pool.dispatch import Dispatcher, Surroundings, Timer, end_event
@@ -150,6 +151,15 @@ class Service:
         self.runs.submit(run, definition, Overlap.SKIP)
         return self.runs.live.get(run.id, self.latest.get(job, run))
 
+    def changed(self, cluster: str) -> None:
+        """A repository of a watched cluster was edited: run, or run again after the run that goes on."""
+        work = self.configuration.clusters.get(cluster)
+        resting = cluster in self.paused or cluster in self.retries
+        if work is None or self._stopping or resting or not work.enabled:
+            return
+        if all(run.status is not Status.QUEUED for run in self.runs.of_job(cluster)):
+            self.runs.submit(self._new(cluster, Trigger.CHANGE), work, Overlap.QUEUE)
+
     def cancel(self, name: str) -> Run:
         """Stop the run of that id, or the runs of that job and its next attempt; the run as it is now.
 
@@ -190,15 +200,15 @@ class Service:
         self._save_schedules([job])
         self._around.publish(JobPaused(job, paused))
 
-    def job(self, name: str) -> Replication:
-        """The job of that name.
+    def job(self, name: str) -> Work:
+        """The job or cluster of that name.
 
         Raises:
             NotFoundError: there is none; the hint names the nearest.
         """
-        found = self.configuration.jobs.get(name)
+        found = self.configuration.work.get(name)
         if found is None:
-            near = difflib.get_close_matches(name, list(self.configuration.jobs), 1)
+            near = difflib.get_close_matches(name, list(self.configuration.work), 1)
             hint = f"did you mean '{near[0]}'?" if near else "syncd status shows all jobs"
             raise NotFoundError(f"there is no job '{name}'", hint=hint)
         return found
@@ -229,18 +239,18 @@ class Service:
             if one.anchor is not None
         }
         # The only step that may refuse comes first; everything after it succeeds.
-        firings = self.scheduler.apply(new.jobs, states, self.paused)
+        firings = self.scheduler.apply(new.work, states, self.paused)
         self.configuration = new
         self.generation += 1
-        self._dependents.apply(new.jobs)
+        self._dependents.apply(new.work)
         for job in list(self.retries):
-            if job not in new.jobs or not new.jobs[job].enabled:
+            if job not in new.work or not new.work[job].enabled:
                 self._forget_retry(job)
         self.runs.apply(new, self.generation)
         return firings
 
     def _fire(self, firing: Firing) -> None:
-        job = self.configuration.jobs.get(firing.job)
+        job = self.configuration.work.get(firing.job)
         if job is None:
             return
         catch_up = firing.trigger is Trigger.CATCH_UP
@@ -260,7 +270,7 @@ class Service:
             for name in self._dependents.succeeded(run.job):
                 # A run of it that goes on may have looked before the new rows were there: this one waits for its end.
                 run_after = self._new(name, Trigger.DEPENDENCY)
-                self.runs.submit(run_after, self.configuration.jobs[name], Overlap.QUEUE)
+                self.runs.submit(run_after, self.configuration.work[name], Overlap.QUEUE)
                 if self._stopping:
                     # The next daemon resumes it.
                     self.runs.cancel(run_after.id, STOPPED)
@@ -268,7 +278,7 @@ class Service:
             self._plan_retry(run)
 
     def _plan_retry(self, run: Run) -> None:
-        job = self.configuration.jobs.get(run.job)
+        job = self.configuration.work.get(run.job)
         if job is None or not job.enabled:
             return
         if run.verify and run.job in self.retries:
@@ -286,7 +296,7 @@ class Service:
         self._again(failed, Trigger.RETRY, failed.attempt + 1)
 
     def _again(self, run: Run, trigger: Trigger, attempt: int) -> None:
-        job = self.configuration.jobs.get(run.job)
+        job = self.configuration.work.get(run.job)
         if job is None or not job.enabled:
             return
         again = replace(self._new(run.job, trigger), attempt=attempt, retry_of=run.retry_of or run.id)
@@ -296,7 +306,7 @@ class Service:
         """Start it unless the job runs anyway; what it would have done, that run does, if it is no comparison."""
         only_compares = all(live.verify for live in self.runs.of_job(run.job))
         overlap = Overlap.QUEUE if only_compares and not run.verify else Overlap.SKIP
-        self.runs.submit(run, self.configuration.jobs[run.job], overlap)
+        self.runs.submit(run, self.configuration.work[run.job], overlap)
 
     def _new(self, job: str, trigger: Trigger) -> Run:
         now = self.clock.now()
@@ -312,7 +322,7 @@ class Service:
         return run
 
     def _save_schedules(self, jobs: Iterable[str] | None = None) -> None:
-        changed = self._moved(self.configuration.jobs if jobs is None else jobs)
+        changed = self._moved(self.configuration.work if jobs is None else jobs)
         if changed:
             self._saved |= changed
             self.backlog.write(lambda: self._schedules.save(changed.items()))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from syncd.errors import ConfigError
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:

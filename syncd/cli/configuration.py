@@ -2,10 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -17,11 +17,15 @@ from syncd.config.report import ordered
 from syncd.config.schema import full_schema
 from syncd.config.starter import write_starter
 from syncd.errors import ConfigError, FatalError, Problem, SyncdError
-from syncd.model.definitions import Configuration, Connection
+from syncd.model.configuration import Configuration
+from syncd.model.definitions import Connection
 from syncd.model.secret import Secret
 from syncd.ports import Connector
 from syncd.registry import connector, connector_types
 from syncd.worker.judge import checkers
+
+ROLES: Final = ("source", "destination", "repository")
+"""What a connection is opened as, in this order; a repository is looked at as a source is."""
 
 
 @click.command()
@@ -82,21 +86,26 @@ def _connectors() -> Iterator[Connector]:
 
 
 def _summary(configuration: Configuration) -> str:
-    counts = {"job": configuration.jobs, "connection": configuration.connections, "file": configuration.files}
-    jobs, connections, files = (
-        f"{len(found)} {noun}" if len(found) == 1 else f"{len(found)} {noun}s"
-        for noun, found in counts.items()
-    )
-    return f"ok: {jobs}, {connections} in {files}"
+    declared = [_count("job", configuration.jobs)]
+    if configuration.clusters:
+        declared.append(_count("cluster", configuration.clusters))
+    declared.append(_count("connection", configuration.connections))
+    return f"ok: {', '.join(declared)} in {_count('file', configuration.files)}"
+
+
+def _count(noun: str, found: Sized) -> str:
+    return f"{len(found)} {noun}" if len(found) == 1 else f"{len(found)} {noun}s"
 
 
 def _connection_problems(configuration: Configuration) -> Iterator[Problem]:
-    """What goes wrong when each connection is opened the way its jobs use it."""
+    """What goes wrong when each connection is opened the way its jobs and clusters use it."""
     jobs = configuration.jobs.values()
     used = {("source", job.source) for job in jobs} | {("destination", job.destination) for job in jobs}
+    clusters = configuration.clusters.values()
+    used |= {("repository", name) for cluster in clusters for name in cluster.connections}
     for name, connection in configuration.connections.items():
-        roles = [role for role in ("source", "destination") if (role, name) in used]
-        for role in roles or sorted(connector(connection.type).roles, reverse=True)[:1]:
+        roles = [role for role in ROLES if (role, name) in used]
+        for role in roles or _any_role(connection):
             try:
                 _open(connection, role)
             except SyncdError as error:
@@ -104,12 +113,16 @@ def _connection_problems(configuration: Configuration) -> Iterator[Problem]:
                 break
 
 
+def _any_role(connection: Connection) -> Sequence[str]:
+    return [role for role in ROLES if role in connector(connection.type).roles][:1]
+
+
 def _open(connection: Connection, role: str) -> None:
     plug_in = connector(connection.type)
     opened = (
-        plug_in.open_source(connection.options)
-        if role == "source"
-        else plug_in.open_destination(connection.options)
+        plug_in.open_destination(connection.options)
+        if role == "destination"
+        else plug_in.open_source(connection.options)
     )
     opened.close()
 

@@ -9,7 +9,8 @@ import click
 from syncd.cli.sync import exit_code
 from syncd.cli.table import closing_table
 from syncd.errors import NotFoundError
-from syncd.model.definitions import Configuration, Connection, OptionValue, Replication, State
+from syncd.model.configuration import Configuration
+from syncd.model.definitions import Connection, OptionValue, Replication, State
 from syncd.model.options import Options
 from syncd.model.secret import Secret
 from syncd.model.table import TableName

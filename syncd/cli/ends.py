@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 from syncd.model.plan import Plan, Stage, Step
 from syncd.ports import Destination, Source
 

@@ -11,7 +11,7 @@ from syncd.cli.address import config_option, json_option, load
 from syncd.cli.sync import refuse_unknown
 from syncd.cli.table import columns, grouped
 from syncd.engine.preview import StepPreview
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 
 HOW: Final = {
     "insert": "rows go straight into the empty table",

@@ -10,7 +10,7 @@ from syncd.cli.ends import destination_of
 from syncd.cli.sync import refuse_unknown
 from syncd.cli.table import columns, grouped, short_moment
 from syncd.errors import NotFoundError
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 from syncd.model.writing import StoredCursor
 from syncd.ports import Destination
 

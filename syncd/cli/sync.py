@@ -4,7 +4,7 @@ import contextlib
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from syncd.cli.address import config_option, json_option, load
 from syncd.cli.progress import Progress
 from syncd.cli.table import balanced, closing_table
 from syncd.errors import NotFoundError, SyncdError
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 
 CANCELLED: Final = 130
 
@@ -39,7 +39,7 @@ def sync(
     Exits with 0 when all went well, 1 when a run failed, 130 when one was cancelled.
     """
     configuration = load(config)
-    refuse_unknown(configuration, jobs)
+    refuse_unknown(configuration, jobs, clusters=not queries)
     return run_jobs(configuration, jobs, queries, full=full, as_json=as_json)
 
 
@@ -82,16 +82,21 @@ def _well(run: View) -> bool:
     return vetoed or (run["status"] == "ok" and balanced(run))
 
 
-def refuse_unknown(configuration: Configuration, jobs: tuple[str, ...]) -> None:
-    """Refuse names that no job has, with the nearest one.
+def refuse_unknown(configuration: Configuration, jobs: tuple[str, ...], *, clusters: bool = False) -> None:
+    """Refuse names that no job has, with the nearest one; with `clusters`, those may be named too.
 
     Raises:
         NotFoundError: there is no such job.
     """
+    work: Mapping[str, object] = configuration.work if clusters else configuration.jobs
     for job in jobs:
-        if job not in configuration.jobs:
-            near = difflib.get_close_matches(job, list(configuration.jobs), 1)
-            known = ", ".join(sorted(configuration.jobs)[:10])
+        if job not in work:
+            if job in configuration.clusters:
+                raise NotFoundError(
+                    f"'{job}' is a cluster, and this is for jobs", hint="syncd cluster --help"
+                )
+            near = difflib.get_close_matches(job, list(work), 1)
+            known = ", ".join(sorted(work)[:10])
             hint = f"did you mean '{near[0]}'?" if near else f"jobs: {known}"
             raise NotFoundError(f"there is no job '{job}'", hint=hint)
 

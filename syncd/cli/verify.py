@@ -28,7 +28,7 @@ def verify(
     Exits with 0 when both sides hold the same (after --repair: now), with 1 when they differ.
     """
     configuration = load(config)
-    refuse_unknown(configuration, jobs)
+    refuse_unknown(configuration, jobs, clusters=not queries)
     progress = Progress(shown=not as_json)
     how = "repair" if repair else "check"
     done = []

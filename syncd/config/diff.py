@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from syncd.model.definitions import Configuration, Connection, Replication
+from syncd.model.configuration import Configuration, Work
+from syncd.model.definitions import Connection
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Names as ``job accounts``, ``connection crm``, ``state``, ``logs`` and ``limits``, each list sorted."""
+    """Names as ``job accounts``, ``cluster redlands``, ``connection crm``, ``state``, ``logs`` and ``limits``, each list sorted."""
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -25,7 +26,7 @@ class Difference:
 def difference(old: Configuration, new: Configuration) -> Difference:
     """Everything that means something else in `new`; where it is written does not matter.
 
-    A job whose connection changed is not named for that; the connection is.
+    A job or cluster whose connection changed is not named for that; the connection is.
     """
     before, after = dict(_named(old)), dict(_named(new))
     return Difference(
@@ -41,10 +42,11 @@ def _named(configuration: Configuration) -> Iterator[tuple[str, object]]:
     yield "limits", configuration.limits
     yield from _placeless("connection", configuration.connections)
     yield from _placeless("job", configuration.jobs)
+    yield from _placeless("cluster", configuration.clusters)
 
 
 def _placeless(
-    kind: str, definitions: Mapping[str, Connection] | Mapping[str, Replication]
+    kind: str, definitions: Mapping[str, Connection] | Mapping[str, Work]
 ) -> Iterator[tuple[str, object]]:
     for name, definition in definitions.items():
         yield f"{kind} {name}", replace(definition, origin=None)

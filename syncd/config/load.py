@@ -8,6 +8,7 @@ from pathlib import Path
 
 from syncd.config.build import build
 from syncd.config.checkers import Checkers as Checkers
+from syncd.config.cluster import check_clusters
 from syncd.config.connection import Connectors
 from syncd.config.document import Document, parse_document
 from syncd.config.find import MANAGED_FOLDER, at_home, default_state_path, files_of, list_folder
@@ -19,8 +20,9 @@ from syncd.config.placeholder import Resolver
 from syncd.config.report import Report, ordered
 from syncd.config.text import read_text
 from syncd.config.validate import check_shell
+from syncd.config.work import check_order
 from syncd.errors import ConfigError, Problem
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 
 
 def load_configuration(path: Path | None, checkers: Checkers, environ: Mapping[str, str]) -> Configuration:
@@ -66,7 +68,11 @@ class _Loading:
         connectors = Connectors(self.checkers)
         check_shell(report)
         connectors.check(report)
-        check_jobs(report, self.checkers, connectors, self.complete and _named_are_read(report.root))
+        complete = self.complete and _named_are_read(report.root)
+        check_jobs(report, self.checkers, connectors, complete)
+        check_clusters(report, self.checkers, connectors, complete)
+        if complete:
+            check_order(report)
         self.problems += report.problems
         if self.problems:
             raise ConfigError(ordered(self.problems, self.files, self.secrets))
@@ -115,7 +121,7 @@ class _Loading:
         tables = self._read(paths, None)
         for table in tables:
             for key in [key for key in table if key not in NAMED]:
-                message = "only connections and jobs may stand in a managed file"
+                message = "only connections, jobs and clusters may stand in a managed file"
                 Report(table, self.problems).at_key((key,), message)
                 del table[key]
         return tables
@@ -135,7 +141,7 @@ class _Loading:
 
 
 def _named_are_read(root: Table) -> bool:
-    """Connections and jobs are mappings, so that a name which is not there is nowhere."""
+    """Connections, jobs and clusters are mappings, so that a name which is not there is nowhere."""
     return all(isinstance(root.get(name, root), Table) for name in NAMED)
 
 

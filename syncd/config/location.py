@@ -7,7 +7,12 @@ from typing import Any, Final
 from syncd.config.place import Path
 from syncd.config.schema import base_schema
 
-_PHRASES: Final = {"": "at the top level", "jobs": "in a job", "connections": "in a connection"}
+_PHRASES: Final = {
+    "": "at the top level",
+    "jobs": "in a job",
+    "clusters": "in a cluster",
+    "connections": "in a connection",
+}
 
 
 def belongs(key: str, path: Path, known: Mapping[str, object]) -> str:
@@ -35,6 +40,7 @@ def _keys(schema: Mapping[str, Any], home: str) -> Iterator[tuple[str, str]]:
     for key, part in schema.get("properties", {}).items():
         yield home, key
         yield from _keys(part, key)
-    entries = schema.get("additionalProperties")
-    if isinstance(entries, Mapping):
-        yield from _keys(entries, home)
+    for keyword in ("additionalProperties", "items"):
+        entries = schema.get(keyword)
+        if isinstance(entries, Mapping):
+            yield from _keys(entries, home)

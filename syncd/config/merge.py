@@ -1,11 +1,14 @@
 """Joins the data of several files into one."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from syncd.config.place import Mark, Table
 from syncd.config.report import Report
 
-NAMED: tuple[str, ...] = ("connections", "jobs")
+WORK: Final = ("jobs", "clusters")
+"""Sections of what can be started; they share their names."""
+NAMED: Final = ("connections", *WORK)
 """Sections whose entries may be spread over files."""
 
 

@@ -16,7 +16,7 @@ from syncd.config.suggestion import nearest, suggest
 SchemaError: TypeAlias = Any
 """jsonschema's ValidationError; its stubs say that any field may be unset, which never holds for a finished one."""
 
-NOT_BUILT: Final = frozenset(("clusters", "tasks", "services", "api", "notifications"))
+NOT_BUILT: Final = frozenset(("tasks", "services", "api", "notifications"))
 """Sections that a later version will have."""
 
 _KINDS: Final = {

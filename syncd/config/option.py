@@ -9,7 +9,7 @@ import msgspec
 from syncd.config.checkers import Checkers
 from syncd.config.fault import judged, read_text_at, tell_fault
 from syncd.config.number import is_number
-from syncd.config.place import Path, Table, Unknown
+from syncd.config.place import Path, Table, Unknown, text_of
 from syncd.config.report import Report
 from syncd.model.bound import parse_bound
 from syncd.model.duration import parse_interval
@@ -48,8 +48,8 @@ def key_of(field: str) -> str:
 
 def check_options(report: Report, path: Path, job: Table, checkers: Checkers) -> None:
     """Report what the schema cannot say about the options of one job; values of a wrong type are left to it."""
-    read_text_at(report, (*path, "interval"), _text(job, "interval"), parse_interval)
-    read_text_at(report, (*path, "start"), _text(job, "start"), parse_bound)
+    read_text_at(report, (*path, "interval"), text_of(job, "interval"), parse_interval)
+    read_text_at(report, (*path, "start"), text_of(job, "start"), parse_bound)
     others = _other_options(report, path, job, checkers)
     filled: set[TableName] = set()
     meant = not _MEANT.isdisjoint((*job, *others))
@@ -84,7 +84,7 @@ def options_of(data: dict[str, Any], checkers: Checkers) -> tuple[Options, Mappi
 
 
 def _other_options(report: Report, path: Path, job: Table, checkers: Checkers) -> Mapping[str, object]:
-    text = _text(job, OTHER_OPTIONS)
+    text = text_of(job, OTHER_OPTIONS)
     if not text:
         return {}
     found, settings = judged(checkers.options, str(text))
@@ -142,8 +142,8 @@ def _known(job: Table, settings: Mapping[str, object]) -> Options:
         deletes=Deletes(deletes) if isinstance(deletes, str) and deletes in set(Deletes) else Deletes.OFF,
         truncate=job.get("truncate") is True,
         drop=job.get("drop") is True,
-        table_prefix=_text(job, "table_prefix") or "",
-        destination_schema=_text(job, "destination_schema") or "",
+        table_prefix=text_of(job, "table_prefix") or "",
+        destination_schema=text_of(job, "destination_schema") or "",
     )
     own: dict[str, Any] = {field: value for field, value in settings.items() if field in _FIELDS}
     return replace(options, **own)
@@ -155,8 +155,3 @@ def _tell(report: Report, path: Path, job: Table, conflict: Conflict) -> None:
     last = [key for key in job if key in keys][-1]
     message = conflict.message.removeprefix(f"{last}: ").removeprefix(f"{last} ")
     report.at_key((*path, last), message, conflict.hint)
-
-
-def _text(job: Table, key: str) -> str | None:
-    value = job.get(key)
-    return value if isinstance(value, str) and not isinstance(value, Unknown) else None

@@ -95,6 +95,12 @@ def _walk(root: Table, path: Sequence[str | int]) -> tuple[Mark, Mark]:
     return key_at, value_at
 
 
+def text_of(table: Table, key: str) -> str | None:
+    """The text under a key; None when there is none that could be read."""
+    value = table.get(key)
+    return value if isinstance(value, str) and not isinstance(value, Unknown) else None
+
+
 def path_text(path: Sequence[str | int]) -> str:
     """The path as people write it: ``jobs.accounts.queries[0]``, ``jobs["night load"].after``."""
     text = ""

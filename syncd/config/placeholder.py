@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from syncd.config.merge import WORK
 from syncd.config.place import Items, Resolved, Table, Unknown, value_place
 from syncd.config.report import Report
 
@@ -95,9 +96,10 @@ class Resolver:
             raise _UnresolvedError(
                 f"'${{' begins a reference: {_FORMS}", "write '$${' for a '${' that is none"
             )
-        if scheme != "env" and not (is_option(path) or is_header(path)):
+        if scheme != "env" and not (is_option(path) or is_header(path) or is_signing_key(path)):
             message = (
-                f"${{{scheme}:...}} may stand only in the options of a connection and the headers of an event"
+                f"${{{scheme}:...}} may stand only in the options of a connection, the headers of an event"
+                " and the signing_key of a cluster"
             )
             raise _UnresolvedError(message, "use ${env:NAME} here")
         if scheme == "env":
@@ -134,13 +136,19 @@ def is_option(path: tuple[str | int, ...]) -> bool:
 
 def is_header(path: tuple[str | int, ...]) -> bool:
     """The path leads to the value of a header that an event sends."""
-    return len(path) == 6 and path[0] == "jobs" and path[2] == "events" and path[4] == "headers"
+    return len(path) == 6 and path[0] in WORK and path[2] == "events" and path[4] == "headers"
+
+
+def is_signing_key(path: tuple[str | int, ...]) -> bool:
+    """The path leads to the key that signs a cluster's delta files."""
+    return len(path) == 3 and path[0] == "clusters" and path[2] == "signing_key"
 
 
 def is_hidden(path: tuple[str | int, ...]) -> bool:
     """What stands there may be or hold a secret, so no message repeats it: a URL in the place of a connection, too."""
-    if path[:1] == ("jobs",):
-        return len(path) > 4 and path[2] == "events" and path[4] in _TOLD_OUTSIDE
+    if path and path[0] in WORK:
+        told_outside = len(path) > 4 and path[2] == "events" and path[4] in _TOLD_OUTSIDE
+        return told_outside or is_signing_key(path)
     return path[:1] == ("connections",) and not (len(path) == 3 and path[2] in SHARED_OPTIONS)
 
 

@@ -12,7 +12,7 @@ _INTRODUCTION: Final = """\
 <!-- Made by `syncd schema --markdown`; change syncd/config/schema.json or the connector instead. -->
 
 A configuration is one YAML file, `syncd.yaml`, and the `*.yaml` files in a folder `conf.d` beside it, in the order of
-their names. Jobs and connections may be spread over files; every other section stands in one. `-c PATH` names another
+their names. Connections, jobs and clusters may be spread over files; every other section stands in one. `-c PATH` names another
 file, or a folder whose `*.yaml` are read; without it syncd looks at `$SYNCD_CONFIG`, `./syncd.yaml` and
 `/etc/syncd/syncd.yaml`. `syncd check` finds every mistake, `syncd init` writes a file to begin with, and `syncd schema`
 prints the JSON Schema that editors complete from. Jobs that are made through syncd itself stand in the folder `managed.d`
@@ -26,11 +26,11 @@ Texts may hold references, as a whole or in part. `$${` stands for `${` itself.
 | reference | gives | may stand in |
 |---|---|---|
 | `${env:NAME}` | an environment variable | every text |
-| `${file:PATH}` | a file's text without the newline at its end; the path is relative to the file that names it | options of a connection, headers of an event |
-| `${credential:NAME}` | the file NAME in `$CREDENTIALS_DIRECTORY`, where systemd's LoadCredential puts it | options of a connection, headers of an event |
+| `${file:PATH}` | a file's text without the newline at its end; the path is relative to the file that names it | options of a connection, headers of an event, a cluster's signing_key |
+| `${credential:NAME}` | the file NAME in `$CREDENTIALS_DIRECTORY`, where systemd's LoadCredential puts it | options of a connection, headers of an event, a cluster's signing_key |
 
 What a reference gives in the options of a connection is a secret: no log, message or listing shows it. So are options
-marked *secret* below, URLs with a password in them, and the headers of events.
+marked *secret* below, URLs with a password in them, the headers of events, and the keys that sign delta files.
 
 Lengths of time are written `30 seconds`, `15 minutes`, `1 hour`, `2 days`, `90s`, `1h30m` or `PT15M`. Dates and times are
 ISO 8601, such as `2026-01-31` or `2026-01-31T06:00:00+01:00`.
@@ -47,15 +47,21 @@ _KINDS: Final = {
 
 
 def reference_text(schema: Schema) -> str:
-    """The reference as Markdown; `schema` is the full one, with the options of connectors."""
+    """The reference as Markdown, each part of it once; `schema` is the full one, with the options of connectors."""
     parts = [_INTRODUCTION]
+    shown: dict[str, str] = {}
     for name, section in schema["properties"].items():
-        parts += _section(name, name, _resolved(section, schema), schema)
+        parts += _section(name, name, _resolved(section, schema), schema, shown)
     return "\n".join(parts)
 
 
-def _section(title: str, path: str, section: Schema, schema: Schema) -> Iterator[str]:
+def _section(title: str, path: str, section: Schema, schema: Schema, shown: dict[str, str]) -> Iterator[str]:
     yield f"## `{title}`\n" if title == path else f"### `{path}`\n"
+    # What several sections share has one description, and is written once.
+    first = shown.setdefault(section["description"], path)
+    if first != path:
+        yield f"As `{first}`.\n"
+        return
     yield f"{section['description']}\n"
     if "oneOf" in section:
         yield f"Needs {_alternatives(section['oneOf'])}, one of them only.\n"
@@ -63,14 +69,14 @@ def _section(title: str, path: str, section: Schema, schema: Schema) -> Iterator
     if isinstance(entries, Mapping):
         entry = _resolved(entries, schema)
         yield f"Each name leads to a mapping. {entry['description']}\n"
-        yield from _keys(f"{path}.NAME", entry, schema)
+        yield from _keys(f"{path}.NAME", entry, schema, shown)
         if path == "connections":
-            yield from _connectors(schema)
+            yield from _connectors(schema, shown)
     else:
-        yield from _keys(path, section, schema)
+        yield from _keys(path, section, schema, shown)
 
 
-def _connectors(schema: Schema) -> Iterator[str]:
+def _connectors(schema: Schema, shown: dict[str, str]) -> Iterator[str]:
     prefix = f"{CONNECTION}-"
     shared = schema["$defs"][CONNECTION]["properties"]
     for name, options in schema["$defs"].items():
@@ -80,14 +86,14 @@ def _connectors(schema: Schema) -> Iterator[str]:
             yield f"### `connections.NAME` of type `{kind}`\n"
             if "anyOf" in options:
                 yield f"Needs {_alternatives(options['anyOf'])}.\n"
-            yield from _keys("", {**options, "properties": own}, schema)
+            yield from _keys("", {**options, "properties": own}, schema, shown)
 
 
 def _alternatives(branches: Sequence[Schema]) -> str:
     return " or ".join(" and ".join(f"`{key}`" for key in branch.get("required", ())) for branch in branches)
 
 
-def _keys(path: str, section: Schema, schema: Schema) -> Iterator[str]:
+def _keys(path: str, section: Schema, schema: Schema, shown: dict[str, str]) -> Iterator[str]:
     required = section.get("required", ())
     nested: list[tuple[str, Schema]] = []
     rows = ["| key | value | default | meaning | example |", "|---|---|---|---|---|"]
@@ -96,9 +102,12 @@ def _keys(path: str, section: Schema, schema: Schema) -> Iterator[str]:
         rows.append(_row(key, part, key in required))
         if "properties" in part:
             nested.append((f"{path}.{key}", part))
+        entry = _resolved(part.get("items", {}), schema)
+        if "properties" in entry:
+            nested.append((f"{path}.{key}[]", entry))
     yield "\n".join(rows) + "\n"
     for below, part in nested:
-        yield from _section("", below, part, schema)
+        yield from _section("", below, part, schema, shown)
 
 
 def _row(key: str, part: Schema, required: bool) -> str:
@@ -112,6 +121,8 @@ def _row(key: str, part: Schema, required: bool) -> str:
 def _value(part: Schema) -> str:
     if "enum" in part:
         return ", ".join(f"`{choice}`" for choice in part["enum"])
+    if "anyOf" in part:
+        return " or ".join(_value(branch) for branch in part["anyOf"])
     kinds = part["type"] if isinstance(part["type"], list) else [part["type"]]
     text = " or ".join(_KINDS[kind] for kind in kinds)
     lowest, highest = part.get("minimum"), part.get("maximum")

@@ -41,6 +41,15 @@ jobs:
     schedule:
       every: 15 minutes                       # or  cron: "0-30/5 * * * *"
       timezone: UTC
+
+# clusters:                                   # repositories that are kept equal in both directions
+#   offices:
+#     parent: {{repository: Head_Office, connection: source}}
+#     children:
+#       - {{repository: Branch, connection: copy, connected: true}}
+#     tables: [Accounts]                      # or patterns: [work_*]
+#     conflict: merge-fields                  # or: parent, child, newest, manual, {{newest_by: Updated}}
+#     schedule: {{every: 15 minutes}}
 """
 
 

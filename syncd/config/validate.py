@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from syncd.config.merge import NAMED
 from syncd.config.message import findings
 from syncd.config.number import is_integer, is_number
 from syncd.config.place import Path, Table
@@ -63,21 +64,21 @@ def checked(name: str) -> Checked:
 
 @cache
 def _shell() -> Checked:
-    """The root without what stands inside connections and jobs, which is checked one by one."""
+    """The root without what stands inside connections, jobs and clusters, which is checked one by one."""
     schema = dict(base_schema())
     properties = dict(schema["properties"])
-    for section in ("connections", "jobs"):
+    for section in NAMED:
         properties[section] = {**properties[section], "additionalProperties": True}
     schema["properties"] = properties
     return Checked(schema)
 
 
 def check_shell(report: Report) -> None:
-    """Check everything but the connections and jobs themselves."""
+    """Check everything but the connections, jobs and clusters themselves."""
     _shell().check(report, (), report.root)
 
 
 def section(root: Table, name: str) -> Mapping[str, object]:
-    """The connections or jobs; empty when they are missing or not a mapping."""
+    """The connections, jobs or clusters; empty when they are missing or not a mapping."""
     found = root.get(name)
     return found if isinstance(found, Table) else {}

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from syncd.model.definitions import Replication
+from syncd.model.cluster import Cluster
+from syncd.model.configuration import Work
 from syncd.model.run import Run
 from syncd.service import Service
 
@@ -19,8 +20,8 @@ def run_view(run: Run) -> View:
     return view
 
 
-def job_view(service: Service, job: Replication) -> View:
-    """One job: what it does now, how it last ended, when it is due next."""
+def job_view(service: Service, job: Work) -> View:
+    """One job or cluster: what it does now, how it last ended, when it is due next."""
     live = service.runs.of_job(job.name)
     latest = service.latest.get(job.name)
     retry = service.retries.get(job.name)
@@ -29,8 +30,7 @@ def job_view(service: Service, job: Replication) -> View:
     return {
         "job": job.name,
         "description": job.description,
-        "source": job.source,
-        "destination": job.destination,
+        **_ends(job),
         "enabled": job.enabled,
         "paused": job.name in service.paused,
         "status": shown.status.value if shown else "never run",
@@ -42,17 +42,24 @@ def job_view(service: Service, job: Replication) -> View:
 
 
 def jobs_view(service: Service, names: list[str] | None = None) -> list[View]:
-    """Every job in order of name, or the named ones, with the moments they are due next."""
+    """Every job and cluster in order of name, or the named ones, with the moments they are due next."""
     due: dict[str, str] = {}
-    wanted = sorted(service.configuration.jobs) if names is None else names
+    work = service.configuration.work
+    wanted = sorted(work) if names is None else names
     for name in wanted:
-        job = service.configuration.jobs[name]
+        job = work[name]
         if job.schedule is not None and job.enabled and name not in service.paused:
             for firing in service.scheduler.upcoming(name, 1):
                 due[name] = firing.due.isoformat()
-    return [
-        {**job_view(service, service.configuration.jobs[name]), "next_due": due.get(name)} for name in wanted
-    ]
+    return [{**job_view(service, work[name]), "next_due": due.get(name)} for name in wanted]
+
+
+def _ends(job: Work) -> View:
+    """Where rows come from and go to, or who exchanges them."""
+    if isinstance(job, Cluster):
+        children = [{"repository": one.repository, "connected": one.takes_part} for one in job.children]
+        return {"parent": job.parent, "children": children}
+    return {"source": job.source, "destination": job.destination}
 
 
 def _brief(run: Run) -> View:

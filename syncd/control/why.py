@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from syncd.model.definitions import Replication
+from syncd.model.configuration import Work
 from syncd.model.run import Run, Status
 from syncd.service import Service
 from syncd.state.journal import Record
@@ -45,7 +45,7 @@ def _due(skipped: Record) -> datetime:
     return datetime.fromisoformat(str(skipped.facts["due"]))
 
 
-def _expectation(job: Replication, expected: Run | Record | None) -> list[str]:
+def _expectation(job: Work, expected: Run | Record | None) -> list[str]:
     if expected is None:
         nothing = "has not been due yet" if job.schedule is not None else "has no schedule"
         return [f"{job.name} {nothing}."]
@@ -82,11 +82,11 @@ def _retry(service: Service, job: str) -> list[str]:
     if job not in service.retries:
         return []
     _, failed, when = service.retries[job]
-    attempts = service.configuration.jobs[job].retry.attempts
+    attempts = service.configuration.work[job].retry.attempts
     return [f"It is tried again at {_moment(when)}, attempt {failed.attempt + 1} of {attempts}."]
 
 
-def _future(service: Service, job: Replication) -> list[str]:
+def _future(service: Service, job: Work) -> list[str]:
     schedule = job.schedule
     if not job.enabled:
         return ["It is disabled: enabled is false in its definition."]

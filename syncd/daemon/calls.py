@@ -175,7 +175,7 @@ class Calls:
         return why(self._service, msgspec.convert(arguments, OfJob).job)
 
     def _firing(self, name: str, due: Any) -> View:
-        job = self._service.configuration.jobs[name]
+        job = self._service.configuration.work[name]
         return {"job": name, "due": due, "timezone": job.schedule.timezone if job.schedule else "UTC"}
 
     def _paused(self, job: str, paused: bool) -> View:

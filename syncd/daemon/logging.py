@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from syncd.model.definitions import Configuration, Logs
+from syncd.model.configuration import Configuration
+from syncd.model.definitions import Logs
 from syncd.model.event import Event
 from syncd.observe.logs import Log, configure
 from syncd.observe.runlog import RunLogs, verbosity_of

@@ -21,10 +21,11 @@ from syncd.daemon.endpoint import Endpoint
 from syncd.daemon.logging import Logging
 from syncd.daemon.notify import Notifier
 from syncd.errors import SyncdError
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 from syncd.model.event import ConfigRejected, DaemonStarted, DaemonStopped, Event
 from syncd.observe.bus import Bus
 from syncd.pool.dispatch import Surroundings
+from syncd.pool.watcher import Watcher
 from syncd.pool.workers import Pool
 from syncd.scheduling.scheduler import Scheduler
 from syncd.service import Clockwork, Service
@@ -92,6 +93,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self.bus = Bus()
         self.pool = Pool(folder, self._environ, self._fail)
+        self._watcher = Watcher(folder, self._environ, lambda cluster: self.service.changed(cluster))
         journal = Journal(database)
         around = Surroundings(
             journal=journal,
@@ -127,11 +129,12 @@ class Daemon:
                 command=DAEMON,
             )
         )
-        jobs = len(self.service.configuration.jobs)
+        jobs = len(self.service.configuration.work)
         names = tuple(run.id for run in interrupted)
         self.bus.publish(DaemonStarted(__version__, self.service.generation, jobs, names))
         self._notifier.ready(self._status())
         self._spawn(self._warm())
+        self._watcher.apply(self.service.configuration)
         await self._keep_time()
 
     async def _warm(self) -> None:
@@ -167,6 +170,7 @@ class Daemon:
             self.bus.publish(DaemonStopped(self._stop_reason or "failure"))
         for task in list(self._tasks):
             task.cancel()
+        await self._watcher.close()
         await self.pool.close()
         if self._endpoint is not None:
             await self._endpoint.close()
@@ -192,6 +196,7 @@ class Daemon:
                 new = await asyncio.to_thread(self._load)
                 self._logging.learn(new)
                 changes = self.service.apply(new)
+                self._watcher.apply(new)
                 self._logging.change(new)
             except SyncdError as error:
                 problems = tuple(str(one) for one in getattr(error, "problems", ())) or (error.message,)
@@ -223,7 +228,7 @@ class Daemon:
             "generation": self.service.generation,
             "configuration": list(configuration.files),
             "state": str(folder.absolute()),
-            "jobs": len(configuration.jobs),
+            "jobs": len(configuration.work),
             "running": sum(run.started is not None for run in live),
             "waiting": sum(run.started is None for run in live),
             "workers": list(self.pool.pids),
@@ -231,7 +236,7 @@ class Daemon:
         }
 
     def _status(self) -> str:
-        return f"{len(self.service.configuration.jobs)} jobs, generation {self.service.generation}"
+        return f"{len(self.service.configuration.work)} jobs, generation {self.service.generation}"
 
     def _obey_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -168,7 +168,7 @@ class Exchange:
         if not self._accept_restore:
             raise FatalError(
                 f"the parent's database {self._parent.place} was restored from a copy: {names} have seen later states of it",
-                hint="to fill it again from the children: syncd sync CLUSTER --accept-restore; nothing was changed",
+                hint="to fill it again from the children, set on_parent_restore: refill; nothing was changed",
                 code="parent_restored",
             )
         highest = max(member.hello.received.gen for member in members if member.hello)

@@ -48,21 +48,14 @@ def shared_tables(
         FatalError: an entry names no table of the parent.
     """
     there = parent.tables()
-    chosen: dict[TableName, ClusterTable] = {}
-    for entry in cluster.tables:
-        found = _matching(entry.name, there)
-        if not found:
+    for wanted in cluster.tables:
+        if not _matching(wanted.name, there):
             raise FatalError(
-                f"the parent '{cluster.parent}' has no table {entry.name}",
+                f"the parent '{cluster.parent}' has no table {wanted.name}",
                 hint=f"it has: {', '.join(str(name) for name in there[:12]) or 'none'}",
                 code="not_found",
             )
-        for name in found:
-            exact = not _is_pattern(entry.name)
-            excluded = any(_matches(pattern, name) for pattern in cluster.exclude)
-            # What names a table itself says more than a pattern.
-            if exact or not (excluded or name in chosen):
-                chosen[name] = entry
+    chosen = {name: entry for name in there if (entry := cluster.entry(name)) is not None}
     numbers = dict(known)
     shared: list[Shared] = []
     problems: list[str] = []
@@ -185,7 +178,3 @@ def _matching(wanted: str, there: Sequence[TableName]) -> list[TableName]:
 def _matches(wanted: str, name: TableName) -> bool:
     pattern = wanted.lower()
     return fnmatchcase(name.name.lower(), pattern) or fnmatchcase(str(name).lower(), pattern)
-
-
-def _is_pattern(name: str) -> bool:
-    return any(sign in name for sign in "*?[")

@@ -149,16 +149,20 @@ def _opens_array(text: str, token: Token) -> bool:
     return token.keyword == "ARRAY" and text[token.end :].lstrip().startswith("[")
 
 
-def _parse(text: str, dialect: str, offset: int) -> Any:
+def trees_of(text: str, dialect: str, offset: int, what: str) -> list[Any]:
+    """The syntax trees of the statements in a text; `what` names it in messages.
+
+    Raises:
+        QueryError: it does not parse; `offset` is added to the place of the mistake.
+    """
     import sqlglot
-    from sqlglot import exp
     from sqlglot.errors import ParseError, TokenError
 
     # sqlglot warns about statements that it does not know; a refusal of ours says more.
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     bracketed = text if dialect == "tsql" else quote_brackets(text, dialect)
     try:
-        trees = [tree for tree in sqlglot.parse(bracketed, dialect=dialect) if tree is not None]
+        return [tree for tree in sqlglot.parse(bracketed, dialect=dialect) if tree is not None]
     except ParseError as error:
         detail = error.errors[0] if error.errors else {}
         near = str(detail.get("highlight") or "").strip()
@@ -167,11 +171,17 @@ def _parse(text: str, dialect: str, offset: int) -> Any:
         # Descriptions that print the library's own objects help nobody.
         reason = "" if "<" in said or not said else f": {said[0].lower()}{said[1:]}"
         raise QueryError(
-            f"the SELECT does not parse{f' near {near!r}' if near else ''}{reason}",
+            f"{what} does not parse{f' near {near!r}' if near else ''}{reason}",
             offset=offset + max(place, 0),
         ) from error
     except TokenError as error:
-        raise QueryError("the SELECT does not parse: a quote is not closed", offset=offset) from error
+        raise QueryError(f"{what} does not parse: a quote is not closed", offset=max(offset, 0)) from error
+
+
+def _parse(text: str, dialect: str, offset: int) -> Any:
+    from sqlglot import exp
+
+    trees = trees_of(text, dialect, offset, "the SELECT")
     if len(trees) != 1:
         raise QueryError("a query holds one single SELECT", offset=offset)
     tree = trees[0]

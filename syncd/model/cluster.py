@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from syncd.model.definitions import Email, Events, Origin, Retry, Schedule
 from syncd.model.secret import Secret
+from syncd.model.table import TableName
 
 CONNECTED = "true"
 """The one value of `connected` with which a child is synchronised. Source: Synchronize Job Data, Input_Multi_Name."""
@@ -145,6 +147,21 @@ class Cluster:
     email: Email = field(default_factory=Email)
     description: str = ""
     origin: Origin | None = None
+
+    def entry(self, table: TableName) -> ClusterTable | None:
+        """The entry of `tables` that holds for a table, None when the cluster leaves it out.
+
+        The one with its very name holds, else the first pattern that fits, unless `exclude` fits too. Case does not
+        count, and an entry without a schema fits in every one.
+        """
+        names = (table.name.lower(), str(table).lower())
+        for entry in self.tables:
+            if entry.name.lower() in names:
+                return entry
+        if any(fnmatchcase(name, pattern.lower()) for name in names for pattern in self.exclude):
+            return None
+        fitting = (one for one in self.tables for name in names if fnmatchcase(name, one.name.lower()))
+        return next(fitting, None)
 
     @property
     def connections(self) -> tuple[str, ...]:

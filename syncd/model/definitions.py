@@ -152,6 +152,11 @@ class Replication:
     description: str = ""
     origin: Origin | None = None
 
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """Every connection that its transfers open, the source first."""
+        return (self.source, self.destination)
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -187,20 +192,3 @@ class Limits:
     """How much may happen at once: runs in the whole daemon."""
 
     max_runs: int = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """Everything one set of files declares, checked and with secrets resolved.
-
-    `digest` is a hash of the meaning (secrets included, one way), equal for files that mean the same.
-    `files` are the paths that were read, in order.
-    """
-
-    state: State
-    connections: Mapping[str, Connection]
-    jobs: Mapping[str, Replication]
-    logs: Logs = field(default_factory=Logs)
-    limits: Limits = field(default_factory=Limits)
-    files: tuple[str, ...] = ()
-    digest: str = ""

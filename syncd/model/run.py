@@ -34,6 +34,8 @@ class Trigger(StrEnum):
     MANUAL = "manual"
     DEPENDENCY = "dependency"
     RETRY = "retry"
+    CHANGE = "change"
+    """A repository of a watched cluster was edited."""
     RESUME = "resume"
     """The run before it was interrupted."""
 

@@ -12,7 +12,8 @@ from typing import Final
 from urllib.parse import quote
 
 from syncd.errors import NotFoundError
-from syncd.model.definitions import Configuration, Logs
+from syncd.model.configuration import Configuration
+from syncd.model.definitions import Logs
 from syncd.model.event import (
     Event,
     RunEnded,
@@ -169,8 +170,8 @@ class RunLogs:
 
 
 def verbosity_of(configuration: Configuration) -> dict[str, int]:
-    """How much each job wants in the logs of its runs."""
-    return {job.name: job.verbosity for job in configuration.jobs.values()}
+    """How much each job and cluster wants in the logs of its runs."""
+    return {job.name: job.verbosity for job in configuration.work.values()}
 
 
 def file_name(text: str) -> str:

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from syncd.errors import NotFoundError, SyncdError
-from syncd.model.definitions import Configuration, Overlap, Replication
+from syncd.model.configuration import Configuration, Work
+from syncd.model.definitions import Overlap
 from syncd.model.event import Event, RunEnded, RunEvent, RunQueued, RunStarted
 from syncd.model.run import Failure, Run, Status, Trigger
 from syncd.ports import Clock
@@ -14,7 +15,7 @@ from syncd.scheduling.queue import RunQueue, Verdict
 from syncd.state.backlog import Backlog
 from syncd.state.journal import Journal
 from syncd.worker.body import CANCELLED, timed_out
-from syncd.worker.wire import Order, Outcome, order_of
+from syncd.worker.wire import AnyOrder, Outcome, order_of
 
 REPLACED: Final = Failure("replaced", "a newer run took its place before it started")
 NO_LONGER: Final = Failure("no_longer", "the job was removed or disabled before the run started")
@@ -24,7 +25,7 @@ class Executor(Protocol):
     """Carries runs out somewhere else; calls back on the thread that called it."""
 
     def launch(
-        self, order: Order, emit: Callable[[RunEvent], None], ended: Callable[[Outcome], None]
+        self, order: AnyOrder, emit: Callable[[RunEvent], None], ended: Callable[[Outcome], None]
     ) -> None:
         """Begin; `ended` is called exactly once, later."""
         ...
@@ -86,7 +87,7 @@ class Dispatcher:
         self._configuration = configuration
         self._generation = generation
         for run in list(self.live.values()):
-            job = configuration.jobs.get(run.job)
+            job = configuration.work.get(run.job)
             unwanted = job is None or not (job.enabled or run.trigger is Trigger.MANUAL)
             if run.status is Status.QUEUED and unwanted and self._queue.withdraw(run.id):
                 self._finish(run, Outcome(Status.CANCELLED, (), NO_LONGER))
@@ -96,13 +97,13 @@ class Dispatcher:
         self._begin_all(self._queue.limit(configuration.limits.max_runs, limits))
 
     def submit(
-        self, run: Run, job: Replication, overlap: Overlap, alongside: Callable[[], None] = lambda: None
+        self, run: Run, job: Work, overlap: Overlap, alongside: Callable[[], None] = lambda: None
     ) -> str:
         """Let a run start, or wait, or not happen; the reason when it does not, else empty.
 
         `alongside` writes what must be stored together with the run, in the same transaction.
         """
-        decision = self._queue.submit(run.id, job.name, (job.source, job.destination), overlap)
+        decision = self._queue.submit(run.id, job.name, job.connections, overlap)
         if decision.verdict is Verdict.SKIPPED:
             return decision.reason
         around = self._around
@@ -155,8 +156,8 @@ class Dispatcher:
         except SyncdError as error:
             self._end(run_id, Outcome(Status.FAILED, (), Failure(error.code, error.message, error.hint)))
             return
-        if order.job.timeout_seconds is not None:
-            seconds = order.job.timeout_seconds
+        if order.work.timeout_seconds is not None:
+            seconds = order.work.timeout_seconds
             self._deadlines[run_id] = around.later(seconds, lambda: self._time_out(run_id, seconds))
         generation = started.generation
         around.executor.launch(
@@ -165,7 +166,7 @@ class Dispatcher:
             lambda outcome: self._end(run_id, outcome),
         )
 
-    def _order(self, run: Run) -> Order:
+    def _order(self, run: Run) -> AnyOrder:
         if self._configuration is None:
             raise NotFoundError(f"there is no job '{run.job}'")
         around = self._around

@@ -17,9 +17,10 @@ from syncd.model.run import Failure, Status, StepResult
 from syncd.worker.body import CANCELLED
 from syncd.worker.wire import (
     MAX_LINE_BYTES,
+    AnyOrder,
     Cancel,
+    Changed,
     Forget,
-    Order,
     Outcome,
     Ready,
     Request,
@@ -40,7 +41,7 @@ MAX_IDLE: Final = 8
 Emit = Callable[[RunEvent], None]
 
 
-class _Worker:
+class Worker:
     """One process and the line to it. It has one order at a time."""
 
     def __init__(
@@ -54,7 +55,7 @@ class _Worker:
         self._writer = writer
 
     @classmethod
-    async def start(cls, folder: Path, environ: Mapping[str, str]) -> "_Worker":
+    async def start(cls, folder: Path, environ: Mapping[str, str]) -> "Worker":
         """A process that holds its lock and waits for orders."""
         try:
             here, process = _spawned(folder, environ)
@@ -77,7 +78,7 @@ class _Worker:
         """Ask; a line that is broken shows itself when the answer is awaited."""
         self._writer.write(line(request))
 
-    async def answer(self) -> Told | Outcome | None:
+    async def answer(self) -> Told | Outcome | Changed | None:
         """The next thing that the worker says; None when it is gone."""
         try:
             text = await self._reader.readline()
@@ -138,14 +139,14 @@ class Pool:
         self._folder = folder
         self._environ = environ
         self._failed = failed
-        self._idle: list[_Worker] = []
-        self._busy: dict[str, _Worker] = {}
+        self._idle: list[Worker] = []
+        self._busy: dict[str, Worker] = {}
         self._starting: set[str] = set()
         self._early: set[str] = set()
         self._cancelled: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def launch(self, order: Order, emit: Emit, ended: Callable[[Outcome], None]) -> None:
+    def launch(self, order: AnyOrder, emit: Emit, ended: Callable[[Outcome], None]) -> None:
         """Begin to carry the order out; `ended` hears the outcome, whatever happens."""
         self._starting.add(order.run)
         task = asyncio.get_running_loop().create_task(self._carry(order, emit, ended))
@@ -155,9 +156,9 @@ class Pool:
     async def warm(self, count: int) -> None:
         """Have at least so many idle workers, so that the next runs start at once."""
         while len(self._idle) + len(self._busy) < count:
-            self._idle.append(await _Worker.start(self._folder, self._environ))
+            self._idle.append(await Worker.start(self._folder, self._environ))
 
-    async def _carry(self, order: Order, emit: Emit, ended: Callable[[Outcome], None]) -> None:
+    async def _carry(self, order: AnyOrder, emit: Emit, ended: Callable[[Outcome], None]) -> None:
         try:
             outcome = await self._run(order, emit)
         except SyncdError as error:
@@ -167,17 +168,17 @@ class Pool:
             outcome = Outcome(Status.FAILED, (), failure)
         ended(outcome)
 
-    async def _run(self, order: Order, emit: Emit) -> Outcome:
+    async def _run(self, order: AnyOrder, emit: Emit) -> Outcome:
         try:
-            worker = self._take(order) or await _Worker.start(self._folder, self._environ)
+            worker = self._take(order) or await Worker.start(self._folder, self._environ)
         finally:
             self._starting.discard(order.run)
         if order.run in self._early:
             self._early.discard(order.run)
             self._idle.append(worker)
             return Outcome(Status.CANCELLED, (), CANCELLED)
-        worker.run, worker.job = order.run, order.job.name
-        worker.places |= {order.source.key, order.destination.key}
+        worker.run, worker.job = order.run, order.work.name
+        worker.places |= {place.key for place in order.places}
         self._busy[order.run] = worker
         worker.send(order)
         try:
@@ -223,19 +224,19 @@ class Pool:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed(error)
 
-    def _take(self, order: Order) -> _Worker | None:
+    def _take(self, order: AnyOrder) -> Worker | None:
         """The idle worker that knows most about this order: the job, else the connections."""
         for worker in [worker for worker in self._idle if worker.process.poll() is not None]:
             worker.hang_up()
             self._idle.remove(worker)
         if not self._idle:
             return None
-        wanted = {order.source.key, order.destination.key}
-        best = max(self._idle, key=lambda one: (one.job == order.job.name, len(one.places & wanted)))
+        wanted = {place.key for place in order.places}
+        best = max(self._idle, key=lambda one: (one.job == order.work.name, len(one.places & wanted)))
         self._idle.remove(best)
         return best
 
-    async def _follow(self, worker: _Worker, emit: Emit, order: Order) -> tuple[Outcome, bool]:
+    async def _follow(self, worker: Worker, emit: Emit, order: AnyOrder) -> tuple[Outcome, bool]:
         steps: list[StepResult] = []
         while True:
             match await worker.answer():
@@ -246,10 +247,10 @@ class Pool:
                     if isinstance(event, StepEnded):
                         steps.append(event.result)
                     emit(event)
-                case None:
+                case Changed() | None:
                     return self._died(worker, order.run, tuple(steps)), False
 
-    def _died(self, worker: _Worker, run: str, steps: tuple[StepResult, ...]) -> Outcome:
+    def _died(self, worker: Worker, run: str, steps: tuple[StepResult, ...]) -> Outcome:
         if run in self._cancelled:
             return Outcome(Status.CANCELLED, steps, CANCELLED)
         code = worker.process.poll()
@@ -263,7 +264,7 @@ class Pool:
         return Outcome(Status.FAILED, steps, died)
 
 
-async def _stop(worker: _Worker) -> None:
+async def _stop(worker: Worker) -> None:
     worker.send(Cancel())
     await asyncio.sleep(COOPERATION_SECONDS)
     worker.process.terminate()

@@ -143,6 +143,14 @@ class Replica:
         """Let another coordinate."""
         self.store.let_go(self.names)
 
+    def stirred(self) -> int | None:
+        """The present generation when there are edits that none counts yet, else None."""
+        store, names = self.store, self.names
+        logs = [store.quote(names.log(number)) for number in self.node.tables()]
+        asked = " OR ".join(f"EXISTS (SELECT 1 FROM {log})" for log in logs)
+        rows = store.run(f"SELECT CASE WHEN {asked} THEN 1 ELSE 0 END").rows if logs else ()
+        return self.node.gen() if rows and int(str(rows[0][0])) == 1 else None
+
     def wait(self, seconds: float) -> bool:
         """Wait until something may have changed, at most so long."""
         return self.store.wait(self.names, seconds)

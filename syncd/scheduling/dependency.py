@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from syncd.model.definitions import Replication
+from syncd.model.configuration import Work
 
 
 class Dependents:
@@ -15,7 +15,7 @@ class Dependents:
         self._after: dict[str, frozenset[str]] = {}
         self._done: dict[str, set[str]] = {}
 
-    def apply(self, jobs: Mapping[str, Replication]) -> None:
+    def apply(self, jobs: Mapping[str, Work]) -> None:
         """Take a new set of jobs; successes already counted for unchanged `after` lists are kept."""
         fresh = {name: frozenset(job.after) for name, job in jobs.items() if job.enabled and job.after}
         self._done = {name: self._done[name] for name in self._done if self._after[name] == fresh.get(name)}

@@ -10,7 +10,8 @@ from typing import Final
 import schedule
 
 from syncd.errors import NotFoundError
-from syncd.model.definitions import CatchUp, Replication, Schedule
+from syncd.model.configuration import Work
+from syncd.model.definitions import CatchUp, Schedule
 from syncd.model.run import Trigger
 from syncd.ports import Clock
 from syncd.scheduling.cron import parse_cron
@@ -125,7 +126,7 @@ class Scheduler:
 
     def apply(
         self,
-        jobs: Mapping[str, Replication],
+        jobs: Mapping[str, Work],
         states: Mapping[str, ScheduleState],
         paused: Collection[str] = (),
     ) -> list[Firing]:

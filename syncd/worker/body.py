@@ -14,11 +14,11 @@ from syncd.model.run import Failure, Status, StepResult
 from syncd.ports import Destination, Emit, Source
 from syncd.worker.hooked import Hooked
 from syncd.worker.kept import KeptPorts
-from syncd.worker.mask import SecretMask, secrets_of_events
+from syncd.worker.mask import SecretMask, secrets_of_work
 from syncd.worker.plans import Plans
 from syncd.worker.tuning import tuning_of
 from syncd.worker.unforeseen import unforeseen
-from syncd.worker.wire import Order, Outcome
+from syncd.worker.wire import AnyOrder, ClusterOrder, Order, Outcome
 
 CANCELLED: Final = Failure("cancelled", "the run was cancelled")
 
@@ -97,9 +97,9 @@ class RunBody:
         self.ports = ports
         self._plans = Plans()
 
-    def carry_out(self, order: Order, emit: Emit, stop: Stop) -> Outcome:
+    def carry_out(self, order: AnyOrder, emit: Emit, stop: Stop) -> Outcome:
         """Do the run to its end; never raises. A kept connection that turns out dead is replaced once."""
-        mask = SecretMask((order.source, order.destination, *order.others), secrets_of_events(order.job))
+        mask = SecretMask((*order.places, *order.others), secrets_of_work(order.work))
         masked = lambda event: emit(mask.event(event))  # noqa: E731  # shorter than a function
         job = Hooked(order, self.ports, masked, stop.check)
         outcome = job.before()
@@ -114,10 +114,10 @@ class RunBody:
         return mask.outcome(outcome)
 
     def _tried(
-        self, order: Order, emit: Emit, stop: Stop, mask: SecretMask, variables: Mapping[str, str]
+        self, order: AnyOrder, emit: Emit, stop: Stop, mask: SecretMask, variables: Mapping[str, str]
     ) -> Outcome:
         """The run's outcome, after a second try on fresh connections if kept ones were dead."""
-        ear = _Ear(emit, mask, holding=self.ports.holds(order.source, order.destination))
+        ear = _Ear(emit, mask, holding=self.ports.holds(order.places))
         outcome = self._attempt(order, ear, stop, variables)
         if ear.holding and not stop.asked and outcome.failure is not None and outcome.failure.transient:
             self._drop(order)
@@ -126,10 +126,14 @@ class RunBody:
         ear.release()
         return outcome
 
-    def _attempt(self, order: Order, ear: _Ear, stop: Stop, variables: Mapping[str, str]) -> Outcome:
+    def _attempt(self, order: AnyOrder, ear: _Ear, stop: Stop, variables: Mapping[str, str]) -> Outcome:
         try:
-            steps = self._execute(order, ear.hear, stop, variables)
-            outcome = judged(steps, go_on=order.job.continue_on_error)
+            if isinstance(order, ClusterOrder):
+                # A child that cannot be reached does not stop the others.
+                outcome = judged(self._synchronise(order, ear.hear, stop), go_on=True)
+            else:
+                steps = self._execute(order, ear.hear, stop, variables)
+                outcome = judged(steps, go_on=order.job.continue_on_error)
         except RunCancelledError:
             return Outcome(Status.CANCELLED, tuple(ear.steps), CANCELLED)
         except SyncdError as error:
@@ -141,6 +145,12 @@ class RunBody:
         if stop.asked and outcome.status is Status.FAILED:
             return Outcome(Status.CANCELLED, outcome.steps, CANCELLED)
         return outcome
+
+    def _synchronise(self, order: ClusterOrder, emit: Emit, stop: Stop) -> tuple[StepResult, ...]:
+        from syncd.worker.cluster import carry_out
+
+        stop.check()
+        return carry_out(order, self.ports, emit, stop.check)
 
     def _execute(
         self, order: Order, emit: Emit, stop: Stop, variables: Mapping[str, str]
@@ -190,8 +200,8 @@ class RunBody:
             destination.tune(tuning_of(order, emit, "destination"))
             yield source, destination
 
-    def _drop(self, order: Order) -> None:
-        self.ports.forget({place.name for place in (order.source, order.destination, *order.others)})
+    def _drop(self, order: AnyOrder) -> None:
+        self.ports.forget({place.name for place in (*order.places, *order.others)})
 
 
 def _least(one: float | None, other: float | None) -> float | None:

@@ -50,7 +50,6 @@ def carry_out(order: ClusterOrder, ports: KeptPorts, emit: Emit, check: Check) -
         nodes.wheres,
         check,
         time.time,
-        accept_restore=order.accept_restore,
     )
     exchange.run(teller.hear)
     teller.close(nodes.members, exchange.problems)

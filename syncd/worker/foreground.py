@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 from syncd.model.event import Event, RunEnded, RunEvent, RunStarted
 from syncd.model.run import Failure, Run, Status, Trigger
 from syncd.observe.runlog import RunLogs, verbosity_of
@@ -24,7 +24,7 @@ from syncd.worker.body import CANCELLED, RunBody, Stop, SystemClock, timed_out
 from syncd.worker.kept import KeptPorts
 from syncd.worker.mask import secrets_of
 from syncd.worker.retry import retry_delay_seconds
-from syncd.worker.wire import Order, Outcome, order_of
+from syncd.worker.wire import AnyOrder, Outcome, order_of
 
 COOPERATION_SECONDS: Final = 0.1
 GIVE_UP_SECONDS: Final = 0.8
@@ -35,7 +35,7 @@ LOGS: Final = "runs"
 Hear = Callable[[Event], None]
 Told = queue.SimpleQueue[RunEvent | Outcome]
 """What one order's run tells."""
-Tasks = queue.SimpleQueue[tuple[Order, Stop, Told] | None]
+Tasks = queue.SimpleQueue[tuple[AnyOrder, Stop, Told] | None]
 
 
 class Foreground:
@@ -91,7 +91,7 @@ class Foreground:
         self, job: str, queries: Sequence[str], hear: Hear, *, full: bool = False, verify: str = ""
     ) -> Run:
         """Run the job to its end, retries included; `hear` is told every event. `verify`: see `Run.verify`."""
-        retry = self._configuration.jobs[job].retry
+        retry = self._configuration.work[job].retry
         self._previous = self._journal.latest().get(job)
         run = self._once(replace(self._new(job, tuple(queries), full), verify=verify), hear)
         while (delay := retry_delay_seconds(run, retry, self._chance())) is not None:
@@ -151,7 +151,7 @@ class Foreground:
 
     def _follow(self, run: Run, hear: Callable[[RunEvent], None]) -> Outcome:
         stop, began = Stop(), time.monotonic()
-        limit = self._configuration.jobs[run.job].timeout_seconds
+        limit = self._configuration.work[run.job].timeout_seconds
         reason: Failure = CANCELLED
         asked: float | None = None
         told: Told = queue.SimpleQueue()

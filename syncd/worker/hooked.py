@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from syncd.errors import FatalError, RunCancelledError, SyncdError, TransientError
+from syncd.model.configuration import Work
 from syncd.model.definitions import Hook, Replication
 from syncd.model.event import HookEnded
 from syncd.model.run import Counters, Failure, Status
@@ -17,18 +18,18 @@ from syncd.worker.hook import Reply, run_hook
 from syncd.worker.kept import KeptPorts
 from syncd.worker.tuning import tuning_of
 from syncd.worker.unforeseen import unforeseen
-from syncd.worker.wire import Order, Outcome
+from syncd.worker.wire import AnyOrder, ClusterOrder, Outcome
 
 
-def uses_variables(job: Replication) -> bool:
+def uses_variables(work: Work) -> bool:
     """May a query of the job need what the pre-event gives?"""
-    return any("{env:" in query for query in job.queries)
+    return isinstance(work, Replication) and any("{env:" in query for query in work.queries)
 
 
 class Hooked:
     """One order's events. `variables` are what the pre-event gave."""
 
-    def __init__(self, order: Order, ports: KeptPorts, emit: Emit, check: Check) -> None:
+    def __init__(self, order: AnyOrder, ports: KeptPorts, emit: Emit, check: Check) -> None:
         self.variables: Mapping[str, str] = {}
         self._order = order
         self._ports = ports
@@ -41,8 +42,8 @@ class Hooked:
 
         A comparison asks it only for the variables that its queries need, and takes place whatever it says.
         """
-        hook = self._order.job.events.pre
-        if hook is None or (self._order.verify and not uses_variables(self._order.job)):
+        hook = self._order.work.events.pre
+        if hook is None or (self._order.verify and not uses_variables(self._order.work)):
             return None
         reply, failure = self._do("pre", hook, self._facts(self._order.previous))
         if failure is not None:
@@ -57,7 +58,7 @@ class Hooked:
 
     def after(self, outcome: Outcome) -> Outcome:
         """Carry out the post-event, however the run ended; a failing one makes a good run partial."""
-        hook = self._order.job.events.post
+        hook = self._order.work.events.post
         if hook is None or self._order.verify:
             return outcome
         total = Counters()
@@ -81,10 +82,11 @@ class Hooked:
 
     def _facts(self, status: str) -> dict[str, Any]:
         order = self._order
+        source, destination = _ends(order)
         return {
-            "JobName": order.job.name,
-            "Source": order.job.source,
-            "Destination": order.job.destination,
+            "JobName": order.work.name,
+            "Source": source,
+            "Destination": destination,
             "JobStatus": status,
             "RunId": order.run,
             "RunStartDate": self._started.isoformat(timespec="seconds"),
@@ -110,7 +112,7 @@ class Hooked:
         self._emit(
             HookEnded(
                 self._order.run,
-                self._order.job.name,
+                self._order.work.name,
                 when,
                 time.monotonic() - began,
                 veto=reply.veto,
@@ -121,11 +123,19 @@ class Hooked:
 
     def _destination(self, name: str) -> Destination:
         order = self._order
-        own = order.destination.name
-        for place in (order.destination, *order.others, order.source):
+        own = order.home.name
+        for place in (order.home, *order.others, *order.places):
             if place.name == (name or own):
                 port = self._ports.destination(place)
                 # A kept one would go on telling what it does to an earlier run.
                 port.tune(tuning_of(order, self._emit, "destination", limited=place.name == own))
                 return port
         raise FatalError(f"there is no connection '{name}'", code="event_failed")
+
+
+def _ends(order: AnyOrder) -> tuple[str, str]:
+    """What an event is told of both ends: connections of a job, repositories of a cluster."""
+    if isinstance(order, ClusterOrder):
+        children = [child.repository for child in order.cluster.children if child.takes_part]
+        return order.cluster.parent, ", ".join(children)
+    return order.job.source, order.job.destination

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 from syncd.errors import FatalError, SyncdError
@@ -34,9 +34,9 @@ class KeptPorts:
         self._lock = threading.Lock()
         self._in_use: list[Port] = []
 
-    def holds(self, source: Place, destination: Place) -> bool:
-        """Is one of the two open from an earlier run?"""
-        return source.key in self._sources or destination.key in self._destinations
+    def holds(self, places: Iterable[Place]) -> bool:
+        """Is one of them open from an earlier run?"""
+        return any(place.key in self._sources or place.key in self._destinations for place in places)
 
     def source(self, place: Place) -> Source:
         """The source at that place, opened if need be."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from syncd.model.definitions import Configuration, Replication
+from syncd.model.cluster import Cluster
+from syncd.model.configuration import Configuration, Work
 from syncd.model.event import HookEnded, RunEvent, StatementSent
 from syncd.model.run import Failure, StepResult
 from syncd.model.secret import MASK, Secret
@@ -11,20 +12,22 @@ from syncd.worker.wire import Outcome, Place
 
 
 def secrets_of(configuration: Configuration) -> set[str]:
-    """Every secret of every connection and event, in plain text."""
+    """Every secret of every connection, event and cluster, in plain text."""
     found = {
         value.reveal()
         for connection in configuration.connections.values()
         for value in connection.options.values()
         if isinstance(value, Secret)
     }
-    return found.union(*(secrets_of_events(job) for job in configuration.jobs.values()))
+    return found.union(*(secrets_of_work(work) for work in configuration.work.values()))
 
 
-def secrets_of_events(job: Replication) -> set[str]:
-    """What the headers of a job's events hold, in plain text."""
-    hooks = [hook for hook in (job.events.pre, job.events.post) if hook is not None]
-    return {value.reveal() for hook in hooks for value in hook.headers.values()}
+def secrets_of_work(work: Work) -> set[str]:
+    """What the headers of its events hold, and the key that signs a cluster's files, in plain text."""
+    hooks = [hook for hook in (work.events.pre, work.events.post) if hook is not None]
+    found = {value.reveal() for hook in hooks for value in hook.headers.values()}
+    key = work.signing_key if isinstance(work, Cluster) else None
+    return found if key is None else {*found, key.reveal()}
 
 
 class SecretMask:

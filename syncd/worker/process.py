@@ -15,7 +15,22 @@ from syncd.model.event import RunEvent
 from syncd.state.owner import join_workers
 from syncd.worker.body import RunBody, Stop
 from syncd.worker.kept import KeptPorts
-from syncd.worker.wire import Answer, Cancel, Forget, Order, Ready, Request, line, request_of, told
+from syncd.worker.watching import watch
+from syncd.worker.wire import (
+    Answer,
+    AnyOrder,
+    Cancel,
+    Changed,
+    ClusterOrder,
+    Forget,
+    Order,
+    Ready,
+    Request,
+    Watch,
+    line,
+    request_of,
+    told,
+)
 
 GRACE_SECONDS: Final = 0.1
 """How long a run may take to notice a stop by itself before its drivers are told, again and again."""
@@ -34,7 +49,7 @@ class WorkerProcess:
         self._sending = threading.Lock()
         self._ports = KeptPorts(time.monotonic)
         self._stop: Stop | None = None
-        self._tasks: queue.SimpleQueue[tuple[Order, Stop] | Forget] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[tuple[AnyOrder, Stop] | Forget] = queue.SimpleQueue()
 
     def live(self) -> NoReturn:
         """Take orders until the parent is gone."""
@@ -42,11 +57,13 @@ class WorkerProcess:
         self._send(Ready())
         for request in self._requests():
             match request:
-                case Order():
+                case Order() | ClusterOrder():
                     self._stop = Stop()
                     self._tasks.put((request, self._stop))
                 case Forget():
                     self._tasks.put(request)
+                case Watch():
+                    watch(request.clusters, lambda cluster: self._send(Changed(cluster)))
                 case Cancel():
                     if self._stop is not None:
                         self._stop.ask()

@@ -1,6 +1,7 @@
 """What a worker process and its parent say to each other: lines of JSON over a socket pair.
 
-Secrets stand in plain text in an order's places and in the headers of its job's events, and nowhere else.
+Secrets stand in plain text in an order's places, in the headers of its events and in the key that signs a cluster's files,
+and nowhere else.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,9 @@ from typing import Final
 import msgspec
 
 from syncd.errors import NotFoundError
-from syncd.model.definitions import Configuration, Connection, OptionValue, Replication
+from syncd.model.cluster import Cluster
+from syncd.model.configuration import Configuration
+from syncd.model.definitions import Connection, OptionValue, Replication
 from syncd.model.event import (
     HookEnded,
     RunEvent,
@@ -80,6 +83,55 @@ class Order(msgspec.Struct, frozen=True, tag=True):
     log: str = ""
     """The run's log file; empty when nobody writes one."""
 
+    @property
+    def work(self) -> Replication:
+        """What is run, by the name that all orders have for it."""
+        return self.job
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """All that its transfers open."""
+        return (self.source, self.destination)
+
+    @property
+    def home(self) -> Place:
+        """Where the SQL of an event runs that names no connection."""
+        return self.destination
+
+
+class ClusterOrder(msgspec.Struct, frozen=True, tag=True):
+    """Do this run of a cluster."""
+
+    run: str
+    cluster: Cluster
+    parent: Place
+    children: tuple[Place | None, ...]
+    """In the order of the cluster's children; None for one that takes no part."""
+    full: bool = False
+    verify: str = ""
+    """check or repair: compare every child with the parent instead of exchanging changes."""
+    others: tuple[Place, ...] = ()
+    """Connections of the cluster's events."""
+    previous: str = ""
+    """How the cluster's last run ended."""
+    log: str = ""
+    """The run's log file; empty when nobody writes one."""
+
+    @property
+    def work(self) -> Cluster:
+        """What is run, by the name that all orders have for it."""
+        return self.cluster
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """All that are synchronised, the parent first."""
+        return (self.parent, *(child for child in self.children if child is not None))
+
+    @property
+    def home(self) -> Place:
+        """Where the SQL of an event runs that names no connection."""
+        return self.parent
+
 
 class Cancel(msgspec.Struct, frozen=True, tag=True):
     """Stop what you are doing, soon."""
@@ -91,7 +143,23 @@ class Forget(msgspec.Struct, frozen=True, tag=True):
     names: tuple[str, ...]
 
 
-Request = Order | Cancel | Forget
+AnyOrder = Order | ClusterOrder
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """A cluster and where its repositories are."""
+
+    cluster: str
+    places: tuple[Place, ...]
+
+
+class Watch(msgspec.Struct, frozen=True, tag=True):
+    """Watch these clusters until the line is closed, and say `Changed` whenever somebody edits something."""
+
+    clusters: tuple[Watched, ...]
+
+
+Request = Order | ClusterOrder | Cancel | Forget | Watch
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -113,7 +181,13 @@ class Outcome(msgspec.Struct, frozen=True, tag=True):
     failure: Failure | None = None
 
 
-Answer = Ready | Told | Outcome
+class Changed(msgspec.Struct, frozen=True, tag=True):
+    """A repository of this cluster has edits that no run has counted yet."""
+
+    cluster: str
+
+
+Answer = Ready | Told | Outcome | Changed
 
 _REQUESTS: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(
     Request, dec_hook=lambda kind, value: kind(value)
@@ -142,27 +216,46 @@ def place(connection: Connection) -> Place:
     )
 
 
-def order_of(run: Run, configuration: Configuration, previous: Run | None, log: str = "") -> Order:
-    """The order to carry out a run of a declared job; `log` is its log file.
+def order_of(run: Run, configuration: Configuration, previous: Run | None, log: str = "") -> AnyOrder:
+    """The order to carry out a run of a declared job or cluster; `log` is its log file.
 
     Raises:
-        NotFoundError: the job is not declared any more.
+        NotFoundError: it is not declared any more, or the run asks for single queries of a cluster, which has none.
     """
-    job = configuration.jobs.get(run.job)
-    if job is None:
+    work = configuration.work.get(run.job)
+    if work is None:
         raise NotFoundError(f"there is no job '{run.job}' any more")
     at = configuration.connections
-    hooks = [hook for hook in (job.events.pre, job.events.post) if hook is not None]
-    return Order(
+    hooks = [hook for hook in (work.events.pre, work.events.post) if hook is not None]
+    others = tuple(place(at[hook.connection]) for hook in hooks if hook.connection)
+    ended = previous.status.value if previous else "never run"
+    if isinstance(work, Replication):
+        return Order(
+            run=run.id,
+            job=work,
+            source=place(at[work.source]),
+            destination=place(at[work.destination]),
+            queries=run.queries,
+            full=run.full,
+            verify=run.verify,
+            others=others,
+            previous=ended,
+            log=log,
+        )
+    if run.queries:
+        raise NotFoundError(f"cluster '{run.job}' has no queries", hint=f"syncd sync {run.job}")
+    return ClusterOrder(
         run=run.id,
-        job=job,
-        source=place(at[job.source]),
-        destination=place(at[job.destination]),
-        queries=run.queries,
+        cluster=work,
+        parent=place(at[work.parent_connection]),
+        children=tuple(
+            place(at[child.connection]) if child.takes_part and child.connection else None
+            for child in work.children
+        ),
         full=run.full,
         verify=run.verify,
-        others=tuple(place(at[hook.connection]) for hook in hooks if hook.connection),
-        previous=previous.status.value if previous else "never run",
+        others=others,
+        previous=ended,
         log=log,
     )
 

@@ -32,6 +32,39 @@ def test_check_of_a_good_file_prints_one_line(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr() == ("ok: 1 job, 1 connection in 1 file\n", "")
 
 
+def test_check_counts_clusters_where_there_are_some(capsys: pytest.CaptureFixture[str]) -> None:
+    cluster = (
+        "{parent: {repository: P, connection: crm}, children: [{repository: C, connected: false}], tables: t}"
+    )
+    Path("syncd.yaml").write_text(f"{GOOD}clusters: {{a: {cluster}, b: {cluster}}}\n")
+
+    assert run("check") == 0
+    assert capsys.readouterr().out == "ok: 0 jobs, 2 clusters, 1 connection in 1 file\n"
+
+
+def test_cluster_of_the_starter_passes_the_check_once_it_is_no_comment(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("init") == 0
+    before, _, cluster = Path("syncd.yaml").read_text().partition("# clusters:")
+    Path("syncd.yaml").write_text(before + "clusters:" + cluster.replace("\n# ", "\n"))
+
+    assert run("check") == 0
+    assert capsys.readouterr().out.endswith("ok: 1 job, 1 cluster, 2 connections in 1 file\n")
+
+
+def test_check_connect_opens_the_members_of_a_cluster(capsys: pytest.CaptureFixture[str]) -> None:
+    cluster = (
+        "{parent: {repository: P, connection: crm}, children: [{repository: C, connected: false}], tables: t}"
+    )
+    Path("syncd.yaml").write_text(
+        f"connections: {{crm: {{type: sqlite, path: gone/crm.db}}}}\nclusters: {{a: {cluster}}}\n"
+    )
+
+    assert run("check", "--connect") == 78
+    assert "connections.crm: cannot be opened as a repository: " in capsys.readouterr().err
+
+
 def test_check_of_a_bad_file_prints_each_problem_and_ends_with_78(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.yaml").write_text("lgs: {}\nlimits: {max_runs: no}\n")
 

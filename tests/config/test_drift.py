@@ -32,8 +32,9 @@ from syncd.engine.optionname import (
     read_option,
 )
 from syncd.errors import QueryError
+from syncd.model.cluster import Child, Cluster, ClusterTable, ConflictPolicy, Winner
+from syncd.model.configuration import Configuration
 from syncd.model.definitions import (
-    Configuration,
     Connection,
     Email,
     Events,
@@ -65,12 +66,25 @@ DEFINITIONS: dict[str, tuple[type, dict[str, str], set[str]]] = {
     "retry": (Retry, {}, set()),
     "events": (Events, {}, set()),
     "hook": (Hook, {}, set()),
+    "cluster": (Cluster, {"lease": "lease_days"}, {"name", "origin", "parent_connection"}),
+    "child": (Child, {}, set()),
+    "table": (ClusterTable, {}, set()),
+    "conflict": (ConflictPolicy, {}, set()),
     "email": (Email, {}, set()),
 }
+MADE: dict[tuple[str, str], str] = {
+    ("cluster", "parent"): "its two keys are two fields",
+    ("cluster", "lease"): "a length of time, kept in days",
+    ("child", "connected"): "a boolean is kept as the text that it is in YAML",
+    ("conflict", "winner"): "follows from the other keys when it is missing",
+    ("conflict", "then"): "cannot be every winner",
+}
+"""Keys whose values are not those of their fields, and why; tests of the meaning show what becomes of them."""
 TEXT_OF_OPTIONS = "other_options"
 """The key of a job that stands for others, so that it has no field."""
 KINDS: dict[type, set[str]] = {
     str: {"string"},
+    Secret: {"string"},
     int: {"integer"},
     float: {"number", "string"},  # a duration is written as text
     bool: {"boolean"},
@@ -101,6 +115,10 @@ def keys_of(name: str) -> dict[str, dict[str, Any]]:
     return {key: resolved(part) for key, part in properties.items() if key != TEXT_OF_OPTIONS}
 
 
+def keys_as_written(name: str) -> dict[str, dict[str, Any]]:
+    return {key: part for key, part in keys_of(name).items() if (name, key) not in MADE}
+
+
 def resolved(part: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = base_schema()["$defs"][part["$ref"].split("/")[-1]] if "$ref" in part else part
     return found
@@ -113,6 +131,8 @@ def every_key(part: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, 
     entries = part.get("additionalProperties")
     if isinstance(entries, dict):
         yield from every_key(resolved(entries), f"{path}*.")
+    if "items" in part:
+        yield from every_key(resolved(part["items"]), f"{path}[].")
 
 
 def every_option() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -138,13 +158,14 @@ def test_schema_and_dataclass_have_the_same_defaults(name: str) -> None:
     kind, renamed, _ = DEFINITIONS[name]
     fields = fields_of(kind)
 
-    for key, declared in keys_of(name).items():
+    for key, declared in keys_as_written(name).items():
         field = fields[renamed.get(key, key)]
         default = declared.get("default")
         if default == {}:
             assert field.default_factory in {Retry, History, Events, Email, dict}
         elif field.default is dataclasses.MISSING:
-            assert key in resolved({"$ref": name}).get("required", ()) or key in {"path", "email"}
+            bare = key in {"path", "email"} or field.default_factory is ConflictPolicy
+            assert bare or key in resolved({"$ref": name}).get("required", ())
         else:
             plain = list(field.default) if isinstance(field.default, tuple) else field.default
             assert (plain or None) == (default or None)
@@ -155,13 +176,15 @@ def test_schema_and_dataclass_have_the_same_types(name: str) -> None:
     kind, renamed, _ = DEFINITIONS[name]
     hints = hints_of(kind)
 
-    for key, part in keys_of(name).items():
+    for key, part in keys_as_written(name).items():
         hint = hints[renamed.get(key, key)]
         variants = [entry for entry in typing.get_args(hint) if entry is not type(None)]
         kinds = variants if isinstance(hint, types.UnionType) else [hint]
         plain = [typing.get_origin(entry) or entry for entry in kinds]
         if isinstance(plain[0], type) and issubclass(plain[0], enum.Enum):
             assert part["enum"] == [entry.value for entry in plain[0]]
+        elif plain[0] is ConflictPolicy:
+            assert part == resolved({"$ref": "conflict"})
         elif plain[0] is not Interval and dataclasses.is_dataclass(plain[0]):
             assert part["type"] == "object"
         else:
@@ -174,6 +197,23 @@ def test_headers_of_an_event_are_secrets() -> None:
 
     assert typing.get_args(hints_of(Hook)["headers"]) == (str, Secret)
     assert headers["additionalProperties"]["writeOnly"] is True
+
+
+def test_key_that_signs_delta_files_is_a_secret() -> None:
+    assert hints_of(Cluster)["signing_key"] == Secret | None
+    assert keys_of("cluster")["signing_key"]["writeOnly"] is True
+
+
+def test_every_way_to_settle_a_conflict_can_be_written() -> None:
+    keys = keys_of("conflict")
+    words = resolved({"$ref": "conflict"})["anyOf"][0]["enum"]
+
+    assert keys["winner"]["enum"] == [*words, Winner.PRIORITY] == list(Winner)
+    assert keys["then"]["enum"] == [winner for winner in Winner if winner is not Winner.MERGE_FIELDS]
+
+
+def test_lease_is_as_long_as_the_schema_says() -> None:
+    assert keys_of("cluster")["lease"]["default"] == f"{fields_of(Cluster)['lease_days'].default} days"
 
 
 def home_of(path: str) -> dict[str, Any]:
@@ -307,6 +347,9 @@ def test_full_example_has_every_key() -> None:
     # What one event does another cannot do at once: both together show all.
     missing = {path for path, _ in every_key(dict(base_schema()), "") if ".post." not in path}
     missing -= {path.replace(".post.", ".pre.") for path in used}
+    # A policy is written in the same way at both places.
+    missing -= {path.replace(".tables.[].", ".") for path in used}
+    missing = {path for path in missing if ".tables.[].conflict." not in path}
     missing |= {path for path, _ in every_option()} - options
     missing -= {f"sqlite.{key}" for key in SHARED_OPTIONS}
 
@@ -316,7 +359,9 @@ def test_full_example_has_every_key() -> None:
 def paths_of(data: object, path: str) -> Iterator[str]:
     if isinstance(data, dict):
         for key, value in data.items():
-            named = path in {"connections.", "jobs."}
+            named = path in {"connections.", "jobs.", "clusters."}
             below = f"{path}{'*' if named else key}"
             yield below
             yield from paths_of(value, f"{below}.")
+    for value in data if isinstance(data, list) else ():
+        yield from paths_of(value, f"{path}[].")

@@ -9,7 +9,7 @@ import pytest
 
 from syncd.config.load import find_configuration, load_configuration
 from syncd.errors import ConfigError, NotFoundError, SyncdError
-from syncd.model.definitions import Configuration
+from syncd.model.configuration import Configuration
 from syncd.registry import connector
 from syncd.worker.judge import checkers
 
@@ -148,12 +148,12 @@ def test_managed_folder_in_the_state_folder_is_read_last() -> None:
     assert list(configuration.jobs) == ["a"]
 
 
-def test_managed_file_holds_connections_and_jobs_only() -> None:
+def test_managed_file_holds_connections_jobs_and_clusters_only() -> None:
     write({"syncd.yaml": CONNECTIONS, "st/managed.d/a.yaml": "x-a: 1\nlogs: {}\nconnections: {}\n"})
 
     assert problems() == [
-        "st/managed.d/a.yaml:1:1: x-a: only connections and jobs may stand in a managed file",
-        "st/managed.d/a.yaml:2:1: logs: only connections and jobs may stand in a managed file",
+        "st/managed.d/a.yaml:1:1: x-a: only connections, jobs and clusters may stand in a managed file",
+        "st/managed.d/a.yaml:2:1: logs: only connections, jobs and clusters may stand in a managed file",
     ]
 
 

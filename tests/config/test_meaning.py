@@ -14,9 +14,18 @@ import pytest
 from syncd.config.diff import difference
 from syncd.config.load import load_configuration
 from syncd.errors import ConfigError
+from syncd.model.cluster import (
+    Child,
+    Cluster,
+    ClusterTable,
+    Combine,
+    ConflictPolicy,
+    DeleteRule,
+    Winner,
+)
+from syncd.model.configuration import Configuration
 from syncd.model.definitions import (
     CatchUp,
-    Configuration,
     Email,
     Events,
     History,
@@ -32,6 +41,7 @@ from syncd.model.definitions import (
 )
 from syncd.model.options import Deletes, Interval, Options, Verify, Write
 from syncd.model.secret import Secret
+from syncd.model.table import TableName
 from syncd.worker.judge import checkers
 
 ROOT = Path(__file__).parents[2]
@@ -129,6 +139,176 @@ def test_full_example_means_what_it_says() -> None:
         sql="DELETE FROM Seen WHERE Old", connection="local"
     )
     assert configuration.jobs["heartbeat"].schedule == Schedule(every_seconds=5400.0)
+
+
+def test_full_example_declares_a_cluster() -> None:
+    cluster = load_configuration(ROOT / "config" / "full.yaml", checkers(), ENVIRON).clusters["redlands"]
+
+    assert (cluster.parent, cluster.parent_connection) == ("Redlands_Repository", "hq")
+    assert cluster.children == (
+        Child(
+            "Ohio_Repository",
+            "ohio",
+            where={"inspections": "region IN ('Ohio', 'Indiana')"},
+            last_sync_time="2011-08-08 12:00",
+        ),
+        Child("Truck_7", connected="false"),
+    )
+    assert cluster.tables == (
+        ClusterTable("assets"),
+        ClusterTable("work_*"),
+        ClusterTable(
+            "inspections",
+            where="region = :child",
+            conflict=ConflictPolicy(
+                Winner.NEWEST, "edited_at", {"qty": Combine.SUM, "notes": Combine.APPEND}
+            ),
+            key=("GlobalID",),
+            allow_outside=True,
+        ),
+        ClusterTable(
+            "crews",
+            conflict=ConflictPolicy(Winner.PRIORITY, priority=("Ohio_Repository", "Redlands_Repository")),
+        ),
+    )
+    assert cluster.exclude == ("work_log",)
+    assert cluster.conflict == ConflictPolicy(Winner.MERGE_FIELDS)
+    assert (cluster.watch, cluster.lease_days, cluster.after) == (True, 90, ("accounts",))
+    assert cluster.signing_key == Secret("not-a-real-password")
+    assert cluster.schedule is not None
+    assert cluster.schedule.cron == "*/15 * * * *"
+    assert cluster.connections == ("hq", "ohio")
+
+
+MEMBERS = "parent: {repository: P, connection: hq}, children: [{repository: A, connection: a}]"
+
+
+def cluster_of(text: str, folder: Path, members: str = MEMBERS, **environ: str) -> Cluster:
+    stores = "hq: {type: sqlite, path: p}, a: {type: sqlite, path: a}, b: {type: sqlite, path: b}"
+    return load(
+        f"connections: {{{stores}}}\nclusters:\n  c: {{{members}, {text}}}", folder, **environ
+    ).clusters["c"]
+
+
+def test_what_a_cluster_leaves_out_is_the_default(tmp_path: Path) -> None:
+    assert cluster_of("tables: t", tmp_path) == Cluster(
+        "c",
+        "P",
+        "hq",
+        (Child("A", "a"),),
+        (ClusterTable("t"),),
+        origin=Origin(str(tmp_path / "syncd.yaml"), 3, 3),
+    )
+
+
+CONNECTED_TEXTS = {
+    "true": "true",
+    "'true'": "true",
+    "false": "false",
+    "'True'": "True",
+    "yes": "yes",
+    "''": "",
+}
+
+
+@pytest.mark.parametrize(("written", "kept"), CONNECTED_TEXTS.items())
+def test_only_true_takes_part_and_other_texts_are_kept(written: str, kept: str, tmp_path: Path) -> None:
+    members = f"parent: {{repository: P, connection: hq}}, children: [{{repository: A, connection: a, connected: {written}}}]"
+
+    (child,) = cluster_of("tables: t", tmp_path, members).children
+
+    assert child.connected == kept
+    assert child.takes_part == (kept == "true")
+
+
+POLICIES: dict[str, ConflictPolicy] = {
+    "child": ConflictPolicy(Winner.CHILD),
+    "{}": ConflictPolicy(),
+    "{newest_by: u}": ConflictPolicy(Winner.NEWEST, "u"),
+    "{columns: {q: sum}}": ConflictPolicy(Winner.MERGE_FIELDS, columns={"q": Combine.SUM}),
+    "{columns: {q: sum}, then: child}": ConflictPolicy(
+        Winner.MERGE_FIELDS, columns={"q": Combine.SUM}, then=Winner.CHILD
+    ),
+    "{columns: {q: max}, newest_by: u}": ConflictPolicy(Winner.NEWEST, "u", {"q": Combine.MAX}),
+    "{then: newest, newest_by: u}": ConflictPolicy(Winner.MERGE_FIELDS, "u", then=Winner.NEWEST),
+    "{priority: A}": ConflictPolicy(Winner.PRIORITY, priority=("A",)),
+    "{winner: manual, delete: wins}": ConflictPolicy(Winner.MANUAL, delete=DeleteRule.WINS),
+}
+
+
+@pytest.mark.parametrize("text", POLICIES)
+def test_policy_means_what_is_written(text: str, tmp_path: Path) -> None:
+    cluster = cluster_of(f"tables: [{{name: t, conflict: {text}}}], conflict: {text}", tmp_path)
+
+    assert cluster.conflict == cluster.tables[0].conflict == POLICIES[text]
+
+
+@pytest.mark.parametrize(
+    ("written", "days"), [("90 days", 90), ("12 weeks", 84), ("24 hours", 1), ("P2W", 14)]
+)
+def test_lease_is_counted_in_days(written: str, days: int, tmp_path: Path) -> None:
+    assert cluster_of(f"tables: t, lease: {written}", tmp_path).lease_days == days
+
+
+def test_signing_key_is_a_secret_that_a_file_may_hold(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{SECRET}\n")
+
+    cluster = cluster_of("tables: t, signing_key: '${file:key}'", tmp_path)
+
+    assert cluster.signing_key == Secret(SECRET)
+    assert "hunter" not in repr(cluster)
+
+
+def test_entry_with_the_very_name_of_a_table_goes_before_patterns(tmp_path: Path) -> None:
+    cluster = cluster_of("tables: ['w*', work, 's.?'], exclude: ['*_log', work]", tmp_path)
+
+    entries = {
+        str(name): entry.name if (entry := cluster.entry(name)) else None
+        for name in (
+            TableName("Work"),
+            TableName("work", "s"),
+            TableName("works"),
+            TableName("work_log"),
+            TableName("x", "S"),
+            TableName("other"),
+        )
+    }
+
+    assert entries == {
+        "Work": "work",
+        "s.work": "work",
+        "works": "w*",
+        "work_log": None,
+        "S.x": "s.?",
+        "other": None,
+    }
+
+
+def test_change_of_a_cluster_is_named_and_changes_the_digest(tmp_path: Path) -> None:
+    text = (
+        "connections: {hq: {type: sqlite, path: p}, a: {type: sqlite, path: a}}\n"
+        f"clusters: {{c: {{{MEMBERS}, tables: t, signing_key: '${{env:A}}'}}}}\n"
+    )
+
+    first, moved, other = (
+        load(start + text, tmp_path, A=key) for start, key in (("", "1"), ("# moved\n", "1"), ("", "2"))
+    )
+
+    assert first.digest == moved.digest != other.digest
+    assert not difference(first, moved)
+    assert difference(first, other).changed == ("cluster c",)
+
+
+def test_jobs_and_clusters_are_work_in_that_order(tmp_path: Path) -> None:
+    configuration = load(
+        "connections: {hq: {type: sqlite, path: p}, a: {type: sqlite, path: a}}\n"
+        f"clusters: {{c: {{{MEMBERS}, tables: t}}}}\n"
+        "jobs: {j: {source: hq, destination: a, queries: REPLICATE t}}\n",
+        tmp_path,
+    )
+
+    assert list(configuration.work) == ["j", "c"]
+    assert [one.connections for one in configuration.work.values()] == [("hq", "a"), ("hq", "a")]
 
 
 def test_what_is_left_out_is_the_default(tmp_path: Path) -> None:
@@ -244,6 +424,8 @@ LEAKS = [
     "jobs: {j: {events: {pre: {url: SECRET, method: 5}, post: {url: '${env:E}', sql: [SECRET]}}, other_options: '${env:E}'}}",
     "jobs: {j: {start: '${env:E}', interval: '${env:E}', email: {to: '${env:E}'}, key: '${env:E}'}}",
     "jobs: {j: {schedule: {cron: '${env:E}', every: '${env:E}', timezone: '${env:E}', start: '${env:E}', end: '${env:E}'}}}",
+    "clusters: {c: {signing_key: [SECRET], children: '${env:E}', tables: '${env:E}', conflict: '${env:E}'}}",
+    "clusters: {c: {signing_key: 5SECRET, parent: {repository: '${env:E}', connection: '${env:E}'}, children: [{repository: '${env:E}', connection: '${env:E}', where: {t: '${env:E} ('}}], tables: [{name: t, where: '${env:E} = ='}], lease: '${env:E}', conflict: {priority: ['${env:E}', x], newest_by: '${env:E}'}, events: {pre: {url: 'https://u:SECRET@h/', headers: {A: SECRET: x}}}}}",
     "jobs: {j: {enabled: '${env:E}', retry: '${env:E}', lookback_seconds: '${env:E}', schedule: '${env:E}'}}",
 ]
 

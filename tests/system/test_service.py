@@ -6,10 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from syncd.control.views import jobs_view
+from syncd.control.why import why
 from syncd.errors import BusyError, NotFoundError, RestartNeededError, TransientError
+from syncd.model.cluster import Child, Cluster
+from syncd.model.configuration import Configuration
 from syncd.model.definitions import (
     CatchUp,
-    Configuration,
     Connection,
     Limits,
     Overlap,
@@ -27,7 +30,7 @@ from syncd.state.backlog import Backlog
 from syncd.state.database import Database
 from syncd.state.journal import Journal
 from syncd.state.schedule import Schedules
-from syncd.worker.wire import Order, Outcome
+from syncd.worker.wire import ClusterOrder, Order, Outcome
 
 OK = Outcome(Status.OK)
 PASSING = Outcome(Status.FAILED, (), Failure("unavailable", "the server restarts", transient=True))
@@ -135,6 +138,85 @@ def test_a_run_by_hand_goes_through_its_stations(world):
     assert service.latest["j"].status is Status.OK
     assert world.journal.run(run.id).status is Status.OK
     assert [event.run for event in world.events if isinstance(event, RunEnded)] == [run.id]
+
+
+def cluster(name: str = "c", **more) -> Cluster:
+    children = (Child("A", "a"), Child("B", "b"), Child("Off", "c", "false"))
+    return Cluster(
+        **{"name": name, "parent": "P", "parent_connection": "p", "children": children, "tables": (), **more}
+    )
+
+
+def with_clusters(*jobs: Replication, clusters: tuple[Cluster, ...], **limits) -> Configuration:
+    stores = {name: Connection(name, "sqlite", {"path": name}, limits.get(name)) for name in "pabc"}
+    declared = {one.name: one for one in clusters}
+    return configuration(*jobs, connections=stores, clusters=declared)
+
+
+def test_a_cluster_is_due_runs_and_is_told_like_a_job(world):
+    service = world.service(with_clusters(job("after", after=("c",)), clusters=(cluster(schedule=HOURLY),)))
+
+    world.pass_time(3600)
+    service.tick()
+    order = world.orders[world.only()][0]
+    world.end(order.run)
+
+    assert isinstance(order, ClusterOrder)
+    assert [place.name for place in order.places] == ["p", "a", "b"]
+    assert service.latest["c"].trigger is Trigger.SCHEDULE
+    assert world.journal.run(order.run).status is Status.OK
+    assert world.orders[world.only()][0].work.name == "after"
+    view = jobs_view(service, ["c"])[0]
+    assert (view["status"], view["parent"]) == ("ok", "P")
+    assert [child["connected"] for child in view["children"]] == [True, True, False]
+    assert why(service, "c")["sentences"][0].startswith("c was due at")
+    assert [view["job"] for view in jobs_view(service)] == ["after", "c"]
+
+
+def test_a_cluster_that_fails_is_tried_again_and_may_be_cancelled_and_paused(world):
+    service = world.service(with_clusters(clusters=(cluster(schedule=HOURLY, retry=Retry(attempts=3)),)))
+
+    world.end(service.start("c").id, PASSING)
+    world.pass_time(1)
+    again = world.only()
+    cancelled = service.cancel("c")
+    world.end(again, Outcome(Status.CANCELLED))
+    service.pause("c")
+    world.pass_time(7200)
+    service.tick()
+
+    assert world.journal.run(again).attempt == 2
+    assert (cancelled.id, cancelled.status) == (again, Status.CANCELLING)
+    assert service.latest["c"].status is Status.CANCELLED
+    assert world.orders == {}
+
+
+def test_every_connection_of_a_cluster_counts_for_its_limit(world):
+    declared = with_clusters(
+        job(source="b", destination="c"), job("free", source="c", destination="c"), clusters=(cluster(),), b=1
+    )
+    service = world.service(declared)
+
+    running = service.start("c")
+    waiting = service.start("j")
+    free = service.start("free")
+    world.end(running.id)
+
+    assert (running.status, waiting.status, free.status) == (Status.RUNNING, Status.QUEUED, Status.RUNNING)
+    assert service.runs.live[waiting.id].status is Status.RUNNING
+
+
+def test_a_cluster_that_was_taken_away_starts_no_more(world):
+    service = world.service(with_clusters(job(source="b"), clusters=(cluster(),), b=1))
+    service.start("j")
+    waiting = service.start("c")
+
+    changes = service.apply(with_clusters(job(source="b"), clusters=(), b=1))
+
+    assert changes.removed == ("cluster c",)
+    assert world.journal.run(waiting.id).status is Status.CANCELLED
+    with pytest.raises(NotFoundError, match="there is no job 'c'"):
+        service.start("c")
 
 
 def test_a_job_runs_once_at_a_time(world):

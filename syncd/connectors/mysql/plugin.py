@@ -99,7 +99,7 @@ class MysqlConnector:
     """Opens MariaDB and MySQL databases; PyMySQL is imported when the first one is opened."""
 
     type = "mysql"
-    roles = frozenset({"source", "destination"})
+    roles = frozenset({"source", "destination", "repository"})
     dialect = "mysql"
     options_schema: Mapping[str, object] = OPTIONS_SCHEMA
     url_schemes = ("mysql", "mariadb")

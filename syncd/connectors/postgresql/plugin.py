@@ -117,7 +117,7 @@ class PostgresqlConnector:
     """Opens PostgreSQL databases; psycopg is imported when the first one is opened."""
 
     type = "postgresql"
-    roles = frozenset({"source", "destination"})
+    roles = frozenset({"source", "destination", "repository"})
     dialect = "postgres"
     options_schema: Mapping[str, object] = OPTIONS_SCHEMA
     url_schemes = ("postgresql", "postgres")

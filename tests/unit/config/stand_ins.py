@@ -56,13 +56,16 @@ CONNECTORS = {
     "server": StandIn("server", "source", "destination"),
     "feed": StandIn("feed", "source"),
     "sink": StandIn("sink", "destination"),
+    "store": StandIn("store", "source", "destination", "repository"),
 }
 
 
 def connector(kind: str) -> Any:
     """The stand-in of that type."""
     if kind not in CONNECTORS:
-        raise NotFoundError(f"there is no connector of type '{kind}'", hint="known types: feed, server, sink")
+        raise NotFoundError(
+            f"there is no connector of type '{kind}'", hint="known types: feed, server, sink, store"
+        )
     return CONNECTORS[kind]
 
 
@@ -80,6 +83,12 @@ def check_options(text: str) -> dict[str, object]:
     return {"truncate": True}
 
 
+def check_condition(text: str) -> None:
+    """Only `true` is a condition."""
+    if text != "true":
+        raise QueryError("no condition", offset=1)
+
+
 def check_cron(text: str, zone: str) -> None:
     """Only `always` is a cron line."""
     if text != "always":
@@ -88,4 +97,5 @@ def check_cron(text: str, zone: str) -> None:
 
 def checkers() -> Checkers:
     """The judges, as the loader takes them."""
-    return Checkers(check_query, check_cron, connector, lambda: tuple(sorted(CONNECTORS)), check_options)
+    types = lambda: tuple(sorted(CONNECTORS))  # noqa: E731
+    return Checkers(check_query, check_cron, connector, types, check_options, check_condition)

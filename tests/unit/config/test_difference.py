@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from syncd.config.build import digest_of
 from syncd.config.diff import Difference, difference
+from syncd.model.cluster import Child, Cluster, ClusterTable
+from syncd.model.configuration import Configuration
 from syncd.model.definitions import (
-    Configuration,
     Connection,
     Limits,
     Logs,
@@ -55,6 +56,18 @@ CONFIGURATIONS = st.builds(
             origin=ORIGINS,
         )
     ),
+    clusters=named(
+        st.builds(
+            Cluster,
+            name=st.just(""),
+            parent=st.just("P"),
+            parent_connection=NAMES,
+            children=st.sampled_from([(Child("C", "c"),), (Child("C", "c", "false"),)]),
+            tables=st.just((ClusterTable("t"),)),
+            signing_key=st.sampled_from([None, Secret("p"), Secret("q")]),
+            origin=ORIGINS,
+        )
+    ),
     logs=st.builds(Logs, st.sampled_from(["info", "debug"])),
     limits=st.builds(Limits, st.sampled_from([1, 2])),
 )
@@ -66,8 +79,11 @@ def parts(configuration: Configuration) -> dict[str, object]:
         f"connection {key}": replace(value, origin=None) for key, value in configuration.connections.items()
     }
     jobs = {f"job {key}": replace(value, origin=None) for key, value in configuration.jobs.items()}
+    clusters = {
+        f"cluster {key}": replace(value, origin=None) for key, value in configuration.clusters.items()
+    }
     sections = {"state": configuration.state, "logs": configuration.logs, "limits": configuration.limits}
-    return {**sections, **connections, **jobs}
+    return {**sections, **connections, **jobs, **clusters}
 
 
 @given(CONFIGURATIONS, CONFIGURATIONS)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncd.config.cluster import check_clusters
 from syncd.config.connection import Connectors
 from syncd.config.document import parse_document
 from syncd.config.job import check_jobs
@@ -15,6 +16,7 @@ from syncd.config.placeholder import Resolver
 from syncd.config.report import Report, ordered
 from syncd.config.suggestion import nearest, suggest
 from syncd.config.validate import check_shell
+from syncd.config.work import check_order
 from syncd.errors import Problem
 from syncd.model.secret import Secret
 from tests.unit.config.stand_ins import checkers
@@ -30,6 +32,8 @@ def problems(text: str, **environ: str) -> list[str]:
     check_shell(report)
     connectors.check(report)
     check_jobs(report, checkers(), connectors, complete=True)
+    check_clusters(report, checkers(), connectors, complete=True)
+    check_order(report)
     found = ordered([*document.problems, *report.problems], ["f"], resolver.secrets)
     return [str(problem).removeprefix("f:") for problem in found]
 
@@ -96,6 +100,19 @@ def test_rule_of_jobs(changed: str) -> None:
     column = text.split("\n")[at - 1].index(place) + (1 if place == "out" else 2)
 
     assert problems(text) == [f"{at}:{column}: jobs.j.{sentence}"]
+
+
+def test_connection_that_cannot_be_a_repository_is_refused_in_a_cluster() -> None:
+    text = (
+        "connections: {s: {type: server, url: x}, f: {type: feed, path: y}, r: {type: store, path: z}}\n"
+        "clusters: {c: {parent: {repository: P, connection: r}, tables: t, children: [\n"
+        "  {repository: A, connection: s}, {repository: B, connection: f, connected: false}]}}\n"
+    )
+
+    assert problems(text) == [
+        "3:31: clusters.c.children[0].connection: connection 's' of type 'server' cannot be a repository",
+        "3:63: clusters.c.children[1].connection: connection 'f' of type 'feed' cannot be a repository",
+    ]
 
 
 def test_cron_is_asked_in_the_zone_of_its_schedule() -> None:

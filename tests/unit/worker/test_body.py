@@ -1,11 +1,14 @@
 """The body of a run with ports that the test plays."""
 
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from syncd.errors import FatalError, RunCancelledError, TransientError
+from syncd.model.cluster import Child, Cluster, ClusterTable
 from syncd.model.definitions import Connection, Events, Hook, Replication
 from syncd.model.event import StatementSent, StepEnded, StepStarted, WindowCommitted
 from syncd.model.options import Options
@@ -14,7 +17,7 @@ from syncd.model.secret import Secret
 from syncd.worker.body import RunBody, Stop
 from syncd.worker.hook import Reply
 from syncd.worker.kept import KeptPorts
-from syncd.worker.wire import Order, place
+from syncd.worker.wire import ClusterOrder, Order, place
 
 SECRET = "hunter2-hunter2"
 OK = StepResult("t", Status.OK, Counters(2, 2))
@@ -370,3 +373,91 @@ def test_a_comparison_asks_the_pre_event_for_variables_only(store, body, monkeyp
     assert outcome.status is Status.OK
     assert [hook.command for hook in told] == [("pre",)] * asked
     assert given == [{"x": "1"} if asked else {}]
+
+
+def cluster_order(*children: Child, **more) -> ClusterOrder:
+    stores = {
+        child.repository: place(Connection(child.connection, "x", {"password": Secret(SECRET)}))
+        for child in children
+        if child.takes_part
+    }
+    return ClusterOrder(
+        "r",
+        Cluster("c", "P", "p", children, (ClusterTable("t"),), signing_key=Secret("s1gning-key"), **more),
+        place(Connection("p", "x", {"host": "h"})),
+        tuple(stores.get(child.repository) for child in children),
+    )
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """Plays the part that exchanges rows: it answers with the steps that stand in it."""
+    steps: list[StepResult] = []
+
+    def carry_out(order, ports, emit, check):
+        check()
+        return tuple(steps)
+
+    monkeypatch.setitem(sys.modules, "syncd.worker.cluster", SimpleNamespace(carry_out=carry_out))
+    return steps
+
+
+A, B = Child("A", "a"), Child("B", "b")
+
+
+def test_cluster_with_one_child_that_failed_is_partial_and_keeps_all_steps(body, engine):
+    lost = Failure("unavailable", "no route", transient=True)
+    engine += [
+        replace(OK, step="A up"),
+        StepResult("B up", Status.FAILED, failure=lost),
+        replace(OK, step="A down"),
+    ]
+
+    outcome = body.carry_out(cluster_order(A, B), lambda _: None, Stop())
+
+    assert (outcome.status, outcome.failure) == (Status.PARTIAL, lost)
+    assert [step.step for step in outcome.steps] == ["A up", "B up", "A down"]
+
+
+def test_cluster_is_ok_when_every_step_is_and_cancelled_when_it_was_stopped(body, engine):
+    engine.append(replace(OK, step="A up"))
+    stop = Stop()
+    stop.ask()
+
+    well = body.carry_out(cluster_order(A), lambda _: None, Stop())
+    stopped = body.carry_out(cluster_order(A), lambda _: None, stop)
+
+    assert (well.status, stopped.status) == (Status.OK, Status.CANCELLED)
+
+
+def test_secrets_of_children_and_the_signing_key_are_masked(body, engine):
+    said = f"{SECRET} and s1gning-key"
+    engine.append(StepResult("A up", Status.FAILED, warnings=(said,), failure=Failure("failed", said)))
+
+    outcome = body.carry_out(cluster_order(A), lambda _: None, Stop())
+
+    assert outcome.steps[0].warnings == ("*** and ***",)
+    assert outcome.failure.message == "*** and ***"
+
+
+def test_event_of_a_cluster_is_told_the_repositories_and_runs_its_sql_at_the_parent(
+    store, body, engine, monkeypatch
+):
+    told = []
+
+    def hear(hook, facts, destination, check):
+        told.append((facts["Source"], facts["Destination"]))
+        destination("").execute("x", check)
+        return Reply()
+
+    monkeypatch.setattr("syncd.worker.hooked.run_hook", hear)
+    events = Events(pre=Hook(sql="x"))
+    heard = []
+
+    order = cluster_order(A, B, Child("C", connected="false"), events=events, verbosity=3)
+    outcome = body.carry_out(order, heard.append, Stop())
+
+    assert outcome.status is Status.OK
+    assert told == [("P", "A, B")]
+    assert store.options == {"host": "h"}
+    assert [event.statement for event in heard if isinstance(event, StatementSent)] == ["x"]

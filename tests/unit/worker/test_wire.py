@@ -1,9 +1,21 @@
 """What travels between a worker and its parent."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from syncd.errors import NotFoundError
+from syncd.model.cluster import (
+    Child,
+    Cluster,
+    ClusterTable,
+    Combine,
+    ConflictPolicy,
+    Direction,
+    Winner,
+)
+from syncd.model.configuration import Configuration
 from syncd.model.definitions import (
     Connection,
     Email,
@@ -13,6 +25,7 @@ from syncd.model.definitions import (
     Replication,
     Retry,
     Schedule,
+    State,
 )
 from syncd.model.event import (
     HookEnded,
@@ -24,11 +37,13 @@ from syncd.model.event import (
     WindowCommitted,
 )
 from syncd.model.options import Interval, Options, Write
-from syncd.model.run import Counters, Failure, Status, StepResult
+from syncd.model.run import Counters, Failure, Run, Status, StepResult, Trigger
 from syncd.model.secret import Secret
+from syncd.worker.mask import secrets_of
 from syncd.worker.wire import (
     RUN_EVENTS,
     Cancel,
+    ClusterOrder,
     Forget,
     Order,
     Outcome,
@@ -36,6 +51,7 @@ from syncd.worker.wire import (
     answer_of,
     event_of,
     line,
+    order_of,
     place,
     request_of,
     told,
@@ -68,6 +84,16 @@ EVENTS = [
     StateReset("r", "j", "t", "the destination was emptied"),
     StepEnded("r", "j", RESULT),
 ]
+CLUSTER = Cluster(
+    "c",
+    "P",
+    "crm",
+    (Child("A", "a", "True"), Child("B", "b", where={"t": "x = :child"})),
+    (ClusterTable("t", Direction.DOWN, conflict=ConflictPolicy(Winner.NEWEST, "u", {"q": Combine.SUM})),),
+    signing_key=Secret("k3y"),
+    schedule=Schedule(every_seconds=60, start=datetime(2026, 1, 1, tzinfo=UTC)),
+    events=Events(post=Hook(url="https://h/x", headers={"A": Secret("h3ader")})),
+)
 
 
 def connection(**options) -> Connection:
@@ -85,10 +111,14 @@ def connection(**options) -> Connection:
             ("q",),
             True,
         ),
+        ClusterOrder(
+            "r", CLUSTER, place(connection(password=Secret("s"))), (None, place(connection())), True
+        ),
+        ClusterOrder("r", Cluster("c", "P", "crm", (), ()), place(connection()), ()),
         Cancel(),
         Forget(("a", "b")),
     ],
-    ids=["order", "cancel", "forget"],
+    ids=["order", "cluster", "unsigned cluster", "cancel", "forget"],
 )
 def test_requests_arrive_as_they_left(request_):
     assert request_of(line(request_)) == request_
@@ -126,3 +156,39 @@ def test_places_are_the_same_when_they_mean_the_same():
 
     assert one.key == place(connection(password=Secret("x"), host="h")).key
     assert one.key != place(connection(host="h", password=Secret("y"))).key
+
+
+def test_order_of_a_cluster_names_the_children_that_take_part():
+    stores = {name: Connection(name, "sqlite", {"path": name}) for name in "pab"}
+    cluster = replace(
+        CLUSTER,
+        parent_connection="p",
+        children=(Child("A", "a"), Child("B", "b", "True"), Child("C", connected="false")),
+        events=Events(pre=Hook(sql="x", connection="b")),
+    )
+    declared = Configuration(State("s"), stores, {}, {"c": cluster})
+    run = Run("r", "c", Status.QUEUED, Trigger.MANUAL, datetime(2026, 1, 1, tzinfo=UTC), verify="check")
+
+    order = order_of(run, declared, None, "log")
+
+    assert order == ClusterOrder(
+        "r",
+        cluster,
+        place(stores["p"]),
+        (place(stores["a"]), None, None),
+        verify="check",
+        others=(place(stores["b"]),),
+        previous="never run",
+        log="log",
+    )
+    assert [one.name for one in order.places] == ["p", "a"]
+    assert order.home == order.parent
+    with pytest.raises(NotFoundError, match="has no queries"):
+        order_of(replace(run, queries=("q",)), declared, None)
+
+
+def test_key_that_signs_files_is_masked_and_never_shown():
+    declared = Configuration(State("s"), {}, {}, {"c": CLUSTER})
+
+    assert secrets_of(declared) == {"k3y", "h3ader"}
+    assert "k3y" not in repr(ClusterOrder("r", CLUSTER, place(connection()), ()))
