@@ -38,7 +38,8 @@ def text_of(column: Column) -> str:
     name, word = _name(column), family(column.type.native)
     match column.type.kind:
         case Kind.BOOLEAN:
-            return f"ELT({name} + 1, 'f', 't')"
+            # A tinyint(1) holds other numbers too: they stay what they are.
+            return f"IFNULL(ELT({name} + 1, 'f', 't'), {name} + 0)"
         case Kind.FLOAT:
             # As a double: a float's own text has six digits.
             return f"{name} * 1e0"
@@ -103,10 +104,11 @@ def readers_of(table: Table) -> tuple[Callable[[bytes], Any], ...]:
     return tuple(_READERS.get(column.type.kind, bytes.decode) for column in table.columns)
 
 
+_TRUTHS: Final = {b"f": 0, b"t": 1}
 _READERS: Final[dict[Kind, Callable[[bytes], Any]]] = {
     Kind.INTEGER: int,
     Kind.FLOAT: float,
-    Kind.BOOLEAN: lambda text: int(text == b"t"),
+    Kind.BOOLEAN: lambda text: _TRUTHS[text] if text in _TRUTHS else int(text),
     Kind.BYTES: bytes,
 }
 
@@ -225,7 +227,9 @@ def place_of(given: Column, taken: Column, form: Format) -> str:
     word = family(target.native)
     place = "{v}"
     if source.kind is Kind.BOOLEAN and target.kind is not Kind.TEXT:
-        place = "({v} = 't')"
+        place = "ELT(FIELD({v}, 'f', 't') + 1, {v}, 0, 1)"
+        # The digit is a text, whose bits a column of bits would take.
+        place = f"CAST({place} AS UNSIGNED)" if word == "bit" else place
     elif word == "bit":
         place = "CAST({v} AS UNSIGNED)"
     elif source.kind is Kind.BYTES:

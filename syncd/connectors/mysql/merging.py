@@ -48,12 +48,16 @@ def create_stage(place: Place, name: str, columns: tuple[str, ...], *, state: bo
 def compare(session: Session, place: Place, more: str = "") -> tuple[int, int]:
     """Say of each collected row what it is; how many are new, and how many differ."""
     table, columns = place.target.table, place.target.columns
-    differs = [_differs(quote(name), _type(table, name)) for name in columns if _compared(place, name)]
+    unlike = [
+        differs(f"t.{quote(name)}", f"s.{quote(name)}", _type(table, name))
+        for name in columns
+        if _compared(place, name)
+    ]
     if place.target.revive:
-        differs.append(f"t.{quote(place.target.revive)} IS NOT NULL")
+        unlike.append(f"t.{quote(place.target.revive)} IS NOT NULL")
     session.execute(
         f"UPDATE {STAGE} s JOIN {place.text} t ON {place.on()}{more}"
-        f" SET s.{STATE} = IF({' OR '.join(differs) or 'FALSE'}, {CHANGED}, {SAME})"
+        f" SET s.{STATE} = IF({' OR '.join(unlike) or 'FALSE'}, {CHANGED}, {SAME})"
     )
     row = session.execute(
         f"SELECT IFNULL(SUM({STATE} = {NEW}), 0), IFNULL(SUM({STATE} = {CHANGED}), 0) FROM {STAGE}"
@@ -107,6 +111,17 @@ def moment_after(session: Session, place: Place, other: str, where: str = "") ->
     return f"CAST('{text}' AS DATETIME(6))"
 
 
+def differs(old: str, new: str, kind: Type) -> str:
+    """Not the same value, whatever a collation says; `old` and `new` are SQL of that type."""
+    word = family(kind.native)
+    if word == "json":
+        # MySQL's own type has no bytes to compare; MariaDB's is a text.
+        old, new = f"CAST({old} AS CHAR)", f"CAST({new} AS CHAR)"
+    if kind.kind in {Kind.TEXT, Kind.BYTES, Kind.JSON, Kind.ARRAY} and word not in {"inet4", "inet6"}:
+        return f"NOT (CAST({old} AS BINARY) <=> CAST({new} AS BINARY))"
+    return f"NOT ({old} <=> {new})"
+
+
 def _insert(session: Session, place: Place, which: str, extra: tuple[str, str] = ("", "")) -> Result:
     names = ", ".join(quote(name) for name in place.target.columns)
     return session.execute(
@@ -117,18 +132,6 @@ def _insert(session: Session, place: Place, which: str, extra: tuple[str, str] =
 def _compared(place: Place, name: str) -> bool:
     """Can two rows that match differ here? Texts that a collation takes for one can."""
     return name not in place.match or _type(place.target.table, name).kind is Kind.TEXT
-
-
-def _differs(name: str, kind: Type) -> str:
-    """Not the same value, whatever a collation says."""
-    old, new = f"t.{name}", f"s.{name}"
-    word = family(kind.native)
-    if word == "json":
-        # MySQL's own type has no bytes to compare; MariaDB's is a text.
-        old, new = f"CAST({old} AS CHAR)", f"CAST({new} AS CHAR)"
-    if kind.kind in {Kind.TEXT, Kind.BYTES, Kind.JSON, Kind.ARRAY} and word not in {"inet4", "inet6"}:
-        return f"NOT (CAST({old} AS BINARY) <=> CAST({new} AS BINARY))"
-    return f"NOT ({old} <=> {new})"
 
 
 def _type(table: Table, name: str) -> Type:

@@ -8,6 +8,7 @@ from syncd.errors import FatalError
 from syncd.model.definitions import OptionValue
 from syncd.model.secret import Secret
 from syncd.ports import Destination, Source
+from syncd.repository.store import Store
 
 WINDOW_ROWS: Final = 2_000_000
 
@@ -128,6 +129,14 @@ class MysqlConnector:
         from syncd.connectors.mysql.session import Session
 
         return MysqlDestination(Session(parameters(options)))
+
+    def open_store(self, options: Mapping[str, OptionValue]) -> Store:
+        """Connect for taking part in clusters; raises as `open_source` does."""
+        _require_driver()
+        from syncd.connectors.mysql.replica import MysqlStore
+        from syncd.connectors.mysql.session import Session
+
+        return MysqlStore(Session(parameters(options)))
 
 
 def _window_rows(options: Mapping[str, OptionValue]) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from syncd.connectors.mysql.copytext import line_of, lines_of, readers_of, rows_of, value_of, writers_of
@@ -64,12 +64,9 @@ class MysqlReading:
     def read(self, window: Window, form: Format, check: Check) -> Generator[Batch]:
         """The rows of one window, in blocks."""
         selector = cast("Selector", window.selector)
-        if form is Format.ROWS:
-            yield from self._rows(selector.where, check)
-            return
-        long_rows = yield from self._lines(selector.where, check)
-        if long_rows:
-            yield from self._long_lines(selector.where, long_rows, check)
+        origin = Origin(self.table, self._text, selector.where)
+        sizes = (self._extract.batch_rows, self._extract.batch_bytes)
+        yield from batches_of(self._session, origin, form, check, sizes)
 
     def deleted(self, window: Window, check: Check) -> Iterator[Sequence[tuple[object, ...]]]:
         """Nothing: this source captures no changes."""
@@ -91,42 +88,59 @@ class MysqlReading:
         """Give the snapshot back."""
         self._session.rollback()
 
-    def _lines(self, condition: str, check: Check) -> Generator[Batch, None, int]:
-        """Blocks of lines; returns how many rows the server could not make a line of."""
-        missing = 0
-        sql = f"SELECT {line_of(self.table)} FROM {self._text}{where(condition)}"
-        for packets in self._packets(sql, check):
-            lines = [first_field(packet) for packet in packets]
-            whole = [line for line in lines if line is not None]
-            missing += len(lines) - len(whole)
-            if whole:
-                yield Batch(Format.COPYTEXT, b"\n".join([*whole, b""]), len(whole))
-        return missing
 
-    def _long_lines(self, condition: str, wanted: int, check: Check) -> Generator[Batch]:
-        """The rows whose line is longer than the server's max_allowed_packet, made into lines here."""
-        found = 0
-        writers = writers_of(self.table)
-        for batch in self._rows(
-            both(condition and f"({condition})", f"{line_of(self.table)} IS NULL"), check
-        ):
-            found += batch.rows
-            yield Batch(Format.COPYTEXT, lines_of(cast("Any", batch.data), writers), batch.rows)
-        if found != wanted:
-            raise TransientError(
-                f"{wanted} rows of {self.table.name} are too long for a line, and {found} of them were found again",
-                hint="it is tried again; a larger max_allowed_packet at the server helps",
-                code="line_too_long",
-            )
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where rows come from: their columns, and what follows FROM and WHERE, whose table is called t."""
 
-    def _rows(self, condition: str, check: Check) -> Generator[Batch]:
-        sql = f"SELECT {', '.join(value_of(column) for column in self.table.columns)} FROM {self._text}{where(condition)}"
-        readers = readers_of(self.table)
-        for packets in self._packets(sql, check):
-            yield Batch(Format.ROWS, rows_of(packets, readers), len(packets))
+    table: Table
+    text: str
+    condition: str = ""
 
-    def _packets(self, sql: str, check: Check) -> Generator[list[bytes]]:
-        yield from packets_of(self._session, sql, check, self._extract.batch_rows, self._extract.batch_bytes)
+
+def batches_of(
+    session: Session, origin: Origin, form: Format, check: Check, sizes: tuple[int, int] = (0, 0)
+) -> Generator[Batch]:
+    """The rows as lines or tuples; `sizes` are most rows and bytes of a batch (0: the usual)."""
+    if form is Format.ROWS:
+        yield from _rows(session, origin, check, sizes)
+        return
+    missing = 0
+    sql = f"SELECT {line_of(origin.table)} FROM {origin.text}{where(origin.condition)}"
+    for packets in packets_of(session, sql, check, *sizes):
+        lines = [first_field(packet) for packet in packets]
+        whole = [line for line in lines if line is not None]
+        missing += len(lines) - len(whole)
+        if whole:
+            yield Batch(Format.COPYTEXT, b"\n".join([*whole, b""]), len(whole))
+    if missing:
+        yield from _long_lines(session, origin, missing, check, sizes)
+
+
+def _long_lines(
+    session: Session, origin: Origin, wanted: int, check: Check, sizes: tuple[int, int]
+) -> Generator[Batch]:
+    """The rows whose line is longer than the server's max_allowed_packet, made into lines here."""
+    found = 0
+    writers = writers_of(origin.table)
+    condition = both(origin.condition and f"({origin.condition})", f"{line_of(origin.table)} IS NULL")
+    for batch in _rows(session, replace(origin, condition=condition), check, sizes):
+        found += batch.rows
+        yield Batch(Format.COPYTEXT, lines_of(cast("Any", batch.data), writers), batch.rows)
+    if found != wanted:
+        raise TransientError(
+            f"{wanted} rows of {origin.table.name} are too long for a line, and {found} of them were found again",
+            hint="it is tried again; a larger max_allowed_packet at the server helps",
+            code="line_too_long",
+        )
+
+
+def _rows(session: Session, origin: Origin, check: Check, sizes: tuple[int, int]) -> Generator[Batch]:
+    values = ", ".join(value_of(column) for column in origin.table.columns)
+    readers = readers_of(origin.table)
+    sql = f"SELECT {values} FROM {origin.text}{where(origin.condition)}"
+    for packets in packets_of(session, sql, check, *sizes):
+        yield Batch(Format.ROWS, rows_of(packets, readers), len(packets))
 
 
 def packets_of(

@@ -7,6 +7,7 @@ from syncd.errors import FatalError
 from syncd.model.definitions import OptionValue
 from syncd.model.secret import Secret
 from syncd.ports import Destination, Source
+from syncd.repository.store import Store
 
 WINDOW_ROWS: Final = 2_000_000
 
@@ -148,6 +149,14 @@ class PostgresqlConnector:
         from syncd.connectors.postgresql.session import Session
 
         return PostgresqlDestination(Session(parameters(options), _text(options.get("schema"))))
+
+    def open_store(self, options: Mapping[str, OptionValue]) -> Store:
+        """Connect for taking part in clusters; raises as `open_source` does."""
+        _require_driver()
+        from syncd.connectors.postgresql.replica import PostgresqlReplica
+        from syncd.connectors.postgresql.session import Session
+
+        return PostgresqlReplica(Session(parameters(options), _text(options.get("schema"))))
 
 
 def parameters(options: Mapping[str, OptionValue]) -> dict[str, str]:

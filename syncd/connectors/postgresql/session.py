@@ -11,7 +11,9 @@ import psycopg
 from psycopg import pq
 from psycopg.rows import TupleRow
 
+from syncd.connectors.postgresql.binding import encoded
 from syncd.connectors.postgresql.failure import connecting, place_of, running, timed_out
+from syncd.connectors.postgresql.setting import SETTINGS
 from syncd.errors import FatalError, RunCancelledError, SyncdError, TransientError
 from syncd.model.reading import Trace, Tuning
 from syncd.model.statement import without_texts
@@ -24,21 +26,6 @@ WAIT_MILLISECONDS: Final = 200
 """How long a wait for the server lasts before the run looks whether it shall stop."""
 CLOCK_SECONDS: Final = 0.05
 """By how much the server's measure of time may differ from ours."""
-
-SETTINGS: Final = {
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "TimeZone": "UTC",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-    "lc_monetary": "C",
-    "statement_timeout": "0",
-    "lock_timeout": "60s",
-    "idle_in_transaction_session_timeout": "0",
-    "client_min_messages": "error",
-    "search_path": "",
-}
-"""Texts must be exact and the same on both ends, whatever the role's defaults are."""
 
 Parameters = Sequence[Any]
 
@@ -62,6 +49,7 @@ class Session:
         self._trace: Trace | None = None
         self._timeout_seconds = 0.0
         self._quiet_seconds = 0.0
+        self._notices = 0
         self._began = time.monotonic()
         keywords = {name: value for name, value in parameters.items() if name != "url"}
         keywords |= {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
@@ -71,6 +59,7 @@ class Session:
             self._connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
         except psycopg.Error as error:
             raise connecting(error, parameters) from error
+        self._connection.add_notify_handler(self._take_notice)
         try:
             self.server_zone = self._settle(schema)
         except BaseException:
@@ -112,13 +101,19 @@ class Session:
         except psycopg.Error as error:
             raise self.failed(error) from error
 
-    def _announce(self, sql: str) -> None:
+    def _go_on(self) -> None:
         if self.cancelled:
             # The server forgets a wish to stop that finds it idle.
             raise RunCancelledError("the run was stopped")
+
+    def _announce(self, sql: str) -> None:
+        self._go_on()
         if self._trace is not None:
             self._trace(without_texts(sql, "postgresql"))
         self._began = time.monotonic()
+
+    def _take_notice(self, _notice: psycopg.Notify) -> None:
+        self._notices += 1
 
     def _limit(self, seconds: float) -> None:
         """Tell the server how long a statement may take; it forgets what an undone transaction said."""
@@ -283,13 +278,39 @@ class Session:
             yield result
         self._busy = False
 
-    def _send_query(self, sql: str, check: Check, *, alone: bool = False) -> None:
+    def run(self, sql: str, check: Check, values: Sequence[object] = ()) -> pq.abc.PGresult:
+        """Run exactly one statement with ``$1`` and so on for the values (None, int, str, bytes); its whole result as texts."""
+        self._send_query(sql, check, alone=True, values=values)
+        found = None
+        while (result := self._next_result(check)) is not None:
+            found = found or result
+        self._busy = False
+        if found is None or found.status != pq.ExecStatus.TUPLES_OK:
+            return self._result(check, found)
+        return found
+
+    def noticed(self, seconds: float) -> bool:
+        """Was a channel notified that this session listens to, since it was asked last? Wait for it at most so long."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._go_on()
+            while self._connection.pgconn.notifies() is not None:
+                self._notices += 1
+            left = deadline - time.monotonic()
+            if self._notices or left <= 0:
+                found, self._notices = self._notices > 0, 0
+                return found
+            self._wait(select.POLLIN, self._go_on, min(WAIT_MILLISECONDS, round(left * 1000) + 1))
+
+    def _send_query(
+        self, sql: str, check: Check, *, alone: bool = False, values: Sequence[object] = ()
+    ) -> None:
         """Send a statement; `alone` refuses several in one text."""
         self._announce(sql)
         pgconn = self._connection.pgconn
         try:
             if alone:
-                pgconn.send_query_params(sql.encode(), None)
+                pgconn.send_query_params(sql.encode(), *encoded(values))
             else:
                 pgconn.send_query(sql.encode())
             self._busy, self._copying_in, self._quiet_seconds = True, False, 0.0
@@ -355,11 +376,11 @@ class Session:
             raise self.failed(psycopg.errors.error_from_result(found))
         return found
 
-    def _wait(self, events: int, check: Check) -> None:
+    def _wait(self, events: int, check: Check, milliseconds: int = WAIT_MILLISECONDS) -> None:
         pgconn = self._connection.pgconn
         poller = select.poll()
         poller.register(pgconn.socket, events)
-        found = poller.poll(WAIT_MILLISECONDS)
+        found = poller.poll(milliseconds)
         for _, ready in found:
             if ready & ~select.POLLOUT:
                 try:
@@ -367,6 +388,6 @@ class Session:
                 except psycopg.Error as error:
                     raise self.failed(error) from error
         check()
-        self._quiet_seconds = 0.0 if found else self._quiet_seconds + WAIT_MILLISECONDS / 1000
+        self._quiet_seconds = 0.0 if found else self._quiet_seconds + milliseconds / 1000
         if 0 < self._timeout_seconds <= self._quiet_seconds:
             raise timed_out(self.place, self._timeout_seconds)

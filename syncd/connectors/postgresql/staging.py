@@ -8,7 +8,7 @@ from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.types import is_limited_text
 from syncd.errors import FatalError, RowRejectedError
 from syncd.model.batch import Format
-from syncd.model.table import Column, Kind, Table
+from syncd.model.table import Column, Kind, Table, Type
 from syncd.model.writing import Mode, Target
 
 STAGE: Final = "syncd_stage"
@@ -161,6 +161,12 @@ def must_stage(target: Target) -> bool:
     return target.careful or target.mode in {Mode.MERGE, Mode.HISTORY} or bool(_guarded(target))
 
 
+def may_cut(source: Type, target: Type) -> bool:
+    """Would the server cut blanks off a text of the one type silently, so that it fits into the other?"""
+    fits = source.kind is Kind.TEXT and 0 < source.length <= target.length
+    return is_limited_text(target) and not fits
+
+
 def _guarded(target: Target) -> tuple[Column, ...]:
     if target.format is Format.PGCOPY:
         # Only rows between equal types travel like this.
@@ -168,9 +174,7 @@ def _guarded(target: Target) -> tuple[Column, ...]:
     found = []
     for source, name in zip(target.source.columns, target.columns, strict=True):
         column = target.table.column(name)
-        if column is None or not is_limited_text(column.type):
-            continue
-        if source.type.kind is Kind.TEXT and 0 < source.type.length <= column.type.length:
+        if column is None or not may_cut(source.type, column.type):
             continue
         found.append(column)
     return tuple(found)

@@ -1,23 +1,13 @@
 """One SQL statement that a user wrote."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from syncd.connectors.postgresql.binding import CONVERTERS
 from syncd.connectors.postgresql.session import Session
 from syncd.ports import Check
 
 MOST_ROWS: Final = 1_000
-
-CONVERTERS: Final[dict[int, Callable[[str], object]]] = {
-    16: lambda text: int(text == "t"),
-    20: int,
-    21: int,
-    23: int,
-    26: int,
-    700: float,
-    701: float,
-}
-"""The number of a type -> how its text becomes a value, as in ROWS batches; all others stay texts."""
 
 
 def run_statement(session: Session, statement: str, check: Check) -> Sequence[tuple[object, ...]]:

@@ -33,6 +33,8 @@ KINDS: Final = {
 
 TIMES: Final = frozenset({Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL})
 TIME_DIGITS: Final = 6
+INEXACT: Final = frozenset({Kind.FLOAT, Kind.DECIMAL, Kind.INTERVAL, Kind.JSON})
+"""Families in which values of different bytes may count as equal."""
 
 MADE: Final = {
     Kind.BOOLEAN: "boolean",
@@ -93,3 +95,9 @@ def make_type(source: Type) -> Type:
 def is_limited_text(kind: Type) -> bool:
     """Is it varchar(n), from whose values the server cuts blanks that are too many?"""
     return kind.length > 0 and kind.native.startswith("character varying")
+
+
+def is_exact(kind: Type) -> bool:
+    """Are equal values always the same bytes? Not 1.0 and 1.00, nor 0.0 and -0.0; and types of extensions may say anything."""
+    plain = _NUMBERS.sub("", kind.native)
+    return plain in KINDS and plain != "character" and kind.kind not in INEXACT
