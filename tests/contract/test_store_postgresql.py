@@ -346,6 +346,27 @@ def test_one_store_holds_a_cluster_until_its_connection_is_gone(node: Node) -> N
     assert node.another_store().hold(NAMES)
 
 
+def test_a_stop_while_waiting_for_another_transaction_leaves_no_lock_behind(node: Node) -> None:
+    node.track()
+    other = node.another_store()
+    node.begin()
+    deadline = time.monotonic() + 0.3
+
+    def check() -> None:
+        if time.monotonic() > deadline:
+            raise RunCancelledError("stopped")
+
+    with pytest.raises(RunCancelledError):
+        other.begin(Purpose.APPLY, NAMES, check)
+    node.commit()
+    node.begin()
+    node.commit()
+    other.begin(Purpose.APPLY, NAMES, nothing)
+    other.commit(nothing)
+
+    assert node.rows("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+
+
 def test_rolling_back_nothing_does_nothing(node: Node) -> None:
     node.store.rollback()
     node.store.rollback()
