@@ -4,7 +4,6 @@ Every edit writes a mark of its own into its row, so the mark tells whose versio
 alone; the engine knows nothing of them.
 """
 
-import base64
 import json
 from collections import defaultdict
 from dataclasses import dataclass
@@ -99,7 +98,9 @@ class Ledger:
     def observed(self, parent_before, before, after, clean):
         """A run moved rows between the parent ("P") and children; contents by node. `clean`: nobody edited meanwhile."""
         children = [name for name in after if name != "P"]
-        rows = {row for contents in (*before.values(), *after.values()) for row in contents} | set(self.of_row)
+        rows = {row for contents in (*before.values(), *after.values()) for row in contents} | set(
+            self.of_row
+        )
         for row in rows:
             if row not in after["P"]:
                 seen = self.absent["P", row]

@@ -5,13 +5,14 @@ import json
 import pytest
 
 from syncd.engine.exchange import Exchange
-from syncd.errors import FatalError, SyncdError, TransientError
+from syncd.errors import FatalError, TransientError
 from syncd.model.cluster import ConflictPolicy
 from syncd.repository import arrival, departure
 from tests.cluster.ledger import Ledger, Seen, marks_of, plain, records_of, row_of_record
 from tests.cluster.playground import TABLES, statements_of
 from tests.cluster.world import World
 
+PLAIN = ConflictPolicy()
 SETTLED_SECONDS = 7200
 """After so long every row that is set aside is tried again."""
 
@@ -27,7 +28,7 @@ class Play:
     waits for locks short.
     """
 
-    def __init__(self, folder, make, children, policy=ConflictPolicy(), patches=()):
+    def __init__(self, folder, make, children, policy=PLAIN, patches=()):
         self.folder = folder
         self.make = make
         self.world = World(make("P"), {f"c{n}": make(f"c{n}") for n in range(children)}, list(TABLES), policy)
@@ -279,7 +280,9 @@ class Play:
         for row in after["P"].keys() | after[name].keys():
             ours, theirs = after["P"].get(row), after[name].get(row)
             same = (ours and _filled(ours)) == (theirs and _filled(theirs))
-            assert same or row in aside, f"after a quiet run {name} has {row} as {theirs}, the parent as {ours}"
+            assert same or row in aside, (
+                f"after a quiet run {name} has {row} as {theirs}, the parent as {ours}"
+            )
 
     def _judge_cursors(self):
         """What a parent has received never falls within one life of both."""

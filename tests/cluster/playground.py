@@ -3,8 +3,12 @@
 import contextlib
 import shutil
 import sqlite3
+import tempfile
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
+from syncd.connectors.sqlite import session
 from syncd.connectors.sqlite.replica import SqliteStore
 
 SQLITE = """
@@ -14,6 +18,9 @@ CREATE TABLE tree(id TEXT PRIMARY KEY, mark TEXT, up TEXT REFERENCES tree(id));
 CREATE TABLE part(id TEXT PRIMARY KEY, mark TEXT, thing TEXT REFERENCES thing(id));
 CREATE TABLE leaf(id TEXT PRIMARY KEY, mark TEXT, thing TEXT REFERENCES thing(id) ON DELETE CASCADE);
 """
+MEMORY = Path("/dev/shm")  # noqa: S108  # the fastest folder there is; nothing of it is kept
+PATCHES = ((session, "LOCK_SECONDS", 0.0), (session, "DRIVER_WAIT_SECONDS", 0.0))
+"""A run that meets a user's lock gives up at once."""
 UUIDS = [(f"{number:08x}-1111-4111-8111-111111111111",) for number in range(4)]
 TEXTS = ["", "plain", "a\u0301", "\U0001d11e and \U0001f600", None]
 
@@ -77,7 +84,9 @@ def statements_of(edit, marks):
                 )
             ]
         case "update":
-            some = {column: value for place, (column, value) in enumerate(values.items()) if other >> place & 1}
+            some = {
+                column: value for place, (column, value) in enumerate(values.items()) if other >> place & 1
+            }
             sets = ", ".join(f"{column} = ?" for column in ("mark", *some))
             return [(f"UPDATE {name} SET {sets} WHERE {where}", (marks(), *some.values(), *key))]
         case "delete":
@@ -89,7 +98,8 @@ def statements_of(edit, marks):
             fresh = statements_of(("insert", name, which, other, seed), marks)
             return [(f"DELETE FROM {name} WHERE {where}", key), *fresh]
         case _:
-            return _swap(key, second, marks)
+            things = TABLES["thing"].keys
+            return _swap(things[which % len(things)], things[other % len(things)], marks)
 
 
 def _swap(key, second, marks):
@@ -119,9 +129,7 @@ class SqliteCopy:
 
     def _connect(self):
         # A user who meets a lock gives up at once: the history goes on without this edit.
-        self.connection = sqlite3.connect(
-            self.path, isolation_level=None, timeout=0, check_same_thread=False
-        )
+        self.connection = sqlite3.connect(self.path, isolation_level=None, timeout=0, check_same_thread=False)
         self.connection.execute("PRAGMA synchronous=OFF")
         self.connection.execute("PRAGMA foreign_keys=ON")
 
@@ -214,3 +222,12 @@ class SqliteCopy:
 
     def close(self):
         self.connection.close()
+
+
+@cache
+def template():
+    """An empty file with the tables, to be copied for each node."""
+    path = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.exists() else None)) / "template.db"
+    with contextlib.closing(SqliteCopy(path, None)) as node:
+        node.create()
+    return path

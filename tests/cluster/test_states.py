@@ -3,24 +3,19 @@
 import os
 import shutil
 import tempfile
-from contextlib import closing
-from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from syncd.connectors.sqlite import session
-from syncd.model.cluster import Combine, ConflictPolicy, DeleteRule, Winner
+from syncd.model.cluster import ConflictPolicy, DeleteRule, Winner
 from tests.cluster.play import Play
-from tests.cluster.playground import TABLES, SqliteCopy
+from tests.cluster.playground import PATCHES, TABLES, SqliteCopy, template
 
 SCALE = int(os.environ.get("SOAK_SCALE", "1"))
 """How many times as long as `make soak-short` the slow attacks go on."""
-MEMORY = Path("/dev/shm")  # noqa: S108  # the fastest folder there is; nothing of it is kept
-PATCHES = ((session, "LOCK_SECONDS", 0.0), (session, "DRIVER_WAIT_SECONDS", 0.0))
 CHILDREN = 4
 
 NODES = st.integers(0, CHILDREN)
@@ -37,15 +32,6 @@ POLICIES = st.builds(
     then=st.sampled_from([Winner.PARENT, Winner.CHILD, Winner.MANUAL]),
     delete=st.sampled_from(list(DeleteRule)),
 )
-
-
-@cache
-def template():
-    """An empty file with the tables, to be copied for each node."""
-    path = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.exists() else None)) / "template.db"
-    with closing(SqliteCopy(path, None)) as node:
-        node.create()
-    return path
 
 
 class Histories(RuleBasedStateMachine):
@@ -83,6 +69,12 @@ class Histories(RuleBasedStateMachine):
     def edit_one_row_twice(self, node, other, first, kind):
         self.play.edit(self.name(node), first)
         self.play.edit(self.name(other), (kind, *first[1:3], first[3] ^ 5, first[4] + 1))
+
+    @rule(first=NODES, second=NODES, edits=st.lists(EDITS, min_size=2, max_size=5), crash=st.integers(1, 300))
+    def edit_two_and_sync(self, first, second, edits, crash):
+        for number, edit in enumerate(edits):
+            self.play.edit(self.name((first, second)[number % 2]), edit)
+        self.play.sync(None, (), crash)
 
     @rule(node=NODES, other=NODES, edit=EDITS)
     def edit_alike(self, node, other, edit):

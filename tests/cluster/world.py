@@ -57,9 +57,7 @@ class World:
             Child(name, name, "true" if connected is None or name in connected else "false")
             for name in self.children
         )
-        return Cluster(
-            CLUSTER, "P", "p", children, self.tables, conflict=self.policy, **self.options
-        )
+        return Cluster(CLUSTER, "P", "p", children, self.tables, conflict=self.policy, **self.options)
 
     def port(self, name):
         if name not in self.ports:
