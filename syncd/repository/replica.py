@@ -54,6 +54,22 @@ class Replica:
         self.tracked = tuple(tables)
         return done
 
+    def recall(self, role: Role, name: str, tables: Sequence[Tracked]) -> None:
+        """Take those of these tables that were tracked before, and ask as that node; writes nothing.
+
+        Raises:
+            FatalError: the database has the other part in the cluster.
+        """
+        known: Mapping[int, tuple[str, str]] = {}
+        if self.node.exists:
+            enrolment.refuse_other_part(self.node, role, name)
+            known = self.node.tables()
+        self.tracked = tuple(table for table in tables if table.number in known)
+
+    def remembered(self) -> list[Tracked]:
+        """The tables that this node tracks by its own account, as it has them now."""
+        return enrolment.remembered(self.store, self.names) if self.node.exists else []
+
     def planned(self, tables: Sequence[Tracked]) -> list[str]:
         """The tables whose triggers `enrol` would make or renew; writes nothing."""
         return enrolment.planned(self.store, self.names, tables)
@@ -133,7 +149,7 @@ class Replica:
 
     def retire(self, check: Check) -> None:
         """Take everything of the cluster out of the database."""
-        self._write(lambda: enrolment.retire(self.store, self.names, self.tracked, check), check)
+        self._write(lambda: enrolment.retire(self.store, self.names, check), check)
 
     def hold(self) -> bool:
         """Be the only coordinator of this cluster."""
