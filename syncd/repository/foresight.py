@@ -54,6 +54,12 @@ def count_staged(store: Store, stage: Stage) -> int:
     return _count(store, f"SELECT count(*) FROM {stage.name}")
 
 
+def part_of(store: Store, table: Tracked, where: str) -> str:
+    """The SELECT of a table's rows that meet a condition."""
+    columns = ", ".join(map(store.quote, table.names))
+    return f"SELECT {columns} FROM {store.text_of(table.name)} WHERE ({where})"
+
+
 def unsent_keys(node: Node, table: Tracked, check: Check) -> Generator[tuple[Any, ...]]:
     """The keys of a node's edits that the other side may not have."""
     names, store = node.names, node.store

@@ -10,7 +10,7 @@ from syncd.ports import Check
 from syncd.repository import enrolment
 from syncd.repository.arrival import NodeArrival
 from syncd.repository.compact import compact
-from syncd.repository.departure import NodeDeparture, depart
+from syncd.repository.departure import NodeDeparture, depart, seal
 from syncd.repository.image import row_of
 from syncd.repository.naming import Names
 from syncd.repository.node import PARENT, Node
@@ -99,6 +99,8 @@ class Replica:
         """Count all rows as edits that nobody has, and forget what was received: the parent lost its past."""
 
         def offer() -> None:
+            # Edits that are known keep what they were made on.
+            seal(self.node, Role.CHILD, self.tracked)
             mark = self.node.advance()
             for table in self.tracked:
                 if table.captured:
@@ -145,7 +147,7 @@ class Replica:
 
     def compact(self, floor: int, check: Check) -> int:
         """Forget changes up to `floor`; how many rows of ours went."""
-        return compact(self.node, self.tracked, floor, check)
+        return compact(self.node, self.tracked, floor, self._now(), check)
 
     def retire(self, check: Check) -> None:
         """Take everything of the cluster out of the database."""

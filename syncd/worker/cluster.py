@@ -55,6 +55,7 @@ def carry_out(order: ClusterOrder, ports: KeptPorts, emit: Emit, check: Check) -
         nodes.wheres,
         check,
         time.time,
+        full=order.full,
     )
     exchange.run(teller.hear)
     teller.close(nodes.members, exchange.problems)
