@@ -15,6 +15,7 @@ from typing import Any, Final
 from syncd.cluster_ports import Arrival, Departure, Known, Repository
 from syncd.engine.carrying import Lane, Stream, carry, form_between
 from syncd.engine.greeting import Greeting, greet
+from syncd.engine.lease import LIVE, compact_if_due, expire, lease_warning
 from syncd.engine.member import Delivery, Member
 from syncd.engine.pairing import Pairs, Shared, pair_with, shared_tables
 from syncd.errors import BusyError, FatalError, RunCancelledError, SyncdError
@@ -52,8 +53,12 @@ class Exchange:
         now: Callable[[], float],
         *,
         accept_restore: bool = False,
+        full: bool = False,
     ) -> None:
-        """`now` gives seconds since 1970. `accept_restore`: a parent that was restored is filled from its children."""
+        """`now` gives seconds since 1970. `accept_restore`: a parent that was restored is filled from its children.
+
+        `full`: every child gets all rows, whatever it has.
+        """
         self._cluster = cluster
         self._parent = parent
         self._members = list(members)
@@ -62,6 +67,7 @@ class Exchange:
         self._now = now
         self._accept_restore = accept_restore or cluster.on_parent_restore == "refill"
         self._refilling = False
+        self._full = full
         self.problems: list[str] = []
         self.done: list[str] = []
 
@@ -88,7 +94,7 @@ class Exchange:
             for member in self.live:
                 self._guard(member, partial(self._up, member))
                 heard(member, "up")
-            self._down()
+            self._tend(self._down())
             for member in self._members:
                 heard(member, "down")
         finally:
@@ -157,8 +163,9 @@ class Exchange:
             )
             hello = member.port.hello() or hello
             greeting = replace(greeting, peer=replace(greeting.peer, epoch=hello.epoch, received=START))
-        member.hello, member.greeting = hello, greeting
-        member.peer = replace(greeting.peer, name=name, state="live")
+        member.hello, member.greeting = hello, replace(greeting, whole=greeting.whole or self._full)
+        seen = greeting.peer.last_seen or self._now()
+        member.peer = replace(greeting.peer, name=name, state=LIVE, last_seen=seen)
         if self._peers.get(name) != member.peer:
             self._parent.admit([member.peer], self._check)
             self._peers[name] = member.peer
@@ -234,11 +241,11 @@ class Exchange:
         found = {pair.shared.tracked.number: self._wheres(member.child, pair.shared) for pair in member.pairs}
         return {number: where for number, where in found.items() if where}
 
-    def _down(self) -> None:
-        """Bring every child to the parent's state."""
+    def _down(self) -> Hello | None:
+        """Bring every child to the parent's state; what the parent said of itself before."""
         mine = self._parent.hello()
         if mine is None:
-            return
+            return None
         late = [member for member in self.live if self._is_late(member, mine)]
         if late:
             self._scatter(late)
@@ -252,6 +259,18 @@ class Exchange:
             for member in seen:
                 member.peer = replace(member.peer, last_seen=now)
             self._parent.admit([member.peer for member in seen], self._check)
+        return mine
+
+    def _tend(self, mine: Hello | None) -> None:
+        """Let go of children whose lease is over, tell of those that stay away, and forget what nobody needs."""
+        now, days = self._now(), self._cluster.lease_days
+        peers = expire(self._parent, now, days, self._check)
+        for member in self._members:
+            peer = next((peer for peer in peers if peer.name == member.child.repository), None)
+            said = lease_warning(peer, now, days) if peer is not None else ""
+            member.warnings += [said] if said else []
+        if mine is not None:
+            compact_if_due(self._parent, peers, mine, now, self._check)
 
     def _is_late(self, member: Member, mine: Hello) -> bool:
         hello, greeting = member.hello, member.greeting

@@ -75,7 +75,8 @@ class Hello:
     `recalled` its token at the generation that was asked about (None: it has none there). `received` is the parent's state
     that a child has (for a parent: START). `oldest_base` is the lowest parent generation that an unsent edit was made on.
     `changed`: there are edits that no generation counts yet. `unsent` counts rows with unsent edits that are counted.
-    `oldest_gen`: changes after it are known one by one.
+    `oldest_gen`: changes after it are known one by one. `compacted` is when older ones were last forgotten, in seconds
+    since 1970.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Hello:
     changed: bool = False
     unsent: int = 0
     oldest_gen: int = 0
+    compacted: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
