@@ -113,7 +113,8 @@ class NodeArrival:
             step = Delivery(node, self._open, self._rules, since.gen, self._now(), check)
             applied = step.carry_out(self._stages, whole, self._aside)
             crash_point("versions are placed")
-            node.put_peer(replace(parent, received=mark, last_seen=self._now()))
+            sent = Mark(known.received, known.token)
+            node.put_peer(replace(parent, received=mark, sent=sent, last_seen=self._now()))
         crash_point("after versions are applied")
         return applied
 
