@@ -25,6 +25,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "plan": ("syncd.cli.plan", "Connect and show what a run would do; change nothing."),
     "sync": ("syncd.cli.sync", "Run jobs now and wait for the outcome."),
     "verify": ("syncd.cli.verify", "Compare both sides of a job, and mend the destination when asked to."),
+    "cluster": ("syncd.cli.cluster", "Show clusters, and add, remove, compare, compact and untrack."),
+    "conflicts": ("syncd.cli.conflicts", "Show the conflicts of clusters, and settle them."),
     "copy": ("syncd.cli.copy", "Copy one table from URL to URL without a configuration."),
     "run": ("syncd.cli.daemon", "Be the daemon: keep everything in sync on time."),
     "reload": ("syncd.cli.daemon", "Let the daemon take the changed configuration."),
