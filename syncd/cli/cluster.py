@@ -124,7 +124,7 @@ def _row(child: "ChildStanding") -> tuple[str, ...]:
         child.child,
         child.state,
         short_moment(child.last_seen),
-        *("-" if number is None else grouped(number) for number in (child.unsent, child.behind)),
+        *("" if number is None else grouped(number) for number in (child.unsent, child.behind)),
         grouped(child.held),
         grouped(child.conflicts_open),
     )

@@ -50,6 +50,8 @@ def status(config: Path | None, state: Path | None, as_json: bool, wait: bool, j
     click.echo(
         "\n".join(columns(("job", "status", "last run", "rows", "next due"), map(_job_row, answer["jobs"])))
     )
+    if job is not None and "parent" in answer["jobs"][0]:
+        click.echo("\n".join(_cluster_lines(answer["jobs"][0])))
     if job is not None and answer["cursors"]:
         rows = (
             (
@@ -62,6 +64,21 @@ def status(config: Path | None, state: Path | None, as_json: bool, wait: bool, j
             for one in answer["cursors"]
         )
         click.echo("\n".join(columns(("step", "mark", "rows known", "deletes", "verified"), rows)))
+
+
+def _cluster_lines(view: dict[str, Any]) -> list[str]:
+    """What there is to say of a cluster besides its last run."""
+    from syncd.cli.clustertable import decided_sentence
+
+    children = ", ".join(
+        child["repository"] + ("" if child["connected"] else " (left out)") for child in view["children"]
+    )
+    lines = [f"parent {view['parent']}, children {children}"]
+    last = view["last"] or {}
+    lines += [f"warning: {text}" for text in last.get("warnings", ())]
+    if decided := decided_sentence([last]):
+        lines.append(f"last run: {decided}")
+    return [*lines, f"how each of them stands: syncd cluster status {view['job']}"]
 
 
 def _count(number: int | None) -> str:
