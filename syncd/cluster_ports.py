@@ -29,10 +29,14 @@ Keys = Mapping[int, Sequence[tuple[object, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a parent has of a child: all edits up to the generation `received`, but for the rows that it `held` back."""
+    """What a parent has of a child: all edits up to the generation `received`, but for the rows that it `held` back.
+
+    `token` is the child's own at that generation.
+    """
 
     received: int
     held: Keys
+    token: str = ""
 
 
 class Departure(Protocol):

@@ -91,22 +91,31 @@ class Exchange:
             )
         try:
             self.meet()
-            for member in self.live:
-                self._guard(member, partial(self._up, member))
-                heard(member, "up")
+            self.gather(heard)
             self._tend(self._down())
             for member in self._members:
                 heard(member, "down")
         finally:
             self._parent.let_go()
 
-    def meet(self) -> None:
-        """Learn who is there with which tables, and make what is missing in the databases."""
+    def gather(self, heard: Callable[[Member, str], None] = lambda *_: None) -> None:
+        """Consolidate the edits of all children that were met into the parent, one after the other."""
+        for member in self.live:
+            self._guard(member, partial(self._up, member))
+            heard(member, "up")
+
+    def share(self) -> Sequence[Shared]:
+        """Make what is missing at the parent; its tables that take part."""
         shared, self.problems = shared_tables(self._cluster, self._parent, self._parent.enrolled())
         self._shared = shared
         tables = [each.tracked for each in shared]
         self.done = self._parent.enrol(Role.PARENT, self._cluster.parent, tables, "", self._check)
         self._peers = {peer.name: peer for peer in self._parent.peers()}
+        return shared
+
+    def meet(self) -> None:
+        """Learn who is there with which tables, and make what is missing in the databases."""
+        self.share()
         self._each(self.live, self._acquaint)
         for member in self.live:
             self._guard(member, partial(self._greet, member))
@@ -155,7 +164,7 @@ class Exchange:
         mine = self._parent.hello(hello.received.gen if hello.received.gen >= 0 else None)
         if mine is None:
             raise FatalError(f"{self._parent.place} was not enrolled")
-        greeting = greet(mine, mine.recalled, self._peers.get(name), hello, list(self._peers.values()))
+        greeting = greet(name, mine, mine.recalled, self._peers.get(name), hello, list(self._peers.values()))
         if greeting.rewound:
             member.port.renew(greeting.peer.received.gen, self._check)
             member.warnings.append(
@@ -229,6 +238,11 @@ class Exchange:
             allow_outside=frozenset(
                 pair.shared.tracked.number for pair in member.pairs if pair.shared.entry.allow_outside
             ),
+            blind=frozenset(
+                pair.shared.tracked.number
+                for pair in member.pairs
+                if pair.shared.entry.direction is Direction.UP
+            ),
             max_skew_seconds=self._cluster.max_skew_seconds,
         )
 
@@ -243,7 +257,7 @@ class Exchange:
             return None
         late = [member for member in self.live if self._is_late(member, mine)]
         if late:
-            self._scatter(late)
+            self.scatter(late)
         now = self._now()
         seen = [
             member
@@ -275,25 +289,26 @@ class Exchange:
             greeting.whole
             or mine.changed
             or hello.received != mine.mark
-            or member.peer.filters != self._filters(member)
+            or member.peer.filters != self.filters(member)
             or member.port.due(self._now())
         )
 
-    def _filters(self, member: Member) -> str:
+    def filters(self, member: Member) -> str:
         """Which tables a child has under which conditions, to notice that one came or changed."""
         conditions = self._conditions(member)
         return json.dumps(
             {str(pair.parent.number): conditions.get(pair.parent.number, "") for pair in member.pairs}
         )
 
-    def _scatter(self, late: Sequence[Member]) -> None:
+    def scatter(self, late: Sequence[Member]) -> None:
+        """Give children the parent's state; what they have of it before, and which tables they share, is known."""
         began = time.monotonic()
         departure = self._parent.depart(Role.PARENT, 0, {}, self._check)
         deliveries = [
             Delivery(
                 member,
                 self._whole(member),
-                Known(member.peer.received.gen, self._parent.held(member.peer)),
+                Known(member.peer.received.gen, self._parent.held(member.peer), member.peer.received.token),
             )
             for member in late
         ]
@@ -375,4 +390,4 @@ class Exchange:
         after = member.port.hello()
         if after is not None and after.oldest_base is not None:
             floor = min(floor, after.oldest_base)
-        member.peer = replace(member.peer, sent=mark, floor=floor, filters=self._filters(member))
+        member.peer = replace(member.peer, sent=mark, floor=floor, filters=self.filters(member))

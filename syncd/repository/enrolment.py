@@ -108,7 +108,15 @@ def retire(store: Store, names: Names, check: Check) -> None:
     for number in node.tables():
         for name in (names.log, names.own, names.row, names.past):
             store.drop(name(number))
-    for other in (names.marks, names.tables, names.peers, names.conflicts, names.refused, names.node):
+    for other in (
+        names.marks,
+        names.tables,
+        names.peers,
+        names.conflicts,
+        names.refused,
+        names.files,
+        names.node,
+    ):
         store.drop(other)
     check()
 
