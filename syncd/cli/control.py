@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from syncd.cli.address import address_options, json_option, state_folder
-from syncd.cli.table import closing_table, columns, grouped, short_moment
+from syncd.cli.clustertable import ending_lines
+from syncd.cli.table import columns, grouped, short_moment
 
 
 def print_json(value: object) -> None:
@@ -136,7 +137,7 @@ def start(
     if as_json:
         print_json(run)
     elif wait:
-        click.echo("\n".join(closing_table(run)))
+        click.echo("\n".join(ending_lines(run)))
     else:
         click.echo(f"{job}: run {run['id']} is {run['status']}")
     return 0 if run["status"] in {"ok", "queued", "running"} else 130 if run["status"] == "cancelled" else 1
