@@ -158,7 +158,9 @@ class Exchange:
         mine = self._parent.hello(hello.received.gen if hello.received.gen >= 0 else None)
         if mine is None:
             raise FatalError(f"{self._parent.place} was not enrolled")
-        greeting = greet(mine, mine.recalled, self._peers.get(name), hello, list(self._peers.values()))
+        # A copied database has the name of the one that it was copied from.
+        known = replace(hello, name=name)
+        greeting = greet(mine, mine.recalled, self._peers.get(name), known, list(self._peers.values()))
         if greeting.rewound:
             member.port.renew(greeting.peer.received.gen, self._check)
             member.warnings.append(

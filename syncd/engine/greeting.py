@@ -25,8 +25,8 @@ def greet(
 ) -> Greeting:
     """Judge a child that says hello.
 
-    `recalled` is the parent's token at the generation that the child has of it, `child.recalled` the child's at the
-    one that the parent has of the child. `others` are all children that the parent knows.
+    `child.name` is the one that the cluster declares. `recalled` is the parent's token at the generation that the child has of
+    it, `child.recalled` the child's at the one that the parent has of the child. `others` are all children that the parent knows.
 
     Raises:
         FatalError: the database is used under another name too, or is a copy of one that went on since (code ``identity``).
@@ -35,7 +35,7 @@ def greet(
     if child.id == parent.id:
         raise _twice(name, "the parent's own database")
     for other in others:
-        if other.id == child.id and other.name != (peer.name if peer else name):
+        if other.id == child.id and other.name != name:
             raise _twice(name, f"that of the child '{other.name}'")
     number = max((other.number for other in others), default=0) + 1
     if peer is None or not peer.id or peer.id != child.id:
@@ -63,6 +63,7 @@ def greet(
 def _twice(name: str, whose: str) -> FatalError:
     return FatalError(
         f"node identity used twice: the database of '{name}' is a copy of {whose}",
-        hint="take the cluster's part out of the copy: syncd cluster untrack; then it joins as a new child",
+        hint="take the cluster's part out of the copy: syncd cluster untrack; then it joins as a new child. Was it renamed? Then"
+        " remove the old name: syncd cluster remove-child",
         code="identity",
     )
