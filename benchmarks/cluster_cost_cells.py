@@ -21,7 +21,9 @@ LATENCY_ROWS: Final = 200
 WARM_ROWS: Final = 5
 """The first rows, which open connections and are not counted."""
 LOOK_SECONDS: Final = 0.002
-PAUSE_SECONDS: Final = 0.05
+LONGEST_PAUSE_SECONDS: Final = 0.5
+GOLDEN_RATIO: Final = 0.618_033_988_75
+"""Its multiples spread evenly between whole numbers."""
 ARRIVE_SECONDS: Final = 60.0
 QUIET_CHILDREN: Final = (3, 100)
 QUIET_ROUNDS: Final = 21
@@ -65,7 +67,8 @@ def way_of_row(cluster: Cluster, number: int) -> float:
     Raises:
         FailedError: it does not arrive.
     """
-    time.sleep(PAUSE_SECONDS)
+    # Never in step with a contestant's own rhythm, which would make all rows alike.
+    time.sleep(number * GOLDEN_RATIO % 1 * LONGEST_PAUSE_SECONDS)
     work = Edits(PARENT, Act.INSERT, [row("latency", number)])
     parent, *waiting = cluster.nodes
     write(parent, work)

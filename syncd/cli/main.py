@@ -26,6 +26,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "plan": ("syncd.cli.plan", "Connect and show what a run would do; change nothing."),
     "sync": ("syncd.cli.sync", "Run jobs now and wait for the outcome."),
     "verify": ("syncd.cli.verify", "Compare both sides of a job, and mend the destination when asked to."),
+    "cluster": ("syncd.cli.cluster", "Show clusters, and add, remove, compare, compact and untrack."),
+    "conflicts": ("syncd.cli.conflicts", "Show the conflicts of clusters, and settle them."),
     "copy": ("syncd.cli.copy", "Copy one table from URL to URL without a configuration."),
     "export": ("syncd.cli.delta", "Write a delta file for a site that is not connected."),
     "import": ("syncd.cli.delta", "Apply a delta file."),

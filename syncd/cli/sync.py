@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from syncd.cli.address import config_option, json_option, load
+from syncd.cli.clustertable import cluster_table
 from syncd.cli.progress import Progress
 from syncd.cli.table import balanced, closing_table
 from syncd.errors import NotFoundError, SyncdError
@@ -60,7 +61,8 @@ def run_jobs(
             done.append(run(job))
             progress.clear()
             if not as_json:
-                click.echo("\n".join(closing_table(done[-1])))
+                shape = cluster_table if job in configuration.clusters else closing_table
+                click.echo("\n".join(shape(done[-1])))
             if done[-1]["status"] == "cancelled":
                 break
     if as_json:

@@ -74,9 +74,10 @@ def _give(streams: Sequence[Stream], lanes: Sequence[Lane], form: Format, check:
                 for lane in wanted:
                     if lane.failure is None:
                         _try(lane, partial(lane.arrival.stage, block, check))
-    for lane in lanes:
-        if lane.failure is None:
-            _try(lane, partial(lane.arrival.staged, lane.table))
+        # Raw formats have a head and a tail: each stream is complete in itself.
+        for lane in wanted:
+            if lane.failure is None:
+                _try(lane, partial(lane.arrival.staged, lane.table))
 
 
 def _try(lane: Lane, action: Callable[[], object]) -> None:

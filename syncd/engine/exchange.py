@@ -15,6 +15,7 @@ from typing import Any, Final
 from syncd.cluster_ports import Arrival, Departure, Known, Repository
 from syncd.engine.carrying import Lane, Stream, carry, form_between
 from syncd.engine.greeting import Greeting, greet
+from syncd.engine.lease import LIVE, compact_if_due, expire, lease_warning
 from syncd.engine.member import Delivery, Member
 from syncd.engine.pairing import Pairs, Shared, pair_with, shared_tables
 from syncd.errors import BusyError, FatalError, RunCancelledError, SyncdError
@@ -52,8 +53,12 @@ class Exchange:
         now: Callable[[], float],
         *,
         accept_restore: bool = False,
+        full: bool = False,
     ) -> None:
-        """`now` gives seconds since 1970. `accept_restore`: a parent that was restored is filled from its children."""
+        """`now` gives seconds since 1970. `accept_restore`: a parent that was restored is filled from its children.
+
+        `full`: every child gets all rows, whatever it has.
+        """
         self._cluster = cluster
         self._parent = parent
         self._members = list(members)
@@ -62,6 +67,7 @@ class Exchange:
         self._now = now
         self._accept_restore = accept_restore or cluster.on_parent_restore == "refill"
         self._refilling = False
+        self._full = full
         self.problems: list[str] = []
         self.done: list[str] = []
 
@@ -86,7 +92,7 @@ class Exchange:
         try:
             self.meet()
             self.gather(heard)
-            self._down()
+            self._tend(self._down())
             for member in self._members:
                 heard(member, "down")
         finally:
@@ -158,9 +164,7 @@ class Exchange:
         mine = self._parent.hello(hello.received.gen if hello.received.gen >= 0 else None)
         if mine is None:
             raise FatalError(f"{self._parent.place} was not enrolled")
-        # A copied database has the name of the one that it was copied from.
-        known = replace(hello, name=name)
-        greeting = greet(mine, mine.recalled, self._peers.get(name), known, list(self._peers.values()))
+        greeting = greet(name, mine, mine.recalled, self._peers.get(name), hello, list(self._peers.values()))
         if greeting.rewound:
             member.port.renew(greeting.peer.received.gen, self._check)
             member.warnings.append(
@@ -168,8 +172,9 @@ class Exchange:
             )
             hello = member.port.hello() or hello
             greeting = replace(greeting, peer=replace(greeting.peer, epoch=hello.epoch, received=START))
-        member.hello, member.greeting = hello, greeting
-        member.peer = replace(greeting.peer, name=name, state="live")
+        member.hello, member.greeting = hello, replace(greeting, whole=greeting.whole or self._full)
+        seen = greeting.peer.last_seen or self._now()
+        member.peer = replace(greeting.peer, name=name, state=LIVE, last_seen=seen)
         if self._peers.get(name) != member.peer:
             self._parent.admit([member.peer], self._check)
             self._peers[name] = member.peer
@@ -233,6 +238,11 @@ class Exchange:
             allow_outside=frozenset(
                 pair.shared.tracked.number for pair in member.pairs if pair.shared.entry.allow_outside
             ),
+            blind=frozenset(
+                pair.shared.tracked.number
+                for pair in member.pairs
+                if pair.shared.entry.direction is Direction.UP
+            ),
             max_skew_seconds=self._cluster.max_skew_seconds,
         )
 
@@ -240,11 +250,11 @@ class Exchange:
         found = {pair.shared.tracked.number: self._wheres(member.child, pair.shared) for pair in member.pairs}
         return {number: where for number, where in found.items() if where}
 
-    def _down(self) -> None:
-        """Bring every child to the parent's state."""
+    def _down(self) -> Hello | None:
+        """Bring every child to the parent's state; what the parent said of itself before."""
         mine = self._parent.hello()
         if mine is None:
-            return
+            return None
         late = [member for member in self.live if self._is_late(member, mine)]
         if late:
             self.scatter(late)
@@ -258,6 +268,18 @@ class Exchange:
             for member in seen:
                 member.peer = replace(member.peer, last_seen=now)
             self._parent.admit([member.peer for member in seen], self._check)
+        return mine
+
+    def _tend(self, mine: Hello | None) -> None:
+        """Let go of children whose lease is over, tell of those that stay away, and forget what nobody needs."""
+        now, days = self._now(), self._cluster.lease_days
+        peers = expire(self._parent, now, days, self._check)
+        for member in self._members:
+            peer = next((peer for peer in peers if peer.name == member.child.repository), None)
+            said = lease_warning(peer, now, days) if peer is not None else ""
+            member.warnings += [said] if said else []
+        if mine is not None:
+            compact_if_due(self._parent, peers, mine, now, self._check)
 
     def _is_late(self, member: Member, mine: Hello) -> bool:
         hello, greeting = member.hello, member.greeting

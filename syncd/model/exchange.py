@@ -75,7 +75,8 @@ class Hello:
     `recalled` its token at the generation that was asked about (None: it has none there). `received` is the parent's state
     that a child has (for a parent: START). `oldest_base` is the lowest parent generation that an unsent edit was made on.
     `changed`: there are edits that no generation counts yet. `unsent` counts rows with unsent edits that are counted.
-    `oldest_gen`: changes after it are known one by one.
+    `oldest_gen`: changes after it are known one by one. `compacted` is when older ones were last forgotten, in seconds
+    since 1970.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Hello:
     changed: bool = False
     unsent: int = 0
     oldest_gen: int = 0
+    compacted: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +147,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How edits that arrive are judged: the policy of each table by its number, and who sends."""
+    """How edits that arrive are judged: the policy of each table by its number, and who sends.
+
+    `blind` are the tables of which the sender never receives a row, so that it knows no version but its own.
+    """
 
     policies: Mapping[int, ConflictPolicy] = field(default_factory=dict)
     wheres: Mapping[int, str] = field(default_factory=dict)
     allow_outside: frozenset[int] = frozenset()
+    blind: frozenset[int] = frozenset()
     atomic: bool = False
     max_skew_seconds: float = 60.0
 

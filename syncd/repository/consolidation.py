@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from syncd.errors import TransientError
 from syncd.model.batch import Batch, Format, tuples_of
 from syncd.model.cluster import ConflictPolicy
 from syncd.model.exchange import Applied, Peer, Rules, TableCounts, Tracked
@@ -86,6 +87,7 @@ class Consolidation:
         placing = Placing(self._node.store, list(stages.values()), self._foreign_keys, self._check)
         placed = placing.place()
         for stage in stages.values():
+            self._refuse_edited_meanwhile(stage)
             self._versions(stage)
         held = retry.keep(stages, placed.refused, aside)
         for stage, row in retry.settled:
@@ -147,8 +149,9 @@ class Consolidation:
         own = f"(v.nid = {self._peer.number} AND v.ngen <= s.s_gen)"
         inserted = "(s.s_op % 2 = 1 AND s.s_op < 4)"
         there = f"t.{first} IS NOT NULL"
-        behind = f"(({there} OR v.{first} IS NOT NULL) AND coalesce(v.gen, 0) > s.s_base)"
-        surprise = f"({there} AND {inserted})"
+        blind = "1 = 1" if table.number in self._rules.blind else "1 = 0"
+        behind = f"(({there} OR v.{first} IS NOT NULL) AND (coalesce(v.gen, 0) > s.s_base OR {blind}))"
+        surprise = f"({there} AND {inserted} AND {self._unseen(stage)})"
         forgotten = f"(s.s_base >= 0 AND s.s_base < {self._oldest} AND v.{first} IS NULL AND NOT {inserted})"
         whole = node.store.whole
         facts = ", ".join(f"s.{fact}" for fact in FACTS_OF_EDITS)
@@ -168,6 +171,20 @@ class Consolidation:
         for batch in node.store.extract(select, columns, Format.ROWS, self._check):
             found += tuples_of(batch)
         return found
+
+    def _unseen(self, stage: Stage) -> str:
+        """The condition that our row was never sent to the child, so that it cannot know what it inserts there."""
+        node, table = self._node, stage.table
+        where = self._rules.wheres.get(table.number, "")
+        if not where:
+            # What it has of this table it has wholly: what says insert there has replaced our row.
+            return "1 = 0"
+        quote = node.store.quote
+        place = dict(zip(table.names, stage_columns(table), strict=True))
+        keys = ", ".join(quote(key) for key in table.key)
+        meeting = " AND ".join(f"w.{quote(key)} = s.{place[key]}" for key in table.key)
+        sent = f"SELECT {keys} FROM {node.store.text_of(table.name)} WHERE ({where})"
+        return f"NOT EXISTS (SELECT 1 FROM ({sent}) w WHERE {meeting})"
 
     def _judge(self, stage: Stage, policy: ConflictPolicy, found: tuple[Any, ...]) -> None:
         table, width = stage.table, len(stage.table.columns)
@@ -224,6 +241,22 @@ class Consolidation:
         store.filled(amended)
         rows: Sequence[Any] = store.run(f"SELECT max({NUMBER}) FROM {stage.name}").rows
         self._mark(stage, [int(rows[0][0])], DECIDED)
+
+    def _refuse_edited_meanwhile(self, stage: Stage) -> None:
+        """A row that somebody inserted after our own edits were counted was left alone, and must be judged first."""
+        node, table = self._node, stage.table
+        if not table.captured:
+            return
+        quote = node.store.quote
+        place = dict(zip(table.names, stage_columns(table), strict=True))
+        meeting = " AND ".join(f"l.{quote(key)} = s.{place[key]}" for key in table.key)
+        log = quote(node.names.log(table.number))
+        if node.store.run(f"SELECT 1 FROM {log} l JOIN {stage.name} s ON {meeting} LIMIT 1").rows:
+            raise TransientError(
+                f"a row of {table.name} at {node.store.place} was edited while edits of '{self._peer.name}' were applied",
+                hint="nothing was written; it is tried again",
+                code="edited_meanwhile",
+            )
 
     def _mask_since(self, stage: Stage, found: tuple[Any, ...], base: int) -> int:
         """Which columns of our row changed after `base`; all of them where nobody knows."""

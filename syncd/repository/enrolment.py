@@ -36,7 +36,7 @@ def enrol(
     node = Node(store, names)
     fresh = not node.exists
     if not fresh:
-        _refuse_other_part(node, role, name)
+        refuse_other_part(node, role, name)
     known = {} if fresh else node.tables()
     wanted = {table.number: table for table in tables}
     gone = [number for number in known if number not in wanted]
@@ -86,12 +86,27 @@ def planned(store: Store, names: Names, tables: Sequence[Tracked]) -> list[str]:
     ]
 
 
-def retire(store: Store, names: Names, tables: Sequence[Tracked], check: Check) -> None:
+def remembered(store: Store, names: Names) -> list[Tracked]:
+    """The tables that a node tracks by its own account, as it has them now, whatever a configuration says.
+
+    Columns and key are the table's own; what was dropped since is left out, and its triggers went with it.
+    """
+    there = {str(name): name for name in store.tables()}
+    found = []
+    for number, (name, _) in Node(store, names).tables().items():
+        table = store.table(there[name]) if name in there else None
+        if table is not None:
+            found.append(Tracked(number, table.name, table.columns, table.key or table.column_names[:1]))
+    return found
+
+
+def retire(store: Store, names: Names, check: Check) -> None:
     """Take everything of a cluster out of a database: triggers first, then the tables that only syncd reads."""
     node = Node(store, names)
     if not node.exists:
         return
-    for table in tables:
+    for table in remembered(store, names):
+        # A trigger that stays would write into a table that goes, and no program could edit a row any more.
         store.release_capture(names, table)
     for number in node.tables():
         for name in (names.log, names.own, names.row, names.past):
@@ -154,7 +169,8 @@ def _untrack(node: Node, number: int, name: str, *, parent: bool) -> str:
     return f"tracks {plain or schema} no more"
 
 
-def _refuse_other_part(node: Node, role: Role, name: str) -> None:
+def refuse_other_part(node: Node, role: Role, name: str) -> None:
+    """Raise FatalError (code ``identity``) when the database has the other part in the cluster."""
     said = node.hello((), None)
     if said.role is not role:
         raise FatalError(

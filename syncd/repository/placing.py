@@ -60,6 +60,8 @@ class Placing:
         self._rules = rules
         self._check = check
         self._stages = in_order(stages, rules)
+        self._emptied: set[TableName] = set()
+        """Tables at which no rule points, and whose rows that had to go are gone."""
         self.placed = Placed()
 
     def place(self) -> Placed:
@@ -83,14 +85,24 @@ class Placing:
 
     def _delete_round(self, stage: Stage) -> int:
         store, name = self._store, stage.name
-        free = [f"{STATE} < {BUMP}", "s_gone = 1", *(self._unpointed(stage, rule) for rule in self._rules)]
-        conditions = [condition for condition in free if condition]
+        table = stage.table.name.folded
+        pointed = [condition for rule in self._rules if (condition := self._unpointed(stage, rule))]
+        if not pointed:
+            if table not in self._emptied:
+                self._emptied.add(table)
+                deleted = store.delete(stage, f"s.s_gone = 1 AND s.{STATE} < {BUMP}")
+                self.placed.add(stage.table.number, deleted=deleted)
+                return deleted
+            return 0
+        conditions = [f"{STATE} < {BUMP}", "s_gone = 1", *pointed]
         marked = store.run(
             f"UPDATE {name} SET {STATE} = {STATE} + {FREE} WHERE {' AND '.join(conditions)}"
         ).changed
         if not marked:
             return 0
         self._check()
+        # The planner believes that no row has the new state until it is told.
+        store.filled(stage)
         # Those of an earlier round are gone already.
         deleted = store.delete(stage, f"s.s_gone = 1 AND s.{STATE} IN ({READY + FREE}, {DECIDED + FREE})")
         self.placed.add(stage.table.number, deleted=deleted)
@@ -208,6 +220,8 @@ class Placing:
 
     def _hold_undeleted(self, stage: Stage) -> None:
         """Rows that should go and that others point at stay, and are tried again later."""
+        if stage.table.name.folded in self._emptied:
+            return
         rows: Sequence[Any] = self._store.run(
             f"SELECT {NUMBER} FROM {stage.name} WHERE s_gone = 1 AND {STATE} < {BUMP}"
         ).rows

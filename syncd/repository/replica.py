@@ -10,7 +10,7 @@ from syncd.ports import Check
 from syncd.repository import enrolment
 from syncd.repository.arrival import NodeArrival
 from syncd.repository.compact import compact
-from syncd.repository.departure import NodeDeparture, depart
+from syncd.repository.departure import NodeDeparture, depart, seal
 from syncd.repository.image import row_of
 from syncd.repository.naming import Names
 from syncd.repository.node import PARENT, Node
@@ -54,6 +54,22 @@ class Replica:
         self.tracked = tuple(tables)
         return done
 
+    def recall(self, role: Role, name: str, tables: Sequence[Tracked]) -> None:
+        """Take those of these tables that were tracked before, and ask as that node; writes nothing.
+
+        Raises:
+            FatalError: the database has the other part in the cluster.
+        """
+        known: Mapping[int, tuple[str, str]] = {}
+        if self.node.exists:
+            enrolment.refuse_other_part(self.node, role, name)
+            known = self.node.tables()
+        self.tracked = tuple(table for table in tables if table.number in known)
+
+    def remembered(self) -> list[Tracked]:
+        """The tables that this node tracks by its own account, as it has them now."""
+        return enrolment.remembered(self.store, self.names) if self.node.exists else []
+
     def planned(self, tables: Sequence[Tracked]) -> list[str]:
         """The tables whose triggers `enrol` would make or renew; writes nothing."""
         return enrolment.planned(self.store, self.names, tables)
@@ -83,6 +99,8 @@ class Replica:
         """Count all rows as edits that nobody has, and forget what was received: the parent lost its past."""
 
         def offer() -> None:
+            # Edits that are known keep what they were made on.
+            seal(self.node, Role.CHILD, self.tracked)
             mark = self.node.advance()
             for table in self.tracked:
                 if table.captured:
@@ -129,11 +147,11 @@ class Replica:
 
     def compact(self, floor: int, check: Check) -> int:
         """Forget changes up to `floor`; how many rows of ours went."""
-        return compact(self.node, self.tracked, floor, check)
+        return compact(self.node, self.tracked, floor, self._now(), check)
 
     def retire(self, check: Check) -> None:
         """Take everything of the cluster out of the database."""
-        self._write(lambda: enrolment.retire(self.store, self.names, self.tracked, check), check)
+        self._write(lambda: enrolment.retire(self.store, self.names, check), check)
 
     def hold(self) -> bool:
         """Be the only coordinator of this cluster."""

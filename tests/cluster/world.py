@@ -42,11 +42,11 @@ class SqliteNode:
 class World:
     """A parent and children; `sync` runs the real coordinator over the real stores."""
 
-    def __init__(self, parent, children, tables, policy=ConflictPolicy(), **options):
+    def __init__(self, parent, children, tables, policy=None, **options):
         self.parent = parent
         self.children = dict(children)
         self.tables = tuple(ClusterTable(one) if isinstance(one, str) else one for one in tables)
-        self.policy = policy
+        self.policy = policy or ConflictPolicy()
         self.options = options
         self.clock = 1_700_000_000.0
         self.wheres = {}
@@ -57,9 +57,7 @@ class World:
             Child(name, name, "true" if connected is None or name in connected else "false")
             for name in self.children
         )
-        return Cluster(
-            CLUSTER, "P", "p", children, self.tables, conflict=self.policy, **self.options
-        )
+        return Cluster(CLUSTER, "P", "p", children, self.tables, conflict=self.policy, **self.options)
 
     def port(self, name):
         if name not in self.ports:

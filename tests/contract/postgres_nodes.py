@@ -23,6 +23,12 @@ def nothing() -> None:
     """A check that never stops."""
 
 
+def open_store(db: PostgresStore, **options: Any) -> Any:
+    """The connector's store of a database."""
+    opener: Any = connector("postgresql")
+    return opener.open_store(db.options(**options))
+
+
 @dataclass
 class Node:
     """One database: `db` is the test's own connection in autocommit, `store` what is tested."""
@@ -33,7 +39,7 @@ class Node:
 
     def another_store(self, **options: Any) -> Any:
         """A second store of the same database."""
-        made = connector("postgresql").open_store(self.db.options(**options))
+        made = open_store(self.db, **options)
         self.opened.append(made)
         return made
 
@@ -91,7 +97,7 @@ def make_node(make_store: Callable[[str], Any]) -> Iterator[Callable[[], Node]]:
 
     def make() -> Node:
         db = make_store("postgresql")
-        made.append(Node(db, connector("postgresql").open_store(db.options())))
+        made.append(Node(db, open_store(db)))
         return made[-1]
 
     yield make

@@ -241,14 +241,14 @@ def test_deleted_rows_need_nothing_but_their_keys(node: Node) -> None:
     assert node.log() == []
 
 
-def test_what_is_not_staged_goes_only_where_the_condition_says(node: Node) -> None:
+def test_what_did_not_arrive_is_staged_as_deleted(node: Node) -> None:
     stage = node.stage(node.track(), [(0, 1, "row 1", 1)])
     node.begin()
-    some = node.store.unstaged(stage, "t.qty > 2")
-    rest = node.store.unstaged(stage, "")
+    missing = node.store.stage_missing(NAMES, stage)
+    gone = node.store.delete(stage, "s.s_gone = 1")
     node.commit()
 
-    assert (some, rest) == (1, 1)
+    assert (missing, gone) == (2, 2)
     assert [row[0] for row in node.rows()] == [1]
 
 
@@ -344,6 +344,27 @@ def test_one_store_holds_a_cluster_until_its_connection_is_gone(node: Node) -> N
     assert held == [True, True, False, True]
     assert taken
     assert node.another_store().hold(NAMES)
+
+
+def test_a_stop_while_waiting_for_another_transaction_leaves_no_lock_behind(node: Node) -> None:
+    node.track()
+    other = node.another_store()
+    node.begin()
+    deadline = time.monotonic() + 0.3
+
+    def check() -> None:
+        if time.monotonic() > deadline:
+            raise RunCancelledError("stopped")
+
+    with pytest.raises(RunCancelledError):
+        other.begin(Purpose.APPLY, NAMES, check)
+    node.commit()
+    node.begin()
+    node.commit()
+    other.begin(Purpose.APPLY, NAMES, nothing)
+    other.commit(nothing)
+
+    assert node.rows("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
 
 
 def test_rolling_back_nothing_does_nothing(node: Node) -> None:

@@ -167,6 +167,33 @@ def test_keys_that_a_collation_takes_for_equal_are_one_row(node: Node) -> None:
     assert node.rows("SELECT * FROM c") == [("Ab", 3)]
 
 
+def test_a_stage_is_empty_each_time_it_is_made(node: Node) -> None:
+    tracked = node.track()
+    counts = []
+    for end in (node.commit, node.store.rollback, node.commit):
+        node.begin()
+        stage = node.stage(tracked, [(0, 5, "x", 1)])
+        node.store.run(f"UPDATE {stage.name} SET s_state = 3")
+        end()
+        again = node.stage(tracked, [(0, 6, "x", 1)])
+        counts.append(node.store.run(f"SELECT c0, s_state, count(*) OVER () FROM {again.name}").rows)
+    other = node.stage(tracked, [(0, 1, 0, 2, -1, 77, 6, "x", 1)], edits=True)
+    found = node.store.run(f"SELECT s_at, count(*) OVER () FROM {other.name}").rows
+
+    assert counts == [[(6, 0, 1)]] * 3
+    assert found == [(77, 1)]
+
+
+def test_the_numbers_of_staged_rows_differ(node: Node) -> None:
+    tracked = node.track()
+    node.stage(tracked, [(0, key, "x", 1) for key in range(20)])
+    stage = node.stage(tracked, [(0, key, "x", 1) for key in range(500)])
+
+    assert node.store.run(
+        f"SELECT count(DISTINCT s_n), min(s_state), max(s_state) FROM {stage.name}"
+    ).rows == [(500, 0, 0)]
+
+
 def test_a_table_is_found_whatever_its_case_and_in_its_schema(node: Node) -> None:
     node.db.execute(
         'CREATE SCHEMA "Other"; CREATE TABLE "Other"."Odd ""name" ("A b" text COLLATE "C" PRIMARY KEY, "c""%s" int)'

@@ -27,12 +27,15 @@ SELECT k.CONSTRAINT_NAME, k.TABLE_SCHEMA, k.TABLE_NAME, k.COLUMN_NAME, k.REFEREN
        k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, r.UPDATE_RULE
   FROM information_schema.KEY_COLUMN_USAGE k
   JOIN information_schema.REFERENTIAL_CONSTRAINTS r
-    ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME
+    ON r.CONSTRAINT_NAME = k.CONSTRAINT_NAME
  WHERE k.REFERENCED_TABLE_NAME IS NOT NULL AND {}
  ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION"""
 OF_ONE: Final = "k.TABLE_SCHEMA = %s AND k.TABLE_NAME = %s AND r.CONSTRAINT_SCHEMA = %s AND r.TABLE_NAME = %s"
 """The server opens only the tables whose names are given as they are."""
-OF_ALL: Final = "k.TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')"
+OF_ALL: Final = (
+    "r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.TABLE_NAME = k.TABLE_NAME"
+    " AND k.TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')"
+)
 
 ACTING: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 

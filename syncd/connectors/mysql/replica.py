@@ -75,6 +75,10 @@ class MysqlStore:
             self._texts[name] = found.text
         return self._texts[name]
 
+    def whole(self, expression: str) -> str:
+        """The expression as a BIGINT."""
+        return f"CAST({expression} AS SIGNED)"
+
     def run(self, sql: str, values: Sequence[object] = ()) -> Result:
         """Run one statement; `?` stands for each of `values`. Whole numbers come as int, bytes as bytes, the rest as text."""
         if values:
@@ -105,6 +109,10 @@ class MysqlStore:
         except BaseException:
             self.rollback()
             raise
+
+    def settle(self, logs: Sequence[str], check: Check) -> bool:
+        """Nothing: nobody waits for a transaction that reads."""
+        return True
 
     def commit(self, check: Check) -> None:
         """Make it as durable as the server's `innodb_flush_log_at_trx_commit` makes any transaction: fully with 1, its default."""
@@ -295,9 +303,9 @@ class MysqlStore:
         """Delete from the stage what has a row in `own`."""
         return staging.unstage_owned(self._rows(stage), names)
 
-    def unstaged(self, stage: Stage, whole: str) -> int:
-        """Delete the table's rows that meet the condition and have no staged row."""
-        return staging.delete_others(self._rows(stage), whole)
+    def stage_missing(self, names: Names, stage: Stage) -> int:
+        """Stage the table's rows as deleted that did not arrive."""
+        return staging.stage_missing(self._rows(stage), names)
 
     def differs(self, table: Tracked, names: Sequence[str], old: str, new: str) -> str:
         """The condition that one of these columns has another value in `old` than in the stage `new`."""

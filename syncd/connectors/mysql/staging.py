@@ -176,11 +176,18 @@ def delete(rows: Rows, which: str) -> int:
     ).changed
 
 
-def delete_others(rows: Rows, whole: str) -> int:
-    """Delete the table's rows without a staged one."""
-    among = f"({whole}) AND " if whole.strip() else ""
+def stage_missing(rows: Rows, names: Names) -> int:
+    """Stage the rows as deleted that are neither staged nor edited here."""
+    number = rows.table.number
+    own, log = kept(rows.session, names.own(number)), kept(rows.session, names.log(number))
+    staged = staged_names(rows.table)
+    keys = ", ".join(f"t.{quote(name)}" for name in rows.table.key)
+    edited = " AND ".join(f"o.{quote(name)} = t.{quote(name)}" for name in rows.table.key)
     return rows.run(
-        f"DELETE t FROM {rows.text} AS t WHERE {among}NOT EXISTS (SELECT 1 FROM {rows.staged} s WHERE {rows.on()})"
+        f"INSERT INTO {rows.staged} (s_gone, {', '.join(staged[name] for name in rows.table.key)})"
+        f" SELECT 1, {keys} FROM {rows.text} AS t LEFT JOIN {rows.staged} s ON {rows.on()} WHERE s.{NUMBER} IS NULL"
+        f" AND NOT EXISTS (SELECT 1 FROM {own} o WHERE {edited})"
+        f" AND NOT EXISTS (SELECT 1 FROM {log} o WHERE {edited})"
     ).changed
 
 

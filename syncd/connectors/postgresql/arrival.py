@@ -82,14 +82,21 @@ class Stages:
 
     def fill(self, stage: Stage, batch: Batch, check: Check) -> None:
         """Add rows; raises as `Filling.add`."""
-        self._fillings[stage.name].add(batch, check)
+        self._filling(stage).add(batch, check)
 
     def end(self, stage: Stage) -> int:
         """End the filling; how many rows there are."""
-        rows = self._fillings.pop(stage.name).end()
-        sql, used = self._made[stage.name]
-        self._made[stage.name] = sql, used + rows
+        rows = self._filling(stage).end()
+        if stage.name in self._made:
+            sql, used = self._made[stage.name]
+            self._made[stage.name] = sql, used + rows
         return rows
+
+    def _filling(self, stage: Stage) -> "Filling":
+        """A stage may be filled further after it was ended, and in a transaction of which a part was undone."""
+        if stage.name not in self._fillings:
+            self._fillings[stage.name] = Filling(self._session, stage)
+        return self._fillings[stage.name]
 
     def empty(self, stage: Stage) -> bool:
         """Take its rows away; True when the table is still there."""

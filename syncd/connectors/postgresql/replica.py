@@ -87,6 +87,10 @@ class PostgresqlReplica:
             return f"{quote(name.schema)}.{quote(name.name)}" if name.schema else quote(name.name)
         return found.text
 
+    def whole(self, expression: str) -> str:
+        """The expression as a bigint."""
+        return f"({expression})::bigint"
+
     def run(self, sql: str, values: Sequence[object] = ()) -> Result:
         """Run one statement; `?` stands for each of the values."""
         result = self._session.run(numbered(sql) if values else sql, self._check, values)
@@ -112,6 +116,10 @@ class PostgresqlReplica:
         except BaseException:
             self.rollback()
             raise
+
+    def settle(self, logs: Sequence[str], check: Check) -> bool:
+        """Nothing: nobody waits for a transaction that reads."""
+        return True
 
     def commit(self, check: Check) -> None:
         """Make it durable."""
@@ -318,9 +326,9 @@ class PostgresqlReplica:
         own, meeting = self._ledger(names, stage.table).own, self._settling(stage).meeting_of("o")
         return self._change(f"DELETE FROM {arrival.text_of(stage)} s USING {own} o WHERE {meeting}")
 
-    def unstaged(self, stage: Stage, whole: str) -> int:
-        """Delete what is not staged."""
-        return self._change(self._settling(stage).unstaged(whole))
+    def stage_missing(self, names: Names, stage: Stage) -> int:
+        """Stage what did not arrive as deleted."""
+        return self._change(self._settling(stage).stage_missing(self._ledger(names, stage.table).own))
 
     def differs(self, table: Tracked, names: Sequence[str], old: str, new: str) -> str:
         """Compares values by their bytes."""

@@ -82,13 +82,18 @@ class Settling:
             f" WHERE {self.meeting} AND ({which}){self._unlogged()}"
         )
 
-    def unstaged(self, whole: str) -> str:
-        """Delete the rows of `whole` that are not staged."""
-        condition = f"({whole}) AND " if whole else ""
+    def stage_missing(self, own: str) -> str:
+        """Stage the rows as deleted that are neither staged nor edited here."""
+        stage = text_of(self._stage)
+        keys = [f"t.{quote(name)}" for name in self._stage.table.key]
         return (
-            f"DELETE FROM {self._text} AS t WHERE {condition}NOT EXISTS"
-            f" (SELECT 1 FROM {text_of(self._stage)} s WHERE {self.meeting}){self._unlogged()}"
+            f"INSERT INTO {stage} (s_gone, {', '.join(staged_key(self._stage))}) SELECT 1, {', '.join(keys)}"
+            f" FROM {self._text} AS t WHERE NOT EXISTS (SELECT 1 FROM {stage} s WHERE {self.meeting})"
+            f" AND NOT EXISTS (SELECT 1 FROM {own} o WHERE {self._same_key('o')}){self._unlogged()}"
         )
+
+    def _same_key(self, other: str) -> str:
+        return " AND ".join(f"{other}.{quote(name)} = t.{quote(name)}" for name in self._stage.table.key)
 
     def _differs(self) -> str:
         return differs(self._shape, self._shape.settable, "t", "s")
