@@ -56,6 +56,9 @@ def enrol(
     try:
         node.create(role, name)
         done += [_untrack(node, each, known[each][0], parent=role is Role.PARENT) for each in gone]
+        if new and not fresh and role is Role.CHILD:
+            # The parent may have this generation already: what is offered with it would count as received, and be deleted.
+            node.advance()
         for table in new:
             done.append(f"tracks {table.name}" if table.captured else f"receives {table.name}")
             _track(node, table, role, join)

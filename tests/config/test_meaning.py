@@ -145,10 +145,12 @@ def test_full_example_declares_a_cluster() -> None:
     cluster = load_configuration(ROOT / "config" / "full.yaml", checkers(), ENVIRON).clusters["redlands"]
 
     assert (cluster.parent, cluster.parent_connection) == ("Redlands_Repository", "hq")
+    assert cluster.parent_url == "http://ServerName/arcgis/rest/services/ServerObjectName/WMServer"
     assert cluster.children == (
         Child(
             "Ohio_Repository",
             "ohio",
+            url="http://ohioServer/arcgis/rest/services/SO/WMServer",
             where={"inspections": "region IN ('Ohio', 'Indiana')"},
             last_sync_time="2011-08-08 12:00",
         ),
