@@ -289,14 +289,18 @@ class SqliteStore:
         """The rows of a SELECT, in batches of bounded memory."""
         cursor = self._session.execute(select)
         wanted = FIRST_ROWS
-        while True:
-            check()
-            with self._session.errors():
-                rows = cursor.fetchmany(wanted)
-            if not rows:
-                return
-            yield Batch(form, rows, len(rows))
-            wanted = next_rows(rows, BATCH_ROWS, BATCH_BYTES)
+        try:
+            while True:
+                check()
+                with self._session.errors():
+                    rows = cursor.fetchmany(wanted)
+                if not rows:
+                    return
+                yield Batch(form, rows, len(rows))
+                wanted = next_rows(rows, BATCH_ROWS, BATCH_BYTES)
+        finally:
+            # An open statement would keep the stage from being dropped, and that failure would hide a stop.
+            cursor.close()
 
     def make_stage(self, stage: Stage) -> None:
         """Make the empty stage, with the declarations of the table's own columns."""
