@@ -34,6 +34,8 @@ from syncd.ports import Check
 SEEN_EVERY_SECONDS: Final = 3600.0
 """How old the note of a child's last visit may grow when nothing else is to be written."""
 MOST_AT_ONCE: Final = 16
+REFILLING: Final = "refilling"
+"""The state of a child whose rows are to fill a parent that was restored, until it has sent them."""
 
 Wheres = Callable[[Child, Shared], str]
 """The condition of a child on a table of the parent, in the parent's SQL; empty for all rows."""
@@ -61,7 +63,6 @@ class Exchange:
         self._check = check
         self._now = now
         self._accept_restore = accept_restore or cluster.on_parent_restore == "refill"
-        self._refilling = False
         self.problems: list[str] = []
         self.done: list[str] = []
 
@@ -158,12 +159,21 @@ class Exchange:
             hello = member.port.hello() or hello
             greeting = replace(greeting, peer=replace(greeting.peer, epoch=hello.epoch, received=START))
         member.hello, member.greeting = hello, greeting
-        member.peer = replace(greeting.peer, name=name, state="live")
+        state = REFILLING if greeting.peer.state == REFILLING else "live"
+        member.peer = replace(greeting.peer, name=name, state=state)
         if self._peers.get(name) != member.peer:
             self._parent.admit([member.peer], self._check)
             self._peers[name] = member.peer
 
     def _parent_was_restored(self, members: Sequence[Member]) -> None:
+        # Who was asked to fill it before, and did not come to that, needs no second word.
+        unasked = [member for member in members if member.peer.state != REFILLING]
+        if unasked:
+            self._accept(unasked)
+        for member in self.live if unasked else members:
+            self._guard(member, partial(self._refill_from, member))
+
+    def _accept(self, members: Sequence[Member]) -> None:
         names = ", ".join(f"'{member.child.repository}'" for member in members)
         if not self._accept_restore:
             raise FatalError(
@@ -173,11 +183,14 @@ class Exchange:
             )
         highest = max(member.hello.received.gen for member in members if member.hello)
         self._parent.renew(highest, self._check)
-        self._refilling = True
         for member in self.live:
-            member.port.offer_all(self._check)
-            member.hello = member.port.hello()
-            member.greeting = Greeting(member.peer, whole=True)
+            member.peer = replace(member.peer, state=REFILLING)
+        self._parent.admit([member.peer for member in self.live], self._check)
+
+    def _refill_from(self, member: Member) -> None:
+        member.port.offer_all(self._check)
+        member.hello = member.port.hello()
+        member.greeting = Greeting(member.peer, whole=True)
 
     def _up(self, member: Member) -> None:
         """Consolidate one child's edits into the parent."""
@@ -214,7 +227,7 @@ class Exchange:
 
     def _rules(self, member: Member) -> Rules:
         policies = {pair.shared.tracked.number: pair.shared.policy for pair in member.pairs}
-        if self._refilling:
+        if member.peer.state == REFILLING:
             policies = dict.fromkeys(policies, ConflictPolicy(Winner.CHILD))
         return Rules(
             policies=policies,
@@ -361,4 +374,6 @@ class Exchange:
         after = member.port.hello()
         if after is not None and after.oldest_base is not None:
             floor = min(floor, after.oldest_base)
-        member.peer = replace(member.peer, sent=mark, floor=floor, filters=self._filters(member))
+        member.peer = replace(
+            member.peer, sent=mark, floor=floor, filters=self._filters(member), state="live"
+        )
