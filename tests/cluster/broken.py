@@ -7,8 +7,7 @@ from syncd.connectors.sqlite import capture
 from syncd.connectors.sqlite import replica as sqlite
 from syncd.connectors.sqlite.replica import SqliteStore
 from syncd.engine import exchange
-from syncd.errors import FatalError
-from syncd.model.exchange import START, Role
+from syncd.model.exchange import Role
 from syncd.repository import arrival, compact, consolidation, departure, replica, retry
 from syncd.repository.consolidation import Consolidation
 from syncd.repository.node import PARENT

@@ -131,3 +131,21 @@ def test_a_child_that_is_busy_does_not_stop_the_filling_of_a_restored_parent(pla
     members = cluster.sync()
 
     assert [member.failure is None for member in members] == [False, True]
+
+
+def test_a_merge_takes_no_column_for_unchanged_whose_changes_were_not_recorded_then(play):
+    cluster = play(2)
+    cluster.write(
+        "P", [[("INSERT INTO thing (id, mark, n, d) VALUES ('k', ?, 1, 'old')", (cluster.ledger.mark(),))]]
+    )
+    cluster.sync()
+    cluster.write("P", [[("UPDATE thing SET n = 2, mark = ?", (cluster.ledger.mark(),))]])
+    cluster.sync(["c1"])
+    cluster.world.policy = ConflictPolicy(Winner.MERGE_FIELDS)
+    cluster.sync(["c1"])
+    cluster.write("c0", [[("UPDATE thing SET d = 'new', mark = ?", (cluster.ledger.mark(),))]])
+    cluster.write("P", [[("UPDATE thing SET x = 0.5, mark = ?", (cluster.ledger.mark(),))]])
+
+    cluster.sync()
+
+    assert cluster.world.parent.run("SELECT n, x FROM thing") == [(2, 0.5)]
