@@ -123,6 +123,10 @@ class Repository(Protocol):
         """The table with its writable columns and key, or None."""
         ...
 
+    def unique(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Do these columns of a table always have values, and never the same twice?"""
+        ...
+
     def enrolled(self) -> Mapping[str, int]:
         """The tracked tables' numbers by name (``schema.name``), empty before the first contact."""
         ...

@@ -40,8 +40,6 @@ class Winner(StrEnum):
 class Combine(StrEnum):
     """How two values of one column become one."""
 
-    SUM = "sum"
-    """Both changes count: base + (parent - base) + (child - base)."""
     MAX = "max"
     MIN = "min"
     APPEND = "append"

@@ -98,7 +98,7 @@ class Peer:
     """What a parent keeps about a child.
 
     `number` marks the child's edits among the rows of the parent; a child that was restored gets another. `received` is what the parent
-    has of it, `sent` what it is known to have of the parent. `floor`: it makes no more edits on generations below. `state` is live, expired or removed.
+    has of it, `sent` what it is known to have of the parent. `floor`: it makes no more edits on generations below. `state` is live, refilling, expired or removed.
     """
 
     name: str

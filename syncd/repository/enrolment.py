@@ -64,6 +64,7 @@ def enrol(
             _track(node, table, role, join)
         for table in changed:
             done.append(f"renews the triggers of {table.name}")
+            _forget_masks(node, table, role)
             _capture(node, table)
         store.commit(check)
     finally:
@@ -152,6 +153,20 @@ def _capture(node: Node, table: Tracked) -> None:
     else:
         node.store.release_capture(node.names, table)
     node.put_table(table.number, str(table.name), shape_of(table))
+
+
+def _forget_masks(node: Node, table: Tracked, role: Role) -> None:
+    """Masks that were recorded for other columns, or not at all, count as all columns from now on."""
+    store, names = node.store, node.names
+    if table.captured:
+        store.run(f"UPDATE {store.quote(names.log(table.number))} SET mask = {ALL_COLUMNS}")
+    if role is Role.PARENT:
+        keys = ", ".join(store.quote(key) for key in table.key)
+        past, row = store.quote(names.past(table.number)), store.quote(names.row(table.number))
+        store.run(f"UPDATE {past} SET mask = {ALL_COLUMNS} WHERE mask > {ALL_COLUMNS}")
+        store.run(f"INSERT INTO {past} ({keys}, gen, mask) SELECT {keys}, gen, {ALL_COLUMNS} FROM {row}")
+    elif table.captured:
+        store.run(f"UPDATE {store.quote(names.own(table.number))} SET mask = {ALL_COLUMNS}")
 
 
 def _untrack(node: Node, number: int, name: str, *, parent: bool) -> str:

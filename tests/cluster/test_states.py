@@ -133,6 +133,7 @@ class Histories(RuleBasedStateMachine):
     @rule(policy=POLICIES)
     def change_policy(self, policy):
         self.play.world.policy = policy
+        self.play.masks_known = False
 
     @rule(seconds=st.sampled_from([15, 4000, -300_000_000, 300_000_000]))
     def set_clock(self, seconds):
