@@ -149,7 +149,7 @@ class Exchange:
         mine = self._parent.hello(hello.received.gen if hello.received.gen >= 0 else None)
         if mine is None:
             raise FatalError(f"{self._parent.place} was not enrolled")
-        greeting = greet(mine, mine.recalled, self._peers.get(name), hello, list(self._peers.values()))
+        greeting = greet(name, mine, mine.recalled, self._peers.get(name), hello, list(self._peers.values()))
         if greeting.rewound:
             member.port.renew(greeting.peer.received.gen, self._check)
             member.warnings.append(
@@ -221,6 +221,11 @@ class Exchange:
             wheres=self._conditions(member),
             allow_outside=frozenset(
                 pair.shared.tracked.number for pair in member.pairs if pair.shared.entry.allow_outside
+            ),
+            blind=frozenset(
+                pair.shared.tracked.number
+                for pair in member.pairs
+                if pair.shared.entry.direction is Direction.UP
             ),
             max_skew_seconds=self._cluster.max_skew_seconds,
         )

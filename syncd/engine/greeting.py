@@ -21,9 +21,9 @@ class Greeting:
 
 
 def greet(
-    parent: Hello, recalled: str | None, peer: Peer | None, child: Hello, others: list[Peer]
+    name: str, parent: Hello, recalled: str | None, peer: Peer | None, child: Hello, others: list[Peer]
 ) -> Greeting:
-    """Judge a child that says hello.
+    """Judge a child that says hello. `name` is how it is called here: a copy goes on saying the name of its original.
 
     `recalled` is the parent's token at the generation that the child has of it, `child.recalled` the child's at the
     one that the parent has of the child. `others` are all children that the parent knows.
@@ -31,16 +31,14 @@ def greet(
     Raises:
         FatalError: the database is used under another name too, or is a copy of one that went on since (code ``identity``).
     """
-    name = child.name
     if child.id == parent.id:
         raise _twice(name, "the parent's own database")
     for other in others:
-        if other.id == child.id and other.name != (peer.name if peer else name):
+        if other.id == child.id and other.name != name:
             raise _twice(name, f"that of the child '{other.name}'")
     number = max((other.number for other in others), default=0) + 1
     if peer is None or not peer.id or peer.id != child.id:
-        known = peer.name if peer else name
-        peer = Peer(known, number, id=child.id, epoch=child.epoch, floor=0)
+        peer = Peer(name, number, id=child.id, epoch=child.epoch, floor=0)
     elif child.epoch < peer.epoch:
         raise FatalError(
             f"the database of '{peer.name}' is an older copy of one that has taken part since then",

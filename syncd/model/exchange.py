@@ -145,11 +145,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How edits that arrive are judged: the policy of each table by its number, and who sends."""
+    """How edits that arrive are judged: the policy of each table by its number, and who sends.
+
+    `blind` are the tables of which the sender never receives a row, so that it knows no version but its own.
+    """
 
     policies: Mapping[int, ConflictPolicy] = field(default_factory=dict)
     wheres: Mapping[int, str] = field(default_factory=dict)
     allow_outside: frozenset[int] = frozenset()
+    blind: frozenset[int] = frozenset()
     atomic: bool = False
     max_skew_seconds: float = 60.0
 

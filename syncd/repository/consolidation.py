@@ -147,8 +147,9 @@ class Consolidation:
         own = f"(v.nid = {self._peer.number} AND v.ngen <= s.s_gen)"
         inserted = "(s.s_op % 2 = 1 AND s.s_op < 4)"
         there = f"t.{first} IS NOT NULL"
-        behind = f"(({there} OR v.{first} IS NOT NULL) AND coalesce(v.gen, 0) > s.s_base)"
-        surprise = f"({there} AND {inserted})"
+        blind = "1 = 1" if table.number in self._rules.blind else "1 = 0"
+        behind = f"(({there} OR v.{first} IS NOT NULL) AND (coalesce(v.gen, 0) > s.s_base OR {blind}))"
+        surprise = f"({there} AND {inserted} AND {self._unseen(stage)})"
         forgotten = f"(s.s_base >= 0 AND s.s_base < {self._oldest} AND v.{first} IS NULL AND NOT {inserted})"
         whole = node.store.whole
         facts = ", ".join(f"s.{fact}" for fact in FACTS_OF_EDITS)
@@ -168,6 +169,20 @@ class Consolidation:
         for batch in node.store.extract(select, columns, Format.ROWS, self._check):
             found += tuples_of(batch)
         return found
+
+    def _unseen(self, stage: Stage) -> str:
+        """The condition that our row was never sent to the child, so that it cannot know what it inserts there."""
+        node, table = self._node, stage.table
+        where = self._rules.wheres.get(table.number, "")
+        if not where:
+            # What it has of this table it has wholly: what says insert there has replaced our row.
+            return "1 = 0"
+        quote = node.store.quote
+        place = dict(zip(table.names, stage_columns(table), strict=True))
+        keys = ", ".join(quote(key) for key in table.key)
+        meeting = " AND ".join(f"w.{quote(key)} = s.{place[key]}" for key in table.key)
+        sent = f"SELECT {keys} FROM {node.store.text_of(table.name)} WHERE ({where})"
+        return f"NOT EXISTS (SELECT 1 FROM ({sent}) w WHERE {meeting})"
 
     def _judge(self, stage: Stage, policy: ConflictPolicy, found: tuple[Any, ...]) -> None:
         table, width = stage.table, len(stage.table.columns)

@@ -1,0 +1,178 @@
+"""Random histories of whole clusters: whatever happens in whatever order, all copies agree and no edit is lost."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from syncd.model.cluster import ConflictPolicy, DeleteRule, Winner
+from tests.cluster.play import Play
+from tests.cluster.playground import PATCHES, TABLES, SqliteCopy, template
+
+SCALE = int(os.environ.get("SOAK_SCALE", "1"))
+"""How many times as long as `make soak-short` the slow attacks go on."""
+CHILDREN = 4
+
+NODES = st.integers(0, CHILDREN)
+EDITS = st.tuples(
+    st.sampled_from(["insert", "update", "delete", "replace", "anew", "update", "rekey", "swap"]),
+    st.sampled_from(["thing", "thing", *TABLES]),
+    st.integers(0, 3),
+    st.integers(0, 63),
+    st.integers(0, 9),
+)
+POLICIES = st.builds(
+    ConflictPolicy,
+    winner=st.sampled_from([Winner.PARENT, Winner.CHILD, Winner.NEWEST, Winner.MERGE_FIELDS, Winner.MANUAL]),
+    then=st.sampled_from([Winner.PARENT, Winner.CHILD, Winner.MANUAL]),
+    delete=st.sampled_from(list(DeleteRule)),
+)
+
+
+class Histories(RuleBasedStateMachine):
+    """A cluster and everything that may befall it."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(dir=template().parent))
+        self.play = None
+
+    def make(self, name):
+        return SqliteCopy(self.folder / f"{name}.db", template())
+
+    @initialize(children=st.integers(1, 3), policy=POLICIES, edits=st.lists(EDITS, max_size=3))
+    def start(self, children, policy, edits):
+        self.play = Play(self.folder, self.make, children, policy, PATCHES)
+        for number, edit in enumerate(edits):
+            self.play.edit(self.name(number), edit)
+        self.play.sync()
+
+    def name(self, number):
+        """One of the nodes that there are."""
+        names = list(self.play.world.everyone())
+        return names[number % len(names)]
+
+    def child(self, number):
+        names = list(self.play.world.children)
+        return names[number % len(names)]
+
+    @rule(node=NODES, edits=st.lists(EDITS, min_size=1, max_size=3))
+    def edit(self, node, edits):
+        self.play.edit(self.name(node), *edits)
+
+    @rule(node=NODES, other=NODES, first=EDITS, kind=st.sampled_from(["update", "delete", "insert"]))
+    def edit_one_row_twice(self, node, other, first, kind):
+        self.play.edit(self.name(node), first)
+        self.play.edit(self.name(other), (kind, *first[1:3], first[3] ^ 5, first[4] + 1))
+
+    @rule(first=NODES, second=NODES, edits=st.lists(EDITS, min_size=2, max_size=5), crash=st.integers(1, 300))
+    def edit_two_and_sync(self, first, second, edits, crash):
+        for number, edit in enumerate(edits):
+            self.play.edit(self.name((first, second)[number % 2]), edit)
+        self.play.sync(None, (), crash)
+
+    @rule(node=NODES, other=NODES, edit=EDITS)
+    def edit_alike(self, node, other, edit):
+        self.play.twin([self.name(node), self.name(other)], edit)
+
+    @rule(node=NODES)
+    def begin(self, node):
+        self.play.begin(self.name(node))
+
+    @rule(node=NODES, keep=st.booleans())
+    def end(self, node, keep):
+        self.play.end(self.name(node), keep=keep)
+
+    @rule()
+    def sync_all(self):
+        self.play.sync()
+
+    @rule(nodes=st.sets(NODES, min_size=1))
+    def sync_some(self, nodes):
+        self.play.sync(sorted({self.child(number) for number in nodes}))
+
+    @rule(
+        midway=st.lists(st.tuples(st.integers(1, 70), NODES, EDITS), min_size=1, max_size=4),
+        crash=st.none() | st.integers(1, 90),
+    )
+    def sync_disturbed(self, midway, crash):
+        self.play.sync(None, [(moment, self.name(node), edit) for moment, node, edit in midway], crash)
+
+    @rule(crash=st.integers(1, 90))
+    def crash(self, crash):
+        self.play.sync(None, (), crash)
+
+    @rule(node=NODES)
+    def save(self, node):
+        self.play.save(self.name(node))
+
+    @rule(node=NODES)
+    def restore(self, node):
+        self.play.restore(self.name(node))
+
+    @rule(node=NODES)
+    def clone(self, node):
+        self.play.clone(self.child(node))
+
+    @rule(node=NODES, edits=st.lists(EDITS, max_size=2))
+    def add_child(self, node, edits):
+        name = f"c{len(self.play.world.children)}"
+        if len(self.play.world.children) < CHILDREN:
+            self.play.world.children[name] = self.make(name)
+            self.play.edit(name, *edits)
+
+    @rule(node=NODES, number=st.integers(0, 40))
+    def drop_trigger(self, node, number):
+        self.play.drop_trigger(self.name(node), number)
+
+    @rule(policy=POLICIES)
+    def change_policy(self, policy):
+        self.play.world.policy = policy
+
+    @rule(seconds=st.sampled_from([15, 4000, -300_000_000, 300_000_000]))
+    def set_clock(self, seconds):
+        self.play.world.clock = max(1_000_000_000.0, self.play.world.clock + seconds)
+
+    @rule()
+    def compact(self):
+        self.play.sync()
+        self.play.compact()
+
+    def teardown(self):
+        try:
+            if self.play is not None:
+                self.play.finish()
+        finally:
+            if self.play is not None:
+                self.play.close()
+            shutil.rmtree(self.folder)
+
+
+def attack(machine, examples, steps, **options):
+    """Play so many random histories of so many steps."""
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            **options,
+        ),
+    )
+
+
+def test_all_copies_agree_after_any_history_and_no_edit_is_lost():
+    attack(Histories, 200, 40)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_many_more_histories_of_a_cluster_converge():
+    examples, steps = (5_000, 60) if SCALE > 1 else (2_000, 40)
+    attack(Histories, examples, steps)
