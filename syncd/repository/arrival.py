@@ -112,6 +112,8 @@ class NodeArrival:
             seal(node, Role.CHILD, self._every)
             step = Delivery(node, self._open, self._rules, since.gen, self._now(), check)
             applied = step.carry_out(self._stages, whole, self._aside)
+            # Who inserted one of these rows meanwhile had not seen the parent's: that edit counts from before them.
+            seal(node, Role.CHILD, self._every)
             crash_point("versions are placed")
             node.put_peer(replace(parent, received=mark, last_seen=self._now()))
         crash_point("after versions are applied")

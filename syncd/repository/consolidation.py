@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from syncd.errors import TransientError
 from syncd.model.batch import Batch, Format, tuples_of
 from syncd.model.cluster import ConflictPolicy
 from syncd.model.exchange import Applied, Peer, Rules, TableCounts, Tracked
@@ -86,6 +87,7 @@ class Consolidation:
         placing = Placing(self._node.store, list(stages.values()), self._foreign_keys, self._check)
         placed = placing.place()
         for stage in stages.values():
+            self._refuse_edited_meanwhile(stage)
             self._versions(stage)
         held = retry.keep(stages, placed.refused, aside)
         for stage, row in retry.settled:
@@ -239,6 +241,22 @@ class Consolidation:
         store.filled(amended)
         rows: Sequence[Any] = store.run(f"SELECT max({NUMBER}) FROM {stage.name}").rows
         self._mark(stage, [int(rows[0][0])], DECIDED)
+
+    def _refuse_edited_meanwhile(self, stage: Stage) -> None:
+        """A row that somebody inserted after our own edits were counted was left alone, and must be judged first."""
+        node, table = self._node, stage.table
+        if not table.captured:
+            return
+        quote = node.store.quote
+        place = dict(zip(table.names, stage_columns(table), strict=True))
+        meeting = " AND ".join(f"l.{quote(key)} = s.{place[key]}" for key in table.key)
+        log = quote(node.names.log(table.number))
+        if node.store.run(f"SELECT 1 FROM {log} l JOIN {stage.name} s ON {meeting} LIMIT 1").rows:
+            raise TransientError(
+                f"a row of {table.name} at {node.store.place} was edited while edits of '{self._peer.name}' were applied",
+                hint="nothing was written; it is tried again",
+                code="edited_meanwhile",
+            )
 
     def _mask_since(self, stage: Stage, found: tuple[Any, ...], base: int) -> int:
         """Which columns of our row changed after `base`; all of them where nobody knows."""

@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from syncd.connectors.sqlite.capture import triggers_of
 from syncd.connectors.sqlite.catalog import list_tables, read_table
-from syncd.connectors.sqlite.merging import any_of, differs
 from syncd.connectors.sqlite.reading import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, next_rows
 from syncd.connectors.sqlite.session import Session, quote, refuse_unwritable
-from syncd.connectors.sqlite.storage import affinity_of, keep, keepers_of
+from syncd.connectors.sqlite.staged import Staging
 from syncd.connectors.sqlite.types import PRODUCT, declaration
 from syncd.errors import FatalError, NotFoundError
 from syncd.model.batch import Batch, Format
@@ -21,14 +20,10 @@ from syncd.model.table import Column, Table, TableName
 from syncd.ports import Check
 from syncd.repository.naming import Names
 from syncd.repository.store import (
-    NUMBER,
-    STATE,
     ForeignKey,
     Purpose,
     Result,
     Stage,
-    facts_of,
-    stage_columns,
 )
 
 TYPES: Final = {"int": "INTEGER", "text": "TEXT", "bytes": "BLOB"}
@@ -54,6 +49,7 @@ class SqliteStore:
         self._session = Session(path, write=True)
         self._session.execute("PRAGMA foreign_keys=ON")
         self._session.execute("PRAGMA synchronous=FULL")
+        self._staging = Staging(self._session)
         self._applying: Names | None = None
         self._locks: dict[str, int] = {}
         self._seen: tuple[int, ...] = ()
@@ -299,111 +295,57 @@ class SqliteStore:
             wanted = next_rows(rows, BATCH_ROWS, BATCH_BYTES)
 
     def make_stage(self, stage: Stage) -> None:
-        """Make the empty stage, with the declarations of the table's own columns."""
-        self.empty(stage)
-        parts = [f"{NUMBER} INTEGER PRIMARY KEY", f"{STATE} INTEGER DEFAULT 0"]
-        parts += [f"{fact} INTEGER" for fact in facts_of(edits=stage.edits)]
-        named = zip(stage_columns(stage.table), stage.table.columns, strict=True)
-        parts += [f"{name} {declaration(column)}" for name, column in named]
-        self.run(f"CREATE TEMP TABLE {stage.name} ({', '.join(parts)})")
+        """Make the empty stage."""
+        self._staging.make_stage(stage)
 
     def fill(self, stage: Stage, batch: Batch, check: Check) -> None:
         """Add rows."""
-        check()
-        facts = facts_of(edits=stage.edits)
-        names = (*facts, *stage_columns(stage.table))
-        rows: Any = batch.data
-        keepers = keepers_of(_table(stage.theirs), _table(stage.table), stage.table.names)
-        if keepers:
-            rows = keep(rows, [(index + len(facts), keeper) for index, keeper in keepers])
-        slots = ", ".join("?" * len(names))
-        self._session.insert(f"INSERT INTO temp.{stage.name} ({', '.join(names)}) VALUES ({slots})", rows)
+        self._staging.fill(stage, batch, check)
 
     def filled(self, stage: Stage) -> int:
         """How many rows there are."""
-        return int(str(self.run(f"SELECT count(*) FROM temp.{stage.name}").rows[0][0]))
+        return self._staging.filled(stage)
 
     def empty(self, stage: Stage) -> None:
         """Drop the stage if it is there."""
-        self.run(f"DROP TABLE IF EXISTS temp.{stage.name}")
+        self._staging.empty(stage)
 
     def lock(self, stage: Stage) -> None:
         """Nothing to do: nobody else writes meanwhile."""
 
     def update(self, stage: Stage, which: str) -> int:
         """Update the rows that differ."""
-        table = stage.table
-        if not table.others:
-            return 0
-        place = dict(zip(table.names, stage_columns(table), strict=True))
-        sets = ", ".join(f"{quote(name)} = s.{place[name]}" for name in table.others)
-        return self.run(
-            f"UPDATE {quote(table.name.name)} AS t SET {sets} FROM temp.{stage.name} s"
-            f" WHERE {_meeting(table)} AND ({which}) AND {self.differs(table, table.others, 't', 's')}"
-        ).changed
+        return self._staging.update(stage, which)
 
     def insert(self, stage: Stage, which: str) -> int:
         """Insert the rows that the table lacks."""
-        table = stage.table
-        name = quote(table.name.name)
-        columns = ", ".join(quote(column) for column in table.names)
-        values = ", ".join(f"s.{column}" for column in stage_columns(table))
-        return self.run(
-            f"INSERT INTO {name} ({columns}) SELECT {values} FROM temp.{stage.name} s WHERE ({which})"
-            f" AND NOT EXISTS (SELECT 1 FROM {name} t WHERE {_meeting(table)})"
-        ).changed
+        return self._staging.insert(stage, which)
 
     def delete(self, stage: Stage, which: str) -> int:
         """Delete rows by their keys."""
-        return self._delete(stage, stage.table.name.name, which)
+        return self._staging.delete(stage, which)
 
     def upsert_rows(
         self, names: Names, stage: Stage, which: str, gen: int, nid_sql: str, ngen_sql: str
     ) -> None:
         """Say whose edit these rows are, and of which generation."""
-        keys = ", ".join(quote(name) for name in stage.table.key)
-        staged = ", ".join(f"s.{name}" for name in stage.key_columns)
-        at = "s.s_at" if stage.edits else "0"
-        self.run(
-            f"INSERT INTO {quote(names.row(stage.table.number))} ({keys}, gen, nid, ngen, at)"
-            f" SELECT {staged}, {gen}, {nid_sql}, {ngen_sql}, {at} FROM temp.{stage.name} s WHERE {which}"
-            f" ON CONFLICT ({keys}) DO UPDATE SET gen = excluded.gen, nid = excluded.nid, ngen = excluded.ngen,"
-            " at = excluded.at"
-        )
+        self._staging.upsert_rows(names, stage, which, gen, nid_sql, ngen_sql)
 
     def delete_own(self, names: Names, stage: Stage, which: str) -> int:
         """Forget unsent edits of these rows."""
-        return self._delete(stage, names.own(stage.table.number), which)
+        return self._staging.delete_own(names, stage, which)
 
     def unstage_owned(self, names: Names, stage: Stage) -> int:
         """Take what has an unsent edit out of the stage."""
-        own = quote(names.own(stage.table.number))
-        return self.run(
-            f"DELETE FROM temp.{stage.name} AS s WHERE EXISTS (SELECT 1 FROM {own} t WHERE {_meeting(stage.table)})"
-        ).changed
+        return self._staging.unstage_owned(names, stage)
 
     def stage_missing(self, names: Names, stage: Stage) -> int:
         """Stage the rows that did not arrive as deleted."""
-        table = stage.table
-        own = quote(names.own(table.number))
-        staged = ", ".join(stage.key_columns)
-        keys = ", ".join(f"t.{quote(name)}" for name in table.key)
-        owned = " AND ".join(f"o.{quote(name)} = t.{quote(name)}" for name in table.key)
-        self.run(f"CREATE INDEX IF NOT EXISTS temp.{stage.name}_key ON {stage.name} ({staged})")
-        return self.run(
-            f"INSERT INTO temp.{stage.name} (s_gone, {staged}) SELECT 1, {keys} FROM {quote(table.name.name)} t"
-            f" WHERE NOT EXISTS (SELECT 1 FROM temp.{stage.name} s WHERE {_meeting(table)})"
-            f" AND NOT EXISTS (SELECT 1 FROM {own} o WHERE {owned})"
-        ).changed
+        return self._staging.stage_missing(names, stage)
 
     def differs(self, table: Tracked, names: Sequence[str], old: str, new: str) -> str:
         """One of these columns has another value in the table than in the stage."""
-        place = dict(zip(table.names, stage_columns(table), strict=True))
-        conditions = []
-        for name in names:
-            untyped = affinity_of(table.column(name).type.native) == "none"
-            conditions.append(differs(f"{old}.{quote(name)}", f"{new}.{place[name]}", signed=untyped))
-        return any_of(conditions)
+        return self._staging.differs(table, names, old, new)
 
     def wait(self, names: Names, seconds: float) -> bool:
         """Look at the file's counter of changes until it moves."""
@@ -428,20 +370,3 @@ class SqliteStore:
         self._locks.clear()
         self._session.rollback()
         self._session.close()
-
-    def _delete(self, stage: Stage, name: str, which: str) -> int:
-        keys = ", ".join(quote(key) for key in stage.table.key)
-        staged = ", ".join(f"s.{column}" for column in stage.key_columns)
-        return self.run(
-            f"DELETE FROM {quote(name)} WHERE ({keys}) IN (SELECT {staged} FROM temp.{stage.name} s WHERE {which})"
-        ).changed
-
-
-def _meeting(table: Tracked) -> str:
-    """When a staged row s and a row t of a table with the same key meet."""
-    place = dict(zip(table.names, stage_columns(table), strict=True))
-    return " AND ".join(f"t.{quote(name)} = s.{place[name]}" for name in table.key)
-
-
-def _table(table: Tracked) -> Table:
-    return Table(table.name, table.columns, table.key)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote as quote_url
 
 from syncd.connectors.sqlite.failure import translate
+from syncd.connectors.sqlite.geopackage import register
 from syncd.errors import (
     FatalError,
     NotFoundError,
@@ -60,6 +61,7 @@ class Session:
         self.file = (file.st_dev, file.st_ino)
         # An interruption between two statements is lost; the flag is not.
         self._connection.set_progress_handler(self._shall_stop, STEPS_BETWEEN_LOOKS)
+        register(self._connection)
         self._connection.create_function("syncd_text", 1, _exact_text, deterministic=True)
         self._connection.create_function("syncd_negative", 1, _is_negative, deterministic=True)
 
