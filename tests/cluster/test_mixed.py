@@ -26,7 +26,7 @@ TYPES = {
         "REAL",
         "double precision",
         "double",
-        [0.1, 1.7976931348623157e308, 5e-324, -0.0, 1e16, 1 / 3, None],
+        [0.1, 1.7976931348623157e308, 5e-324, 1e16, 1 / 3, None],
     ),
     "truth": ("BOOLEAN", "boolean", "tinyint(1)", ["1", "0", None]),
     "day": ("DATE", "date", "date", ["1000-01-01", "9999-12-31", "2024-02-29", None]),
@@ -158,7 +158,8 @@ def test_each_column_updated_at_each_node_arrives_everywhere(make_world, parent)
         for turn, value in enumerate(values):
             node = everyone[(at + turn) % len(everyone)]
             key = str(uuid.UUID(int=2 + at * 3 + turn))
-            node.run(f"UPDATE sample SET {name} = ?, words = ? WHERE id = ?", (value, f"{name} {turn}", key))
+            node.run(f"UPDATE sample SET {name} = ? WHERE id = ?", (value, key))
+            node.run("UPDATE sample SET brief = ? WHERE id = ?", (f"t{turn}", key))
     converge(world)
 
     everyone[1].run("DELETE FROM sample WHERE id = ?", (str(uuid.UUID(int=2)),))
@@ -287,3 +288,52 @@ def test_geometry_of_one_product_is_kept_by_the_others(make_world, parent):
 
     for node in world.everyone().values():
         assert node.run("SELECT count(*) FROM place WHERE shape IS NOT NULL") == [(3,)]
+
+
+def named(node, name, column="words"):
+    return node.run(f"SELECT {column} FROM sample WHERE words = ?", (name,))
+
+
+@pytest.mark.parametrize(
+    ("value", "without"),
+    [("-0", {"mysql", "sqlite"}), ("NaN", {"mysql"}), ("Infinity", {"mysql"})],
+    ids=["minus zero", "not a number", "infinity"],
+)
+def test_a_number_that_a_product_cannot_hold_is_set_aside_there_alone(make_world, value, without):
+    world = make_world("postgresql")
+    key = str(uuid.UUID(int=1))
+    world.parent.run("INSERT INTO sample (id, rate, words) VALUES (?, ?, 'odd')", (key, value))
+    world.parent.run("INSERT INTO sample (id, words) VALUES (?, 'plain')", (str(uuid.UUID(int=2)),))
+
+    world.sync()
+
+    for name, node in world.children.items():
+        there = [] if node.product in without else [("odd",)]
+        assert named(node, "odd") == there, world.held(name)
+        assert named(node, "plain") == [("plain",)]
+        held = [] if there else [f'{{"id": "{key}"}}']
+        assert [row["row_key"] for row in world.held(name)] == held
+
+    world.parent.run("UPDATE sample SET rate = 1.5 WHERE words = 'odd'")
+    converge(world)
+    assert [world.held(name) for name in world.children] == [[], [], []]
+
+
+@pytest.mark.parametrize("parent", ["postgresql", "mysql"])
+def test_a_time_with_too_many_digits_is_set_aside_and_goes_when_it_is_shortened(make_world, parent):
+    world = make_world(parent)
+    child = next(node for node in world.children.values() if node.product == "sqlite")
+    add = "INSERT INTO sample (id, moment, words) VALUES (?, ?, ?)"
+    child.run(add, (str(uuid.UUID(int=1)), "2026-03-01 12:00:00.1234567", "fine"))
+    child.run(add, (str(uuid.UUID(int=2)), "2026-03-01 12:00:00.123", "coarse"))
+
+    world.sync()
+
+    assert named(world.parent, "fine") == []
+    assert len(named(world.parent, "coarse")) == 1
+    assert [row["code"] for row in world.held()] == ["too_fine"]
+    assert named(child, "fine", "moment") == [("2026-03-01 12:00:00.1234567",)]
+
+    child.run("UPDATE sample SET moment = '2026-03-01 12:00:00.123457' WHERE words = 'fine'")
+    converge(world)
+    assert len(named(world.parent, "fine")) == 1
