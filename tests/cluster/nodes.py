@@ -2,6 +2,9 @@
 
 import sqlite3
 
+import psycopg
+import pymysql
+
 from syncd.registry import connector
 from tests.cluster.world import SqliteNode
 from tests.stores import MysqlStore, PostgresStore
@@ -14,11 +17,16 @@ class FileNode(SqliteNode):
     """A SQLite file, also for programs that run beside the test."""
 
     product = "sqlite"
+    errors = sqlite3.Error
     text = "text"
 
     def __init__(self, path, schema):
         super().__init__(path, schema)
         self.connection.execute("PRAGMA busy_timeout=20000")
+
+    def open_past(self):
+        """The connector's store, past any proxy."""
+        return self.open()
 
     def connection_text(self, more=""):
         """The connection as it stands in a configuration."""
@@ -52,6 +60,15 @@ class ServerNode:
         """The connector's store."""
         return connector(self.product).open_store({"url": self.url})
 
+    def open_past(self):
+        """The connector's store, past any proxy."""
+        return connector(self.product).open_store({"url": self.store.url})
+
+    @property
+    def connection(self):
+        """The test's own connection."""
+        return self.store.connection
+
     def connection_text(self, more=""):
         """The connection as it stands in a configuration."""
         return f"{{type: {self.product}, url: '{self.url}'{more}}}"
@@ -70,6 +87,7 @@ class PostgresNode(ServerNode):
     """A PostgreSQL database."""
 
     product = "postgresql"
+    errors = psycopg.Error
     text = "text"
 
     def __init__(self, server, schema, port=None):
@@ -86,6 +104,7 @@ class MariadbNode(ServerNode):
     """A MariaDB database."""
 
     product = "mysql"
+    errors = pymysql.Error
     text = "longtext"
 
     def __init__(self, server, schema, port=None):
