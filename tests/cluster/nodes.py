@@ -21,7 +21,7 @@ class FileNode(SqliteNode):
     text = "text"
 
     def __init__(self, path, schema):
-        super().__init__(path, schema)
+        super().__init__(path, schema.replace("{text}", self.text))
         self.connection.execute("PRAGMA busy_timeout=20000")
 
     def open_past(self):
@@ -45,7 +45,7 @@ class ServerNode:
     def __init__(self, store, schema, port=None):
         self.store = store
         self.port = port or store.server.port
-        for statement in filter(str.strip, schema.split(";")):
+        for statement in filter(str.strip, schema.replace("{text}", self.text).split(";")):
             store.execute(statement)
 
     def run(self, sql, values=()):
@@ -77,6 +77,10 @@ class ServerNode:
     def url(self):
         """The address for syncd."""
         return self.store.url.replace(f":{self.store.server.port}/", f":{self.port}/")
+
+    def reconnect(self):
+        """A new connection of the test's own, after the server was killed."""
+        self.store.connection = self.another()
 
     def close(self):
         """Give the database back."""
@@ -132,7 +136,6 @@ def run_on(connection, sql, values=()):
 def make_node(product, schema, folder, name, server, port=None):
     """An empty node with its tables; `server` gives the server of a product. `{text}` in the schema is any long text."""
     kind = {"sqlite": FileNode, "postgresql": PostgresNode, "mysql": MariadbNode}[product]
-    schema = schema.replace("{text}", kind.text)
     if product == "sqlite":
         return kind(folder / f"{name}.db", schema)
     return kind(server(product), schema, port)
