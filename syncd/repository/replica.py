@@ -10,6 +10,7 @@ from syncd.ports import Check
 from syncd.repository import enrolment
 from syncd.repository.arrival import NodeArrival
 from syncd.repository.compact import compact
+from syncd.repository.crash import crash_point
 from syncd.repository.departure import NodeDeparture, depart, seal
 from syncd.repository.image import row_of
 from syncd.repository.naming import Names
@@ -92,6 +93,7 @@ class Replica:
 
     def admit(self, peers: Sequence[Peer], check: Check) -> None:
         """Keep children, in place of what was known under their names."""
+        crash_point("before the peer is told")
 
         def keep() -> None:
             for peer in peers:

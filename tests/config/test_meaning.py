@@ -163,7 +163,7 @@ def test_full_example_declares_a_cluster() -> None:
             "inspections",
             where="region = :child",
             conflict=ConflictPolicy(
-                Winner.NEWEST, "edited_at", {"qty": Combine.SUM, "notes": Combine.APPEND}
+                Winner.NEWEST, "edited_at", {"qty": Combine.MAX, "notes": Combine.APPEND}
             ),
             key=("GlobalID",),
             allow_outside=True,
@@ -227,9 +227,9 @@ POLICIES: dict[str, ConflictPolicy] = {
     "child": ConflictPolicy(Winner.CHILD),
     "{}": ConflictPolicy(),
     "{newest_by: u}": ConflictPolicy(Winner.NEWEST, "u"),
-    "{columns: {q: sum}}": ConflictPolicy(Winner.MERGE_FIELDS, columns={"q": Combine.SUM}),
-    "{columns: {q: sum}, then: child}": ConflictPolicy(
-        Winner.MERGE_FIELDS, columns={"q": Combine.SUM}, then=Winner.CHILD
+    "{columns: {q: max}}": ConflictPolicy(Winner.MERGE_FIELDS, columns={"q": Combine.MAX}),
+    "{columns: {q: max}, then: child}": ConflictPolicy(
+        Winner.MERGE_FIELDS, columns={"q": Combine.MAX}, then=Winner.CHILD
     ),
     "{columns: {q: max}, newest_by: u}": ConflictPolicy(Winner.NEWEST, "u", {"q": Combine.MAX}),
     "{then: newest, newest_by: u}": ConflictPolicy(Winner.MERGE_FIELDS, "u", then=Winner.NEWEST),
