@@ -35,6 +35,11 @@ DELETES: Final = {
     "hard": "rows that vanish at the source are deleted, found by comparing keys",
     "soft": "rows that vanish at the source stay and are marked, found by comparing keys",
 }
+CAPTURED_DELETES: Final = {
+    "off": "known and not carried out: rows that vanish at the source stay (deletes: hard or soft)",
+    "hard": "rows that vanish at the source are deleted, as they were captured",
+    "soft": "rows that vanish at the source stay and are marked, as they were captured",
+}
 
 
 @click.command()
@@ -161,9 +166,15 @@ def _reading_lines(step: StepPreview) -> list[str]:
         lines.append(
             f"              {step.null_rows} rows without a value, {step.future_rows} dated in the future"
         )
+    elif step.captured:
+        since = f", generation {step.mark_from}" if step.mark_from else ""
+        lines.append(f"captured:     by cluster {step.captured}: runs read only what changed{since}")
     else:
         lines.append("check column: none: every run reads all rows and compares them")
+    if step.not_captured:
+        lines.append(f"not captured: {step.not_captured}")
     lines.append(f"key:          {', '.join(step.key) or 'none'}")
     if step.key:
-        lines.append(f"deletes:      {DELETES[step.deletes]}")
+        said = CAPTURED_DELETES if step.captured else DELETES
+        lines.append(f"deletes:      {said[step.deletes]}")
     return lines

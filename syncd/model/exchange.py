@@ -10,6 +10,8 @@ from syncd.model.table import Column, TableName
 
 UNKNOWN_BASE = -1
 """The base of an edit of which nobody knows what it was made on: a row that was there before the first contact."""
+JOB = "job "
+"""How the names of peers begin that are one-way jobs."""
 NOTHING_RECEIVED = -1
 """The cursor of a node that has received nothing yet: it needs all rows, not only the changed ones."""
 
@@ -97,8 +99,13 @@ class Hello:
 class Peer:
     """What a parent keeps about a child.
 
-    `number` marks the child's edits among the rows of the parent; a child that was restored gets another. `received` is what the parent
-    has of it, `sent` what it is known to have of the parent. `floor`: it makes no more edits on generations below. `state` is live, refilling, expired or removed.
+    `number` marks the child's edits among the rows of the parent; a child that was restored gets another. `received` is
+    what the parent has of it, `sent` what it is known to have of the parent. `floor`: it makes no more edits on
+    generations below. `state` is live, refilling, expired or removed.
+
+    A one-way job that reads the parent's changes is a peer too, with the number 0. It has `sent`, `floor` is the
+    generation whose changes it needs no more, `epoch` the last one that was counted for it, `received` the one before
+    which changes may have been missed, and `filters` the number of its table.
     """
 
     name: str
@@ -111,6 +118,11 @@ class Peer:
     state: str = "live"
     filters: str = ""
     last_seen: float = 0.0
+
+    @property
+    def is_job(self) -> bool:
+        """Is it a one-way job, and no child?"""
+        return self.number == 0 and self.name.startswith(JOB)
 
 
 @dataclass(frozen=True, slots=True)

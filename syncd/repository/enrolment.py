@@ -10,6 +10,7 @@ from syncd.model.exchange import UNKNOWN_BASE, Role, Tracked
 from syncd.ports import Check
 from syncd.repository.naming import Names
 from syncd.repository.node import Node
+from syncd.repository.readers import forget_feeds, restart_feeds
 from syncd.repository.store import ALL_COLUMNS, INSERTED, Purpose, Store
 
 REPLACE: Final = "replace"
@@ -66,6 +67,7 @@ def enrol(
             done.append(f"renews the triggers of {table.name}")
             _forget_masks(node, table, role)
             _capture(node, table)
+            restart_feeds(node, table.number)
         store.commit(check)
     finally:
         store.rollback()
@@ -181,6 +183,7 @@ def _untrack(node: Node, number: int, name: str, *, parent: bool) -> str:
     for table in (names.log, names.row, names.past) if parent else (names.log, names.own):
         store.drop(table(number))
     node.drop_table(number)
+    forget_feeds(node, number)
     return f"tracks {plain or schema} no more"
 
 

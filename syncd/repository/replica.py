@@ -16,6 +16,7 @@ from syncd.repository.image import row_of
 from syncd.repository.naming import Names
 from syncd.repository.node import PARENT, Node
 from syncd.repository.own import learn
+from syncd.repository.readers import is_ahead
 from syncd.repository.refused import all_refused, is_any_due, key_of
 from syncd.repository.store import ForeignKey, Purpose, Store
 
@@ -171,12 +172,14 @@ class Replica:
         self.store.let_go(self.names)
 
     def stirred(self) -> int | None:
-        """The present generation when there are edits that none counts yet, else None."""
+        """The present generation when there are edits that none counts, or that were only counted for a job; else None."""
         store, names = self.store, self.names
         logs = [store.quote(names.log(number)) for number in self.node.tables()]
         asked = " OR ".join(f"EXISTS (SELECT 1 FROM {log})" for log in logs)
         rows = store.run(f"SELECT CASE WHEN {asked} THEN 1 ELSE 0 END").rows if logs else ()
-        return self.node.gen() if rows and int(str(rows[0][0])) == 1 else None
+        gen = self.node.gen()
+        edited = bool(rows) and int(str(rows[0][0])) == 1
+        return gen if edited or is_ahead(self.node.peers(), gen) else None
 
     def wait(self, seconds: float) -> bool:
         """Wait until something may have changed, at most so long."""

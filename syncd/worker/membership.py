@@ -126,7 +126,7 @@ def kept_in(replica: Replica) -> Kept | None:
         # What was acknowledged is still listed until the next run: too many are better than too few.
         unsent = sum(count_unsent(node, table, -1) for table in tables)
     else:
-        children = tuple(peer.name for peer in node.peers() if peer.name != PARENT)
+        children = tuple(peer.name for peer in node.peers() if peer.name != PARENT and not peer.is_job)
     return Kept(
         hello.role.value,
         hello.name,

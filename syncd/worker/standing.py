@@ -68,7 +68,9 @@ def standing_of(meeting: Meeting) -> ClusterStanding:
     children = [_child(meeting, member, waiting) for member in meeting.nodes.members]
     declared = {child.repository for child in cluster.children}
     children += [
-        _undeclared(meeting, peer, waiting) for name, peer in meeting.peers.items() if name not in declared
+        _undeclared(meeting, peer, waiting)
+        for name, peer in meeting.peers.items()
+        if name not in declared and not peer.is_job
     ]
     return ClusterStanding(
         cluster.name,
