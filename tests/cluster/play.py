@@ -42,6 +42,7 @@ class Play:
         self.received = {}
         self.broken = False
         self.masks_known = True
+        self.columns = set()
         self.calm = None
         self.aside_before = set()
         for name, node in self.world.everyone().items():
@@ -187,12 +188,21 @@ class Play:
 
     def add_column(self, table, name):
         """A column that may be empty appears, at one node after the other, with runs in between."""
-        if self.open:
+        if self.open or (table, name) in self.columns:
             return
+        self.columns.add((table, name))
+        self.saves = {}
+        self.masks_known = False
         for number, node in enumerate(self.world.everyone().values()):
             node.add_column(table, name)
             if number < 2:
                 self.sync()
+
+    def add_child(self, name):
+        """A child comes that nobody knows; it has all columns."""
+        self.world.children[name] = self.make(name)
+        for table, column in sorted(self.columns):
+            self.world.children[name].add_column(table, column)
 
     def compact(self):
         """Forget what every child has."""
