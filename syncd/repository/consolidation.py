@@ -1,25 +1,23 @@
 """What a parent does with a child's edits: find those that are conflicts, settle them, write the rest."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from syncd.errors import TransientError
-from syncd.model.batch import Batch, Format, tuples_of
+from syncd.model.batch import Batch, Format
 from syncd.model.cluster import ConflictPolicy
 from syncd.model.exchange import Applied, Peer, Rules, TableCounts, Tracked
-from syncd.model.table import Column
 from syncd.ports import Check
 from syncd.repository.conflict import Decision, Side, decide, kind_of
+from syncd.repository.dispute import AT_ONCE, disputed
 from syncd.repository.node import Node
 from syncd.repository.placing import (
     BUMP,
     DECIDED,
     REFUSED,
     SAME,
-    WRITTEN,
-    WRITTEN_AS_OURS,
     Placed,
     Placing,
 )
@@ -28,28 +26,26 @@ from syncd.repository.refused import Refused
 from syncd.repository.retry import Retry
 from syncd.repository.store import (
     ALL_COLUMNS,
-    FACTS_OF_EDITS,
     INSERTED,
     NUMBER,
     STATE,
-    WHOLE,
     ForeignKey,
     Stage,
     stage_columns,
 )
-
-AT_ONCE: Final = 2_000
-"""How many conflicts are in memory."""
-ADOPTED: Final = 6
-"""The state of a row that is the same on both sides and whose version takes the child's edit for its own."""
-KEPT: Final = 7
-"""The state of a row of ours that stays as its author made it, and goes to the loser of a conflict."""
-MERGED: Final = 0
-"""The `op` of a staged row that was made here out of two."""
-STANDS: Final = -2
-"""STANDS - n as a mask: a generation changed nothing, the row stands as generation n made it."""
+from syncd.repository.version import ADOPTED, KEPT, MERGED, STANDS, write_versions
 
 Open = Callable[[int], Stage]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a record of a conflict says beside both rows; `key` is a row with the key's values."""
+
+    kind: str
+    policy: str
+    key: Sequence[Any]
+    base: int
 
 
 class Consolidation:
@@ -94,7 +90,7 @@ class Consolidation:
         placed = placing.place()
         for stage in stages.values():
             self._refuse_edited_meanwhile(stage)
-            self._versions(stage)
+            write_versions(self._node, stage, self._peer.number, self._gen)
         held = retry.keep(stages, placed.refused, aside)
         for stage, row in retry.settled:
             settle_refused(self._node, stage.table, row, self._moment)
@@ -135,62 +131,11 @@ class Consolidation:
         policy = self._rules.policies.get(stage.table.number, ConflictPolicy())
         while True:
             self._check()
-            rows = self._disputed(stage)
+            rows = disputed(self._node, stage, self._rules, self._peer.number, self._oldest, self._check)
             if not rows:
                 return
             for row in rows:
                 self._judge(stage, policy, row)
-
-    def _disputed(self, stage: Stage) -> list[tuple[Any, ...]]:
-        """The next rows to judge: number, facts, then gen, author, author's gen and moment of our version (0 without
-        one), is our row there, then the child's columns, then ours."""
-        node, table = self._node, stage.table
-        quote = node.store.quote
-        first = quote(table.key[0])
-        place = dict(zip(table.names, stage_columns(table), strict=True))
-        row = quote(node.names.row(table.number))
-        on = [
-            " AND ".join(f"{side}.{quote(key)} = s.{place[key]}" for key in table.key) for side in ("v", "t")
-        ]
-        own = f"(v.nid = {self._peer.number} AND v.ngen <= s.s_gen)"
-        inserted = "(s.s_op % 2 = 1 AND s.s_op < 4)"
-        there = f"t.{first} IS NOT NULL"
-        blind = "1 = 1" if table.number in self._rules.blind else "1 = 0"
-        behind = f"(({there} OR v.{first} IS NOT NULL) AND (coalesce(v.gen, 0) > s.s_base OR {blind}))"
-        surprise = f"({there} AND {inserted} AND {self._unseen(stage)})"
-        forgotten = f"(s.s_base >= 0 AND s.s_base < {self._oldest} AND v.{first} IS NULL AND NOT {inserted})"
-        whole = node.store.whole
-        facts = ", ".join(f"s.{fact}" for fact in FACTS_OF_EDITS)
-        versions = ", ".join(whole(f"coalesce(v.{name}, 0)") for name in ("gen", "nid", "ngen", "at"))
-        both = [f"s.{name}" for name in stage_columns(table)] + [f"t.{quote(name)}" for name in table.names]
-        select = (
-            f"SELECT {whole(f's.{NUMBER}')}, {facts}, {versions},"
-            f" {whole(f'CASE WHEN {there} THEN 1 ELSE 0 END')}, {', '.join(both)}"
-            f" FROM {stage.name} s LEFT JOIN {row} v ON {on[0]}"
-            f" LEFT JOIN {node.store.text_of(table.name)} t ON {on[1]}"
-            f" WHERE s.{STATE} = 0 AND ({behind} OR {surprise} OR {forgotten})"
-            f" AND (v.{first} IS NULL OR NOT {own}) ORDER BY s.{NUMBER} LIMIT {AT_ONCE}"
-        )
-        numbers = [Column(f"n{at}", WHOLE) for at in range(1 + len(FACTS_OF_EDITS) + 5)]
-        columns = [*numbers, *table.columns, *table.columns]
-        found: list[tuple[Any, ...]] = []
-        for batch in node.store.extract(select, columns, Format.ROWS, self._check):
-            found += tuples_of(batch)
-        return found
-
-    def _unseen(self, stage: Stage) -> str:
-        """The condition that our row was never sent to the child, so that it cannot know what it inserts there."""
-        node, table = self._node, stage.table
-        where = self._rules.wheres.get(table.number, "")
-        if not where:
-            # What it has of this table it has wholly: what says insert there has replaced our row.
-            return "1 = 0"
-        quote = node.store.quote
-        place = dict(zip(table.names, stage_columns(table), strict=True))
-        keys = ", ".join(quote(key) for key in table.key)
-        meeting = " AND ".join(f"w.{quote(key)} = s.{place[key]}" for key in table.key)
-        sent = f"SELECT {keys} FROM {node.store.text_of(table.name)} WHERE ({where})"
-        return f"NOT EXISTS (SELECT 1 FROM ({sent}) w WHERE {meeting})"
 
     def _judge(self, stage: Stage, policy: ConflictPolicy, found: tuple[Any, ...]) -> None:
         table, width = stage.table, len(stage.table.columns)
@@ -221,23 +166,29 @@ class Consolidation:
             self._mark(stage, [number], DECIDED)
         else:
             self._merge(stage, number, found[1:7], decision)
+        kind = kind_of(parent, child, inserted=bool(op & INSERTED) and op < 4)
         key = theirs or ours or tuple(found[12 : 12 + width])
+        self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
+
+    def _record(
+        self, table: Tracked, judged: "Judged", parent: Side, child: Side, decision: Decision
+    ) -> None:
         keep_conflict(
             self._node,
             table,
             Conflict(
                 at=self._moment,
-                kind=kind_of(parent, child, inserted=bool(op & INSERTED) and op < 4),
-                policy=_named(policy),
+                kind=judged.kind,
+                policy=judged.policy,
                 winner=decision.winner,
                 child=self._peer.name,
                 state="open" if decision.open else "auto",
-                key=key,
-                parent=ours,
-                theirs=theirs,
+                key=judged.key,
+                parent=parent.row,
+                theirs=child.row,
                 merged=decision.row if decision.winner == "merged" else None,
                 mask=child.mask,
-                base=base,
+                base=judged.base,
             ),
         )
         self._count(table, conflicts=1, opened=int(decision.open))
@@ -302,50 +253,6 @@ class Consolidation:
         for mask in masks:
             changed |= mask if mask > STANDS else 0
         return changed if masks else ALL_COLUMNS
-
-    def _versions(self, stage: Stage) -> None:
-        """Every row that was written is a new version, and says whose edit it is."""
-        node, table = self._node, stage.table
-        upsert = node.store.upsert_rows
-        upsert(
-            node.names,
-            stage,
-            f"({WRITTEN} OR s.{STATE} = {ADOPTED})",
-            self._gen,
-            str(self._peer.number),
-            "s.s_gen",
-        )
-        # A row of the child's that won stays its own: what it builds on that row is no conflict.
-        ours = f"s.s_op = {MERGED} OR s.{STATE} = {BUMP}"
-        upsert(
-            node.names,
-            stage,
-            WRITTEN_AS_OURS,
-            self._gen,
-            f"CASE WHEN {ours} THEN 0 ELSE {self._peer.number} END",
-            f"CASE WHEN {ours} THEN {self._gen} ELSE s.s_gen END",
-        )
-        quote = node.store.quote
-        row = quote(node.names.row(table.number))
-        past = quote(node.names.past(table.number))
-        staged = ", ".join(f"s.{name}" for name in stage.key_columns)
-        meeting = " AND ".join(
-            f"{row}.{quote(key)} = s.{name}" for key, name in zip(table.key, stage.key_columns, strict=True)
-        )
-        node.store.run(
-            f"UPDATE {row} SET gen = {self._gen}"
-            f" WHERE EXISTS (SELECT 1 FROM {stage.name} s WHERE s.{STATE} = {KEPT} AND {meeting})"
-        )
-        kept = f"s.{STATE} IN ({KEPT}, {BUMP})"
-        changes = [(kept, f"{STANDS} - s.s_base")]
-        if table.by_column:
-            changes += [(WRITTEN, "s.s_mask"), (f"{WRITTEN_AS_OURS} AND NOT {kept}", str(ALL_COLUMNS))]
-        keys = ", ".join(quote(key) for key in table.key)
-        for which, mask in changes:
-            node.store.run(
-                f"INSERT INTO {past} ({keys}, gen, mask) SELECT {staged}, {self._gen}, {mask}"
-                f" FROM {stage.name} s WHERE {which}"
-            )
 
     def _record_refused(self, refused: Refused) -> None:
         """A row that a table refuses is a conflict with a rule, and a person is to look at it."""

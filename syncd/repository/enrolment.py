@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from syncd.errors import FatalError
@@ -42,14 +42,7 @@ def enrol(
     wanted = {table.number: table for table in tables}
     gone = [number for number in known if number not in wanted]
     new = [table for table in tables if table.number not in known]
-    changed = [
-        table
-        for table in tables
-        if table.number in known
-        and (
-            known[table.number][1] != shape_of(table) or (table.captured and not store.captures(names, table))
-        )
-    ]
+    changed = _changed(store, names, tables, known)
     if not (fresh or gone or new or changed):
         return []
     done: list[str] = []
@@ -72,6 +65,20 @@ def enrol(
     finally:
         store.rollback()
     return done
+
+
+def _changed(
+    store: Store, names: Names, tables: Sequence[Tracked], known: Mapping[int, tuple[str, str]]
+) -> list[Tracked]:
+    """The known tables whose triggers are not as they would be made now."""
+    return [
+        table
+        for table in tables
+        if table.number in known
+        and (
+            known[table.number][1] != shape_of(table) or (table.captured and not store.captures(names, table))
+        )
+    ]
 
 
 def planned(store: Store, names: Names, tables: Sequence[Tracked]) -> list[str]:

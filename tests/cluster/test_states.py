@@ -175,7 +175,7 @@ class Histories(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-def attack(machine, examples, steps, **options):
+def check_histories(machine, examples, steps, **options):
     """Play so many random histories of so many steps."""
     run_state_machine_as_test(
         machine,
@@ -190,11 +190,11 @@ def attack(machine, examples, steps, **options):
 
 
 def test_all_copies_agree_after_any_history_and_no_edit_is_lost():
-    attack(Histories, 200, 40)
+    check_histories(Histories, 200, 40)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_many_more_histories_of_a_cluster_converge():
     examples, steps = (5_000, 60) if SCALE > 1 else (2_000, 40)
-    attack(Histories, examples, steps)
+    check_histories(Histories, examples, steps)
