@@ -350,6 +350,7 @@ class Play:
                 continue
             self.records = record["id"]
             row, (ours, theirs) = row_of_record(record["tbl"], record["row_key"]), marks_of(record)
+            assert record["parent_row"] != record["child_row"], f"equal rows are a conflict: {record}"
             if record["child"] not in self.rewound:
                 assert self._truly_concurrent(record["child"], row, ours, theirs, before, clean), (
                     f"no conflict, but recorded: {record}"

@@ -22,7 +22,7 @@ NODES = st.integers(0, CHILDREN)
 EDITS = st.tuples(
     st.sampled_from(["insert", "update", "delete", "replace", "anew", "update", "rekey", "swap"]),
     st.sampled_from(["thing", "thing", *TABLES]),
-    st.integers(0, 3),
+    st.sampled_from([0, 0, 0, 1, 1, 2, 3]),
     st.integers(0, 63),
     st.integers(0, 9),
 )
@@ -48,6 +48,7 @@ class Histories(RuleBasedStateMachine):
     @initialize(children=st.integers(1, 3), policy=POLICIES, edits=st.lists(EDITS, max_size=3))
     def start(self, children, policy, edits):
         self.play = Play(self.folder, self.make, children, policy, PATCHES)
+        self.play.edit("P", *[("insert", table, which, 0, which) for table in TABLES for which in (0, 1)])
         for number, edit in enumerate(edits):
             self.play.edit(self.name(number), edit)
         self.play.sync()
@@ -102,6 +103,12 @@ class Histories(RuleBasedStateMachine):
     )
     def sync_disturbed(self, midway, crash):
         self.play.sync(None, [(moment, self.name(node), edit) for moment, node, edit in midway], crash)
+
+    @rule(node=NODES, edit=EDITS, crash=st.integers(1, 90))
+    def edit_again_after_a_crash(self, node, edit, crash):
+        for seed in (1, 2):
+            self.play.edit(self.child(node), ("update", *edit[1:4], edit[4] + seed))
+            self.play.sync(None, (), crash if seed == 1 else None)
 
     @rule(
         node=NODES,
