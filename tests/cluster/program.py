@@ -32,7 +32,7 @@ class Crew:
         self.site.write(
             f"state: {{path: ./state}}\nconnections:\n{connections}clusters:\n  {CLUSTER}:\n"
             f"    parent: {{repository: P, connection: P}}\n    children: [{children}]\n"
-            f"    tables: [{TABLE}]\n    conflict: newest\n{options}"
+            f"    tables: [{TABLE}]\n    conflict: newest\n    retry: {{attempts: 1}}\n{options}"
         )
 
     @property
