@@ -42,7 +42,7 @@ class Reading(Protocol):
     table: Table
     """The columns as they are read, and the source's key."""
     mode: str
-    """first load, resume, incremental or full: how the source understood the cursor."""
+    """first load, resume, incremental, captured or full: how the source understood the cursor."""
     check_column: str | None
     """The check column that is followed, as the source spells it."""
     reset: str
@@ -113,6 +113,13 @@ class Source(Protocol):
 
     def unchanged(self, extracts: Sequence[Extract]) -> list[bool]:
         """For each: has nothing changed since its cursor was made? Cheap: one question for all of them."""
+        ...
+
+    def accounted(self, cursor: str) -> str | None:
+        """The cursor as one before which all rows that are gone were let go; None where the source cannot tell them.
+
+        When it is the same text, `Reading.deleted` of a captured reading from it gives every row that went since.
+        """
         ...
 
     def open(self, extract: Extract, formats: tuple[Format, ...], check: Check) -> Reading:

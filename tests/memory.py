@@ -40,6 +40,10 @@ class MemorySource(MemoryPort):
         found = self.store.find(relation.table) if relation.table is not None else None
         return str(id(found)) if found else ""
 
+    def accounted(self, cursor: str) -> str | None:
+        """Nothing is known of rows that are gone."""
+        return None
+
     def unchanged(self, extracts: Sequence[Extract]) -> list[bool]:
         """Are all rows what they were? Their checksums are compared."""
         return [self._same(extract) for extract in extracts]

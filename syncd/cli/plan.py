@@ -8,10 +8,12 @@ from typing import Final
 import click
 
 from syncd.cli.address import config_option, json_option, load
+from syncd.cli.clusterplan import cluster_lines, preview_cluster
 from syncd.cli.sync import refuse_unknown
 from syncd.cli.table import columns, grouped
 from syncd.engine.preview import StepPreview
 from syncd.model.configuration import Configuration
+from syncd.worker.foresight import ClusterForecast
 
 HOW: Final = {
     "insert": "rows go straight into the empty table",
@@ -33,6 +35,11 @@ DELETES: Final = {
     "hard": "rows that vanish at the source are deleted, found by comparing keys",
     "soft": "rows that vanish at the source stay and are marked, found by comparing keys",
 }
+CAPTURED_DELETES: Final = {
+    "off": "known and not carried out: rows that vanish at the source stay (deletes: hard or soft)",
+    "hard": "rows that vanish at the source are deleted, as they were captured",
+    "soft": "rows that vanish at the source stay and are marked, as they were captured",
+}
 
 
 @click.command()
@@ -42,21 +49,36 @@ DELETES: Final = {
 def plan(jobs: tuple[str, ...], config: Path | None, as_json: bool) -> int:
     """Connect and show what a run would do: SQL, tables to create, types, windows, rows. Changes nothing.
 
-    Exits with 0 when every step could run, else with 1.
+    Of a cluster: rows up and down for each child and table, conflicts to be expected, triggers to be made.
+
+    Exits with 0 when everything could run, else with 1.
     """
     configuration = load(config)
-    refuse_unknown(configuration, jobs)
-    steps: dict[str, Sequence[StepPreview]] = {}
-    for job in jobs or tuple(configuration.jobs):
-        steps[job] = preview_job(configuration, job)
+    refuse_unknown(configuration, jobs, clusters=True)
+    found: dict[str, Sequence[StepPreview] | ClusterForecast] = {}
+    possible = True
+    for job in jobs or _all(configuration):
+        if job in configuration.clusters:
+            forecast = preview_cluster(configuration, configuration.clusters[job])
+            found[job], possible = forecast, possible and forecast.possible
+            lines = cluster_lines(forecast)
+        else:
+            steps = preview_job(configuration, job)
+            found[job], possible = steps, possible and not any(step.failure for step in steps)
+            lines = job_lines(configuration, job, steps)
+        if not as_json:
+            click.echo("\n".join(lines))
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(steps)).decode())
-    else:
-        for job, previews in steps.items():
-            click.echo("\n".join(job_lines(configuration, job, previews)))
-    return 1 if any(step.failure for previews in steps.values() for step in previews) else 0
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    return 0 if possible else 1
+
+
+def _all(configuration: Configuration) -> tuple[str, ...]:
+    """All jobs, and the clusters whose parent is here."""
+    clusters = (name for name, cluster in configuration.clusters.items() if cluster.can_run)
+    return (*configuration.jobs, *clusters)
 
 
 def preview_job(configuration: Configuration, name: str) -> Sequence[StepPreview]:
@@ -144,9 +166,15 @@ def _reading_lines(step: StepPreview) -> list[str]:
         lines.append(
             f"              {step.null_rows} rows without a value, {step.future_rows} dated in the future"
         )
+    elif step.captured:
+        since = f", generation {step.mark_from}" if step.mark_from else ""
+        lines.append(f"captured:     by cluster {step.captured}: runs read only what changed{since}")
     else:
         lines.append("check column: none: every run reads all rows and compares them")
+    if step.not_captured:
+        lines.append(f"not captured: {step.not_captured}")
     lines.append(f"key:          {', '.join(step.key) or 'none'}")
     if step.key:
-        lines.append(f"deletes:      {DELETES[step.deletes]}")
+        said = CAPTURED_DELETES if step.captured else DELETES
+        lines.append(f"deletes:      {said[step.deletes]}")
     return lines

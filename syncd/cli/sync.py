@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from syncd.cli.address import config_option, json_option, load
+from syncd.cli.clustertable import cluster_table
 from syncd.cli.progress import Progress
 from syncd.cli.table import balanced, closing_table
 from syncd.errors import NotFoundError, SyncdError
@@ -40,6 +41,7 @@ def sync(
     """
     configuration = load(config)
     refuse_unknown(configuration, jobs, clusters=not queries)
+    _refuse_elsewhere(configuration, jobs)
     return run_jobs(configuration, jobs, queries, full=full, as_json=as_json)
 
 
@@ -59,7 +61,8 @@ def run_jobs(
             done.append(run(job))
             progress.clear()
             if not as_json:
-                click.echo("\n".join(closing_table(done[-1])))
+                shape = cluster_table if job in configuration.clusters else closing_table
+                click.echo("\n".join(shape(done[-1])))
             if done[-1]["status"] == "cancelled":
                 break
     if as_json:
@@ -146,6 +149,15 @@ def _through_daemon(state: Path, job: str, wanted: View, progress: Progress) -> 
             call(state, "cancel", {"name": begun[-1] if begun else job})
         return {"job": job, "status": "cancelled", "steps": [], "seconds": None, "failure": None}
     return run
+
+
+def _refuse_elsewhere(configuration: Configuration, names: tuple[str, ...]) -> None:
+    """Refuse clusters whose parent has no connection here."""
+    from syncd.worker.wire import refuse_elsewhere
+
+    for name in names:
+        if name in configuration.clusters:
+            refuse_elsewhere(configuration.clusters[name])
 
 
 def _leave(code: int) -> int:

@@ -5,9 +5,11 @@ from pathlib import Path
 import click
 
 from syncd.cli.address import config_option, json_option, load
+from syncd.cli.clustertable import comparison_table
 from syncd.cli.progress import Progress
 from syncd.cli.sync import exit_code, refuse_unknown, running
 from syncd.cli.table import closing_table
+from syncd.model.configuration import Configuration
 
 
 @click.command()
@@ -25,10 +27,24 @@ def verify(
 ) -> int:
     """Compare both sides of a job, row by row where checksums differ. Only the destination is ever changed.
 
+    A cluster is compared as by: syncd cluster verify.
+
     Exits with 0 when both sides hold the same (after --repair: now), with 1 when they differ.
     """
     configuration = load(config)
     refuse_unknown(configuration, jobs, clusters=not queries)
+    return verify_work(configuration, jobs, queries, repair=repair, as_json=as_json)
+
+
+def verify_work(
+    configuration: Configuration,
+    jobs: tuple[str, ...],
+    queries: tuple[str, ...],
+    *,
+    repair: bool,
+    as_json: bool,
+) -> int:
+    """Compare jobs and clusters one after the other, and print what was found; the exit code for all of them."""
     progress = Progress(shown=not as_json)
     how = "repair" if repair else "check"
     done = []
@@ -37,7 +53,8 @@ def verify(
             done.append(run(job))
             progress.clear()
             if not as_json:
-                click.echo("\n".join(closing_table(done[-1])))
+                shape = comparison_table if job in configuration.clusters else closing_table
+                click.echo("\n".join(shape(done[-1])))
                 for step in done[-1]["steps"]:
                     for key in (step.get("verdict") or {}).get("examples", ())[:10]:
                         click.echo(f"  differs: {step['step']} {key}")

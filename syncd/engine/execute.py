@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from syncd.engine.quarantine import try_again
-from syncd.engine.reconcile import reconcile
+from syncd.engine.reconcile import note_accounted, reconcile
 from syncd.engine.surroundings import Surroundings, extract_of, key_of
-from syncd.engine.transfer import transfer
+from syncd.engine.transfer import is_accounted, transfer
 from syncd.engine.verify import check_step, difference_warnings, verdict_of
 from syncd.errors import RunCancelledError, SyncdError, TransientError
 from syncd.model.event import RunEvent, StepEnded, WindowCommitted
@@ -75,7 +75,7 @@ def _quiet_steps(
         (step, extract)
         for step, standing in zip(steps, standings, strict=True)
         if isinstance(step, Transfer)
-        and (extract := extract_of(step, standing, around.full)).cursor is not None
+        and (extract := extract_of(step, standing, around.full, around.job)).cursor is not None
         and standing.exists
     ]
     if not candidates:
@@ -138,15 +138,20 @@ def _done(step: Step, standing: Standing, around: Surroundings, *, quiet: bool) 
     if isinstance(step, Comparison):
         return check_step(step, standing, around)
     again, standing = try_again(step, standing, around)
-    moved = _nothing_to_do(step, standing, 0.0) if quiet else transfer(step, standing, around)
+    accounted = quiet and is_accounted(standing.cursor, around.source)
+    moved = _nothing_to_do(step, standing, 0.0)
+    if not quiet:
+        moved, accounted = transfer(step, standing, around)
     moved = replace(moved, counters=again + moved.counters)
     if not _proves(step):
         return moved
     warnings = list(moved.warnings)
     counters, status = moved.counters, moved.status
-    if step.options.deletes is not Deletes.OFF and not (step.options.truncate or step.options.drop):
+    replaced = step.options.truncate or step.options.drop
+    if step.options.deletes is not Deletes.OFF and not replaced and not accounted:
         now = around.destination.survey([key_of(step, around.job)])[0]
         mended, said = reconcile(step, now, around)
+        note_accounted(step, around)
         counters = counters + mended
         status = Status.PARTIAL if mended.rejected else status
         warnings += said

@@ -34,9 +34,10 @@ class ColumnPreview:
 class StepPreview:
     """What one step would do. `failure` says why it would be refused; what is known until then is filled in.
 
-    `mode` is how the source is read (first load, resume, incremental, full), `write` how rows meet the table
+    `mode` is how the source is read (first load, resume, incremental, captured, full), `write` how rows meet the table
     (insert, merge, append, history, replace, drop, and for CHECKCACHE compare or repair). `statements` create or change the table. `null_rows` and `future_rows` are
     among the rows to be read. `source_rows` and `target_rows` count what CHECKCACHE compares.
+    `captured` is the cluster that feeds the step from its logs, `not_captured` why one that knows the table does not.
     """
 
     step: str
@@ -63,6 +64,8 @@ class StepPreview:
     reset: str = ""
     nothing_to_do: bool = False
     warnings: tuple[str, ...] = ()
+    captured: str = ""
+    not_captured: str = ""
     failure: Failure | None = None
 
 
@@ -157,6 +160,8 @@ def _with_reading(known: StepPreview, reading: Reading, facts: Any, *, quiet: bo
         key=reading.table.key,
         reset=known.reset or reading.reset,
         nothing_to_do=quiet,
+        captured=str(facts.get("captured") or ""),
+        not_captured=str(facts.get("not_captured") or ""),
         warnings=reading.warnings,
     )
 

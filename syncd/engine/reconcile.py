@@ -12,6 +12,17 @@ from syncd.model.run import Counters
 from syncd.model.writing import Standing
 
 
+def note_accounted(step: Transfer, around: Surroundings) -> None:
+    """Tell the cursor that every row went that is gone, where the source knows of those that will go from now on."""
+    key = key_of(step, around.job)
+    for stored in around.destination.cursors(around.job):
+        if stored.key != key:
+            continue
+        cursor = around.source.accounted(stored.cursor)
+        if cursor is not None and cursor != stored.cursor:
+            around.destination.put_cursor(stored, cursor, stored.mark)
+
+
 def reconcile(step: Transfer, standing: Standing, around: Surroundings) -> tuple[Counters, tuple[str, ...]]:
     """Compare the keys of both sides; delete what only the destination has, copy what only the source has.
 

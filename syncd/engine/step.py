@@ -14,7 +14,7 @@ from syncd.errors import FatalError, RowRejectedError, SyncdError
 from syncd.model.batch import Batch, Format, size_bytes
 from syncd.model.event import StepProgressed, WindowCommitted
 from syncd.model.following import find_check_column
-from syncd.model.options import Write
+from syncd.model.options import Options, Write
 from syncd.model.plan import Transfer
 from syncd.model.reading import Window
 from syncd.model.run import Counters, Status, StepResult
@@ -24,6 +24,10 @@ from syncd.ports import Reading, Writing
 
 PROGRESS_SECONDS: Final = 0.5
 ODD_ROWS: Final = 1000
+CAPTURED: Final = "captured"
+"""The mode of a reading that gives what changed, and what is gone."""
+ADDING: Final = frozenset({"incremental", "resume", "keys", CAPTURED})
+"""Modes of readings that add to what is known; others count anew."""
 ODD_SHARE: Final = 0.01
 """More rows, and a greater share of those known, than a run may read again for nothing without a word."""
 
@@ -48,7 +52,7 @@ class Step:
         self.cursor = standing.cursor
         self.rejects = {reject.key: reject for reject in rejects}
         # What a reading from the beginning finds counts anew; changes add to what was known.
-        self.rows_known = standing.rows if reading.mode in {"incremental", "resume", "keys"} else 0
+        self.rows_known = standing.rows if reading.mode in ADDING else 0
         self.rows = 0
         self.bytes = 0
         self.told = 0.0
@@ -295,12 +299,13 @@ class Step:
         gone = 0
         for keys in self.reading.deleted(window, self.around.check):
             gone += writing.delete(keys, target.revive)
+            refuse_too_many(self.step.name, gone, self.rows_known, options)
         return replace(counters, deleted=counters.deleted + gone) if gone else counters
 
     def known_rows(self, counters: Counters) -> int:
         """How many rows the destination holds at least, once this window is committed."""
         gone = 0 if self.step.options.deletes.value == "soft" else counters.deleted
-        if self.reading.mode in {"incremental", "resume", "keys"}:
+        if self.reading.mode in ADDING:
             # A row that moved to a later window while the load was interrupted must not count twice.
             return max(0, self.rows_known + counters.inserted - gone)
         return self.rows_known + counters.inserted + counters.updated + counters.unchanged - gone
@@ -331,6 +336,22 @@ class Step:
                 hint="nothing of this window was kept; this is a defect of syncd or of a connector: report it",
                 code="counters_do_not_balance",
             )
+
+
+def refuse_too_many(name: str, gone: int, rows: int, options: Options) -> None:
+    """Guard a table against a source that lost its rows by accident.
+
+    Raises:
+        FatalError: more of the table's rows would go than the options allow; nothing was changed.
+    """
+    percent = 100.0 * gone / max(rows, gone, 1)
+    if percent > options.max_delete_percent:
+        raise FatalError(
+            f"{gone} of {max(rows, gone)} rows of {name} are gone at the source: {percent:.1f} % is more than"
+            f" {options.max_delete_percent:g} %",
+            hint="nothing was deleted; if that is meant, raise max_delete_percent",
+            code="too_many_deletes",
+        )
 
 
 def choose_format(step: Transfer, around: Surroundings, source: Table, table: Table) -> Format:

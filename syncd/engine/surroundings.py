@@ -7,6 +7,7 @@ from typing import Final
 
 from syncd.engine.pace import Pace
 from syncd.errors import FatalError
+from syncd.model.options import Deletes
 from syncd.model.plan import Comparison, Transfer
 from syncd.model.reading import Extract
 from syncd.model.writing import Standing, StepKey
@@ -44,8 +45,8 @@ def key_of(step: Transfer | Comparison, job: str) -> StepKey:
     return StepKey(job, name, step.target)
 
 
-def extract_of(step: Transfer, standing: Standing, full: bool) -> Extract:
-    """What to ask the source, given what the destination has."""
+def extract_of(step: Transfer, standing: Standing, full: bool, job: str = "") -> Extract:
+    """What to ask the source, given what the destination has; without `job` nothing may be written there."""
     options = step.options
     replaced = options.truncate or options.drop
     usable = not full and not replaced and not standing.reset and standing.digest == step.digest
@@ -61,6 +62,8 @@ def extract_of(step: Transfer, standing: Standing, full: bool) -> Extract:
         single=replaced,
         batch_rows=options.batch_rows,
         batch_bytes=options.batch_bytes,
+        reader=f"{job}/{step.name}" if job else "",
+        deletes=options.deletes is not Deletes.OFF,
     )
 
 

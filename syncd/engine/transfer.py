@@ -3,30 +3,36 @@
 from collections.abc import Sequence
 
 from syncd.engine.lanes import run_side_by_side
-from syncd.engine.step import Step
+from syncd.engine.step import CAPTURED, Step
 from syncd.engine.surroundings import QUERY_CHANGED, Surroundings, extract_of, key_of
 from syncd.model.event import StateReset, StepStarted
 from syncd.model.plan import Transfer
 from syncd.model.reading import Window
 from syncd.model.run import StepResult
 from syncd.model.writing import Mode, Standing
+from syncd.ports import Source
 
 
-def transfer(step: Transfer, standing: Standing, around: Surroundings) -> StepResult:
-    """Move what has to be moved and say what became of it.
+def transfer(step: Transfer, standing: Standing, around: Surroundings) -> tuple[StepResult, bool]:
+    """Move what has to be moved; what became of it, and whether every row went that is gone at the source.
 
     Raises:
         SyncdError: the step failed; windows that were committed before stay, and the next run goes on after them.
     """
     _tell_reset(step, standing, around)
     rejects = around.destination.rejects(key_of(step, around.job)) if step.options.quarantine else []
-    reading = around.source.open(
-        extract_of(step, standing, around.full), around.destination.formats, around.check
-    )
+    extract = extract_of(step, standing, around.full, around.job)
+    reading = around.source.open(extract, around.destination.formats, around.check)
     try:
-        return run_windows(Step(step, standing, around, reading, rejects))
+        result = run_windows(Step(step, standing, around, reading, rejects))
+        return result, reading.mode == CAPTURED and is_accounted(extract.cursor, around.source)
     finally:
         reading.close()
+
+
+def is_accounted(cursor: str | None, source: Source) -> bool:
+    """Were all rows let go that were gone when this cursor was stored, and does the source tell those since?"""
+    return cursor is not None and source.accounted(cursor) == cursor
 
 
 def run_windows(one: Step) -> StepResult:

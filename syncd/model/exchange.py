@@ -10,6 +10,8 @@ from syncd.model.table import Column, TableName
 
 UNKNOWN_BASE = -1
 """The base of an edit of which nobody knows what it was made on: a row that was there before the first contact."""
+JOB = "job "
+"""How the names of peers begin that are one-way jobs."""
 NOTHING_RECEIVED = -1
 """The cursor of a node that has received nothing yet: it needs all rows, not only the changed ones."""
 
@@ -75,7 +77,8 @@ class Hello:
     `recalled` its token at the generation that was asked about (None: it has none there). `received` is the parent's state
     that a child has (for a parent: START). `oldest_base` is the lowest parent generation that an unsent edit was made on.
     `changed`: there are edits that no generation counts yet. `unsent` counts rows with unsent edits that are counted.
-    `oldest_gen`: changes after it are known one by one.
+    `oldest_gen`: changes after it are known one by one. `compacted` is when older ones were last forgotten, in seconds
+    since 1970.
     """
 
     id: str
@@ -89,14 +92,20 @@ class Hello:
     changed: bool = False
     unsent: int = 0
     oldest_gen: int = 0
+    compacted: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
     """What a parent keeps about a child.
 
-    `number` marks the child's edits among the rows of the parent; a child that was restored gets another. `received` is what the parent
-    has of it, `sent` what it is known to have of the parent. `floor`: it makes no more edits on generations below. `state` is live, expired or removed.
+    `number` marks the child's edits among the rows of the parent; a child that was restored gets another. `received` is
+    what the parent has of it, `sent` what it is known to have of the parent. `floor`: it makes no more edits on
+    generations below. `state` is live, refilling, expired or removed.
+
+    A one-way job that reads the parent's changes is a peer too, with the number 0. It has `sent`, `floor` is the
+    generation whose changes it needs no more, `epoch` the last one that was counted for it, `received` the one before
+    which changes may have been missed, and `filters` the number of its table.
     """
 
     name: str
@@ -109,6 +118,11 @@ class Peer:
     state: str = "live"
     filters: str = ""
     last_seen: float = 0.0
+
+    @property
+    def is_job(self) -> bool:
+        """Is it a one-way job, and no child?"""
+        return self.number == 0 and self.name.startswith(JOB)
 
 
 @dataclass(frozen=True, slots=True)

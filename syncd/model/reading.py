@@ -24,6 +24,18 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What a source with captured changes reads in place of its table, in its own SQL.
+
+    `rows` gives the table's columns of the rows that changed, `gone` the values of `key` of rows that are gone.
+    """
+
+    rows: str
+    gone: str
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Extract:
     """A question to a source: this relation, following a check column, from this cursor on.
 
@@ -35,6 +47,9 @@ class Extract:
 
     `keys` limits the reading to the rows with these keys (values in key order, as in ROWS batches); cursor and check
     columns do not matter then, and no cursor is made.
+
+    `reader` names the job and step that ask, so that a source with captured changes keeps what they need; empty for a
+    look that may write nothing. `deletes`: rows that are gone will be let go. `changes` is a source's question to itself.
     """
 
     relation: Relation
@@ -49,6 +64,9 @@ class Extract:
     batch_rows: int = 0
     batch_bytes: int = 0
     keys: tuple[tuple[object, ...], ...] | None = None
+    reader: str = ""
+    deletes: bool = False
+    changes: Changes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,8 @@ class NodeArrival:
             # Who inserted one of these rows meanwhile had not seen the parent's: that edit counts from before them.
             seal(node, Role.CHILD, self._every)
             crash_point("versions are placed")
-            node.put_peer(replace(parent, received=mark, last_seen=self._now()))
+            sent = Mark(known.received, known.token)
+            node.put_peer(replace(parent, received=mark, sent=sent, last_seen=self._now()))
         crash_point("after versions are applied")
         return applied
 

@@ -12,8 +12,11 @@ ROWS_AT_ONCE: Final = 10_000
 """How many rows go in one transaction, so that nobody waits long."""
 
 
-def compact(node: Node, tables: Sequence[Tracked], floor: int, check: Check) -> int:
-    """Delete what belongs to generations up to `floor`, in short transactions; how many rows."""
+def compact(node: Node, tables: Sequence[Tracked], floor: int, now: float, check: Check) -> int:
+    """Delete what belongs to generations up to `floor`, in short transactions; how many rows.
+
+    `now` is in seconds since 1970.
+    """
     gone = 0
     store, names = node.store, node.names
     for table in tables:
@@ -28,6 +31,7 @@ def compact(node: Node, tables: Sequence[Tracked], floor: int, check: Check) -> 
     try:
         if floor > node.oldest():
             node.forget_marks(floor)
+        node.put_compacted(now)
         store.commit(check)
     finally:
         store.rollback()

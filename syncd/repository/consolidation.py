@@ -1,25 +1,23 @@
 """What a parent does with a child's edits: find those that are conflicts, settle them, write the rest."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from syncd.errors import TransientError
-from syncd.model.batch import Batch, Format, tuples_of
+from syncd.model.batch import Batch, Format
 from syncd.model.cluster import ConflictPolicy
 from syncd.model.exchange import Applied, Peer, Rules, TableCounts, Tracked
-from syncd.model.table import Column
 from syncd.ports import Check
 from syncd.repository.conflict import Decision, Side, decide, kind_of
+from syncd.repository.dispute import AT_ONCE, disputed
 from syncd.repository.node import Node
 from syncd.repository.placing import (
     BUMP,
     DECIDED,
     REFUSED,
     SAME,
-    WRITTEN,
-    WRITTEN_AS_OURS,
     Placed,
     Placing,
 )
@@ -28,22 +26,26 @@ from syncd.repository.refused import Refused
 from syncd.repository.retry import Retry
 from syncd.repository.store import (
     ALL_COLUMNS,
-    FACTS_OF_EDITS,
     INSERTED,
     NUMBER,
     STATE,
-    WHOLE,
     ForeignKey,
     Stage,
     stage_columns,
 )
-
-AT_ONCE: Final = 2_000
-"""How many conflicts are in memory."""
-ADOPTED: Final = 6
-"""The state of a row that is the same on both sides and whose version takes the child's edit for its own."""
+from syncd.repository.version import ADOPTED, KEPT, MERGED, STANDS, write_versions
 
 Open = Callable[[int], Stage]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a record of a conflict says beside both rows; `key` is a row with the key's values."""
+
+    kind: str
+    policy: str
+    key: Sequence[Any]
+    base: int
 
 
 class Consolidation:
@@ -88,7 +90,7 @@ class Consolidation:
         placed = placing.place()
         for stage in stages.values():
             self._refuse_edited_meanwhile(stage)
-            self._versions(stage)
+            write_versions(self._node, stage, self._peer.number, self._gen)
         held = retry.keep(stages, placed.refused, aside)
         for stage, row in retry.settled:
             settle_refused(self._node, stage.table, row, self._moment)
@@ -129,68 +131,22 @@ class Consolidation:
         policy = self._rules.policies.get(stage.table.number, ConflictPolicy())
         while True:
             self._check()
-            rows = self._disputed(stage)
+            rows = disputed(self._node, stage, self._rules, self._peer.number, self._oldest, self._check)
             if not rows:
                 return
             for row in rows:
                 self._judge(stage, policy, row)
-
-    def _disputed(self, stage: Stage) -> list[tuple[Any, ...]]:
-        """The next rows to judge: number, facts, then gen, author, author's gen and moment of our version (0 without
-        one), is our row there, then the child's columns, then ours."""
-        node, table = self._node, stage.table
-        quote = node.store.quote
-        first = quote(table.key[0])
-        place = dict(zip(table.names, stage_columns(table), strict=True))
-        row = quote(node.names.row(table.number))
-        on = [
-            " AND ".join(f"{side}.{quote(key)} = s.{place[key]}" for key in table.key) for side in ("v", "t")
-        ]
-        own = f"(v.nid = {self._peer.number} AND v.ngen <= s.s_gen)"
-        inserted = "(s.s_op % 2 = 1 AND s.s_op < 4)"
-        there = f"t.{first} IS NOT NULL"
-        blind = "1 = 1" if table.number in self._rules.blind else "1 = 0"
-        behind = f"(({there} OR v.{first} IS NOT NULL) AND (coalesce(v.gen, 0) > s.s_base OR {blind}))"
-        surprise = f"({there} AND {inserted} AND {self._unseen(stage)})"
-        forgotten = f"(s.s_base >= 0 AND s.s_base < {self._oldest} AND v.{first} IS NULL AND NOT {inserted})"
-        whole = node.store.whole
-        facts = ", ".join(f"s.{fact}" for fact in FACTS_OF_EDITS)
-        versions = ", ".join(whole(f"coalesce(v.{name}, 0)") for name in ("gen", "nid", "ngen", "at"))
-        both = [f"s.{name}" for name in stage_columns(table)] + [f"t.{quote(name)}" for name in table.names]
-        select = (
-            f"SELECT {whole(f's.{NUMBER}')}, {facts}, {versions},"
-            f" {whole(f'CASE WHEN {there} THEN 1 ELSE 0 END')}, {', '.join(both)}"
-            f" FROM {stage.name} s LEFT JOIN {row} v ON {on[0]}"
-            f" LEFT JOIN {node.store.text_of(table.name)} t ON {on[1]}"
-            f" WHERE s.{STATE} = 0 AND ({behind} OR {surprise} OR {forgotten})"
-            f" AND (v.{first} IS NULL OR NOT {own}) ORDER BY s.{NUMBER} LIMIT {AT_ONCE}"
-        )
-        numbers = [Column(f"n{at}", WHOLE) for at in range(1 + len(FACTS_OF_EDITS) + 5)]
-        columns = [*numbers, *table.columns, *table.columns]
-        found: list[tuple[Any, ...]] = []
-        for batch in node.store.extract(select, columns, Format.ROWS, self._check):
-            found += tuples_of(batch)
-        return found
-
-    def _unseen(self, stage: Stage) -> str:
-        """The condition that our row was never sent to the child, so that it cannot know what it inserts there."""
-        node, table = self._node, stage.table
-        where = self._rules.wheres.get(table.number, "")
-        if not where:
-            # What it has of this table it has wholly: what says insert there has replaced our row.
-            return "1 = 0"
-        quote = node.store.quote
-        place = dict(zip(table.names, stage_columns(table), strict=True))
-        keys = ", ".join(quote(key) for key in table.key)
-        meeting = " AND ".join(f"w.{quote(key)} = s.{place[key]}" for key in table.key)
-        sent = f"SELECT {keys} FROM {node.store.text_of(table.name)} WHERE ({where})"
-        return f"NOT EXISTS (SELECT 1 FROM ({sent}) w WHERE {meeting})"
 
     def _judge(self, stage: Stage, policy: ConflictPolicy, found: tuple[Any, ...]) -> None:
         table, width = stage.table, len(stage.table.columns)
         number, gone, _, base, op, mask, at, gen, nid, _, ours_at, there = found[:12]
         theirs = None if gone else tuple(found[12 : 12 + width])
         ours = tuple(found[12 + width :]) if there else None
+        stands = self._stands_since(stage, number, gen) if gen > base >= 0 else gen
+        if stands <= base < gen:
+            # Conflicts with others were decided in favour of the very row that this child had.
+            self._assume(stage, number, gen)
+            return
         if theirs == ours:
             # A version that nobody knows yet stays unknown: the rows were equal before the first contact.
             self._mark(stage, [number], ADOPTED if gen else SAME)
@@ -203,41 +159,71 @@ class Consolidation:
         author = self._names.get(nid, "") if nid else self._node_name
         parent = Side(ours, self._mask_since(stage, found, base), ours_at, author)
         decision = decide(policy, table.names, parent, child)
-        self._carry(stage, number, found[1:7], decision)
+        if decision.winner == "parent":
+            self._assume(stage, number, stands)
+            self._mark(stage, [number], KEPT if gen else BUMP)
+        elif decision.winner == "child":
+            self._mark(stage, [number], DECIDED)
+        else:
+            self._merge(stage, number, found[1:7], decision)
+        kind = kind_of(parent, child, inserted=bool(op & INSERTED) and op < 4)
         key = theirs or ours or tuple(found[12 : 12 + width])
+        self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
+
+    def _record(
+        self, table: Tracked, judged: "Judged", parent: Side, child: Side, decision: Decision
+    ) -> None:
         keep_conflict(
             self._node,
             table,
             Conflict(
                 at=self._moment,
-                kind=kind_of(parent, child, inserted=bool(op & INSERTED) and op < 4),
-                policy=_named(policy),
+                kind=judged.kind,
+                policy=judged.policy,
                 winner=decision.winner,
                 child=self._peer.name,
                 state="open" if decision.open else "auto",
-                key=key,
-                parent=ours,
-                theirs=theirs,
+                key=judged.key,
+                parent=parent.row,
+                theirs=child.row,
                 merged=decision.row if decision.winner == "merged" else None,
                 mask=child.mask,
-                base=base,
+                base=judged.base,
             ),
         )
         self._count(table, conflicts=1, opened=int(decision.open))
 
-    def _carry(self, stage: Stage, number: int, facts: Sequence[int], decision: Decision) -> None:
-        """Prepare the staged row for what was decided."""
-        if decision.winner == "parent":
-            self._mark(stage, [number], BUMP)
-            return
-        if decision.winner == "child":
-            self._mark(stage, [number], DECIDED)
-            return
+    def _stands_since(self, stage: Stage, number: int, gen: int) -> int:
+        """The generation that made our row as it is, though a later one counts it anew."""
+        for counted, mask in self._past(stage, number):
+            if counted == gen and mask <= STANDS:
+                return STANDS - mask
+        return gen
+
+    def _past(self, stage: Stage, number: int) -> list[tuple[int, int]]:
+        """Generations of our row with the columns that they changed."""
+        table, node = stage.table, self._node
+        quote = node.store.quote
+        place = dict(zip(table.names, stage_columns(table), strict=True))
+        meeting = " AND ".join(f"p.{quote(key)} = s.{place[key]}" for key in table.key)
+        rows: Sequence[Any] = node.store.run(
+            f"SELECT p.gen, p.mask FROM {quote(node.names.past(table.number))} p JOIN {stage.name} s ON {meeting}"
+            f" WHERE s.{NUMBER} = {number}"
+        ).rows
+        return [(int(gen), int(mask)) for gen, mask in rows]
+
+    def _assume(self, stage: Stage, number: int, base: int) -> None:
+        self._node.store.run(f"UPDATE {stage.name} SET s_base = {base} WHERE {NUMBER} = {number}")
+
+    def _merge(self, stage: Stage, number: int, facts: Sequence[int], decision: Decision) -> None:
+        """Put the decided row in the place of the staged one."""
         store = self._node.store
         store.run(f"DELETE FROM {stage.name} WHERE {NUMBER} = {number}")
         # What was read here has the form of this node's own columns.
         amended = replace(stage, theirs=stage.table)
-        store.fill(amended, Batch(Format.ROWS, [(*facts, *(decision.row or ()))], 1), self._check)
+        gone, gen, base, _, mask, at = facts
+        made = (gone, gen, base, MERGED, mask, at, *(decision.row or ()))
+        store.fill(amended, Batch(Format.ROWS, [made], 1), self._check)
         store.filled(amended)
         rows: Sequence[Any] = store.run(f"SELECT max({NUMBER}) FROM {stage.name}").rows
         self._mark(stage, [int(rows[0][0])], DECIDED)
@@ -260,43 +246,13 @@ class Consolidation:
 
     def _mask_since(self, stage: Stage, found: tuple[Any, ...], base: int) -> int:
         """Which columns of our row changed after `base`; all of them where nobody knows."""
-        table, node = stage.table, self._node
-        if not table.by_column or base < self._oldest or not found[11]:
+        if not stage.table.by_column or base < self._oldest or not found[11]:
             return ALL_COLUMNS
-        quote = node.store.quote
-        place = dict(zip(table.names, stage_columns(table), strict=True))
-        meeting = " AND ".join(f"p.{quote(key)} = s.{place[key]}" for key in table.key)
-        rows: Sequence[Any] = node.store.run(
-            f"SELECT p.mask FROM {quote(node.names.past(table.number))} p JOIN {stage.name} s ON {meeting}"
-            f" WHERE s.{NUMBER} = {found[0]} AND p.gen > {base}"
-        ).rows
-        mask = 0
-        for row in rows:
-            mask |= int(row[0])
-        return mask if rows else ALL_COLUMNS
-
-    def _versions(self, stage: Stage) -> None:
-        """Every row that was written is a new version, and says whose edit it is."""
-        node, table = self._node, stage.table
-        upsert = node.store.upsert_rows
-        upsert(
-            node.names,
-            stage,
-            f"({WRITTEN} OR s.{STATE} = {ADOPTED})",
-            self._gen,
-            str(self._peer.number),
-            "s.s_gen",
-        )
-        upsert(node.names, stage, WRITTEN_AS_OURS, self._gen, "0", str(self._gen))
-        if table.by_column:
-            past = node.store.quote(node.names.past(table.number))
-            keys = ", ".join(node.store.quote(key) for key in table.key)
-            staged = ", ".join(f"s.{name}" for name in stage.key_columns)
-            for which, mask in ((WRITTEN, "s.s_mask"), (WRITTEN_AS_OURS, str(ALL_COLUMNS))):
-                node.store.run(
-                    f"INSERT INTO {past} ({keys}, gen, mask) SELECT {staged}, {self._gen}, {mask}"
-                    f" FROM {stage.name} s WHERE {which}"
-                )
+        masks = [mask for gen, mask in self._past(stage, found[0]) if gen > base]
+        changed = 0
+        for mask in masks:
+            changed |= mask if mask > STANDS else 0
+        return changed if masks else ALL_COLUMNS
 
     def _record_refused(self, refused: Refused) -> None:
         """A row that a table refuses is a conflict with a rule, and a person is to look at it."""

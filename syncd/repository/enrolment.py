@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from syncd.errors import FatalError
@@ -10,6 +10,7 @@ from syncd.model.exchange import UNKNOWN_BASE, Role, Tracked
 from syncd.ports import Check
 from syncd.repository.naming import Names
 from syncd.repository.node import Node
+from syncd.repository.readers import forget_feeds, restart_feeds
 from syncd.repository.store import ALL_COLUMNS, INSERTED, Purpose, Store
 
 REPLACE: Final = "replace"
@@ -36,19 +37,12 @@ def enrol(
     node = Node(store, names)
     fresh = not node.exists
     if not fresh:
-        _refuse_other_part(node, role, name)
+        refuse_other_part(node, role, name)
     known = {} if fresh else node.tables()
     wanted = {table.number: table for table in tables}
     gone = [number for number in known if number not in wanted]
     new = [table for table in tables if table.number not in known]
-    changed = [
-        table
-        for table in tables
-        if table.number in known
-        and (
-            known[table.number][1] != shape_of(table) or (table.captured and not store.captures(names, table))
-        )
-    ]
+    changed = _changed(store, names, tables, known)
     if not (fresh or gone or new or changed):
         return []
     done: list[str] = []
@@ -56,16 +50,35 @@ def enrol(
     try:
         node.create(role, name)
         done += [_untrack(node, each, known[each][0], parent=role is Role.PARENT) for each in gone]
+        if new and not fresh and role is Role.CHILD:
+            # The parent may have this generation already: what is offered with it would count as received, and be deleted.
+            node.advance()
         for table in new:
             done.append(f"tracks {table.name}" if table.captured else f"receives {table.name}")
             _track(node, table, role, join)
         for table in changed:
             done.append(f"renews the triggers of {table.name}")
+            _forget_masks(node, table, role)
             _capture(node, table)
+            restart_feeds(node, table.number)
         store.commit(check)
     finally:
         store.rollback()
     return done
+
+
+def _changed(
+    store: Store, names: Names, tables: Sequence[Tracked], known: Mapping[int, tuple[str, str]]
+) -> list[Tracked]:
+    """The known tables whose triggers are not as they would be made now."""
+    return [
+        table
+        for table in tables
+        if table.number in known
+        and (
+            known[table.number][1] != shape_of(table) or (table.captured and not store.captures(names, table))
+        )
+    ]
 
 
 def planned(store: Store, names: Names, tables: Sequence[Tracked]) -> list[str]:
@@ -83,17 +96,40 @@ def planned(store: Store, names: Names, tables: Sequence[Tracked]) -> list[str]:
     ]
 
 
-def retire(store: Store, names: Names, tables: Sequence[Tracked], check: Check) -> None:
+def remembered(store: Store, names: Names) -> list[Tracked]:
+    """The tables that a node tracks by its own account, as it has them now, whatever a configuration says.
+
+    Columns and key are the table's own; what was dropped since is left out, and its triggers went with it.
+    """
+    there = {str(name): name for name in store.tables()}
+    found = []
+    for number, (name, _) in Node(store, names).tables().items():
+        table = store.table(there[name]) if name in there else None
+        if table is not None:
+            found.append(Tracked(number, table.name, table.columns, table.key or table.column_names[:1]))
+    return found
+
+
+def retire(store: Store, names: Names, check: Check) -> None:
     """Take everything of a cluster out of a database: triggers first, then the tables that only syncd reads."""
     node = Node(store, names)
     if not node.exists:
         return
-    for table in tables:
+    for table in remembered(store, names):
+        # A trigger that stays would write into a table that goes, and no program could edit a row any more.
         store.release_capture(names, table)
     for number in node.tables():
         for name in (names.log, names.own, names.row, names.past):
             store.drop(name(number))
-    for other in (names.marks, names.tables, names.peers, names.conflicts, names.refused, names.node):
+    for other in (
+        names.marks,
+        names.tables,
+        names.peers,
+        names.conflicts,
+        names.refused,
+        names.files,
+        names.node,
+    ):
         store.drop(other)
     check()
 
@@ -128,6 +164,20 @@ def _capture(node: Node, table: Tracked) -> None:
     node.put_table(table.number, str(table.name), shape_of(table))
 
 
+def _forget_masks(node: Node, table: Tracked, role: Role) -> None:
+    """Masks that were recorded for other columns, or not at all, count as all columns from now on."""
+    store, names = node.store, node.names
+    if table.captured:
+        store.run(f"UPDATE {store.quote(names.log(table.number))} SET mask = {ALL_COLUMNS}")
+    if role is Role.PARENT:
+        keys = ", ".join(store.quote(key) for key in table.key)
+        past, row = store.quote(names.past(table.number)), store.quote(names.row(table.number))
+        store.run(f"UPDATE {past} SET mask = {ALL_COLUMNS} WHERE mask > {ALL_COLUMNS}")
+        store.run(f"INSERT INTO {past} ({keys}, gen, mask) SELECT {keys}, gen, {ALL_COLUMNS} FROM {row}")
+    elif table.captured:
+        store.run(f"UPDATE {store.quote(names.own(table.number))} SET mask = {ALL_COLUMNS}")
+
+
 def _untrack(node: Node, number: int, name: str, *, parent: bool) -> str:
     """Its triggers went with the table, or are dropped with the log that they write."""
     store, names = node.store, node.names
@@ -140,10 +190,12 @@ def _untrack(node: Node, number: int, name: str, *, parent: bool) -> str:
     for table in (names.log, names.row, names.past) if parent else (names.log, names.own):
         store.drop(table(number))
     node.drop_table(number)
+    forget_feeds(node, number)
     return f"tracks {plain or schema} no more"
 
 
-def _refuse_other_part(node: Node, role: Role, name: str) -> None:
+def refuse_other_part(node: Node, role: Role, name: str) -> None:
+    """Raise FatalError (code ``identity``) when the database has the other part in the cluster."""
     said = node.hello((), None)
     if said.role is not role:
         raise FatalError(

@@ -21,6 +21,7 @@ NODE: Final = {
     "oldest": "int",
     "applying": "int",
     "format": "int",
+    "compacted": "int",
 }
 MARKS: Final = {"gen": "int", "token": "text"}
 TABLES: Final = {"number": "int", "name": "text", "shape": "text"}
@@ -102,8 +103,8 @@ class Node:
         create(names.refused, REFUSED, ("id",))
         if not self._rows(f"SELECT 1 FROM {self._node}"):
             self.store.run(
-                f"INSERT INTO {self._node} (id, epoch, role, name, gen, oldest, applying, format)"
-                f" VALUES (?, 1, ?, ?, 0, 0, 0, {FORMAT})",
+                f"INSERT INTO {self._node} (id, epoch, role, name, gen, oldest, applying, format, compacted)"
+                f" VALUES (?, 1, ?, ?, 0, 0, 0, {FORMAT}, 0)",
                 (uuid.uuid4().hex, role.value, name),
             )
             self._remember(Mark(0, secrets.token_hex(8)))
@@ -133,7 +134,7 @@ class Node:
         """Who this node is, and whether something of it is not counted or sent."""
         names, quote = self.names, self.store.quote
         row = self._rows(
-            f"SELECT n.id, n.epoch, n.role, n.name, n.gen, m.token, n.oldest FROM {self._node} n"
+            f"SELECT n.id, n.epoch, n.role, n.name, n.gen, m.token, n.oldest, n.compacted FROM {self._node} n"
             f" JOIN {self._marks} m ON m.gen = n.gen"
         )[0]
         role = Role(str(row[2]))
@@ -164,6 +165,7 @@ class Node:
             changed=changed,
             unsent=unsent,
             oldest_gen=int(row[6]),
+            compacted=int(row[7]) / 1000,
         )
 
     def name(self) -> str:
@@ -178,6 +180,11 @@ class Node:
         """The token that this node had at a generation, None when it had none or has forgotten it."""
         rows = self._rows(f"SELECT token FROM {self._marks} WHERE gen = {int(gen)}")
         return str(rows[0][0]) if rows else None
+
+    def marks(self, since: int) -> list[Mark]:
+        """This node's states from a generation on, oldest first."""
+        rows = self._rows(f"SELECT gen, token FROM {self._marks} WHERE gen >= {int(since)} ORDER BY gen")
+        return [Mark(int(gen), str(token)) for gen, token in rows]
 
     def renew(self, gen: int) -> None:
         """Another epoch, with generations after `gen`."""
@@ -231,6 +238,10 @@ class Node:
     def drop_table(self, number: int) -> None:
         """Forget a tracked table."""
         self.store.run(f"DELETE FROM {self.store.quote(self.names.tables)} WHERE number = {number}")
+
+    def put_compacted(self, now: float) -> None:
+        """Remember when older changes were last forgotten; `now` in seconds since 1970."""
+        self.store.run(f"UPDATE {self._node} SET compacted = {round(now * 1000)}")
 
     def forget_marks(self, floor: int) -> None:
         """Forget the tokens of generations below `floor`, and remember that changes up to it are not known one by one."""

@@ -1,5 +1,6 @@
 """A person settles a conflict: the chosen image is written at the parent as an ordinary edit, and flows to everybody."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -38,7 +39,7 @@ def take(
         FatalError: the record has no such image, or the row is refused.
     """
     record = found_record(node, number)
-    table = _table_of(tables, str(record["tbl"]))
+    table = table_of(tables, str(record["tbl"]))
     image = record[f"{side}_row"]
     if side == "merged" and image is None:
         raise FatalError(f"conflict {number} has no merged row", hint="take parent or child")
@@ -51,8 +52,9 @@ def take(
     try:
         present = present_row(node, table, key, check)
         _refuse_moved(record, table, present, force=force)
-        if columns and wanted is not None:
-            wanted = _mixed(table, present, wanted, columns)
+        if wanted is not None and image is not None:
+            # Columns that the child does not have are in no image, and stay as they are.
+            wanted = _mixed(table, present, wanted, columns or tuple(json.loads(str(image))))
         done = _write(node, stage, key, wanted)
         for row in all_refused(node):
             if str(row["row_key"]) == key_text(table, key) and int(row["tbl"]) == table.number:
@@ -100,6 +102,8 @@ def _refuse_moved(
 ) -> None:
     image = record["parent_row"] if record["winner"] == "parent" else record[f"{record['winner']}_row"]
     then = None if image is None else row_of(table.names, str(image))
+    if then is not None and present is not None:
+        then = _mixed(table, present, then, tuple(json.loads(str(image))))
     refused = str(record["kind"]) in {"unique", "rule"}
     if present != then and not force and not refused:
         raise BusyError(
@@ -137,7 +141,8 @@ def _write(node: Node, stage: Stage, key: Sequence[Any], wanted: tuple[Any, ...]
     return "inserted" if store.insert(stage, "s.s_gone = 0") else "had that content already"
 
 
-def _table_of(tables: Sequence[Tracked], name: str) -> Tracked:
+def table_of(tables: Sequence[Tracked], name: str) -> Tracked:
+    """The tracked table of that name; raises NotFoundError when the cluster has none."""
     found = next((table for table in tables if str(table.name) == name), None)
     if found is None:
         raise NotFoundError(f"the cluster does not synchronise table {name} any more")

@@ -4,18 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 from syncd.cluster_ports import Keys
 from syncd.model.batch import Format
-from syncd.model.exchange import Hello, Peer, Role, Tracked
+from syncd.model.exchange import UNKNOWN_BASE, Hello, Peer, Role, Tracked
 from syncd.model.table import Table, TableName
 from syncd.ports import Check
 from syncd.repository import enrolment
 from syncd.repository.arrival import NodeArrival
 from syncd.repository.compact import compact
 from syncd.repository.crash import crash_point
-from syncd.repository.departure import NodeDeparture, depart
+from syncd.repository.departure import NodeDeparture, depart, seal
 from syncd.repository.image import row_of
 from syncd.repository.naming import Names
 from syncd.repository.node import PARENT, Node
 from syncd.repository.own import learn
+from syncd.repository.readers import is_ahead
 from syncd.repository.refused import all_refused, is_any_due, key_of
 from syncd.repository.store import ForeignKey, Purpose, Store
 
@@ -43,6 +44,10 @@ class Replica:
         """The table with its writable columns and key, or None."""
         return self.store.table(name)
 
+    def unique(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Do these columns always have values, and never the same twice?"""
+        return self.store.unique(name, columns)
+
     def enrolled(self) -> Mapping[str, int]:
         """The tracked tables' numbers by name."""
         if not self.node.exists:
@@ -54,6 +59,22 @@ class Replica:
         done = enrolment.enrol(self.store, self.names, role, name, tables, join, check)
         self.tracked = tuple(tables)
         return done
+
+    def recall(self, role: Role, name: str, tables: Sequence[Tracked]) -> None:
+        """Take those of these tables that were tracked before, and ask as that node; writes nothing.
+
+        Raises:
+            FatalError: the database has the other part in the cluster.
+        """
+        known: Mapping[int, tuple[str, str]] = {}
+        if self.node.exists:
+            enrolment.refuse_other_part(self.node, role, name)
+            known = self.node.tables()
+        self.tracked = tuple(table for table in tables if table.number in known)
+
+    def remembered(self) -> list[Tracked]:
+        """The tables that this node tracks by its own account, as it has them now."""
+        return enrolment.remembered(self.store, self.names) if self.node.exists else []
 
     def planned(self, tables: Sequence[Tracked]) -> list[str]:
         """The tables whose triggers `enrol` would make or renew; writes nothing."""
@@ -85,9 +106,14 @@ class Replica:
         """Count all rows as edits that nobody has, and forget what was received: the parent lost its past."""
 
         def offer() -> None:
+            # Edits that are known keep what they were made on.
+            seal(self.node, Role.CHILD, self.tracked)
             mark = self.node.advance()
             for table in self.tracked:
                 if table.captured:
+                    # The parent's generations that these were made on are not those that it has now.
+                    own = self.store.quote(self.names.own(table.number))
+                    self.store.run(f"UPDATE {own} SET base = {UNKNOWN_BASE}")
                     enrolment.offer(self.store, self.names, table, mark.gen)
             self.node.put_peer(Peer(PARENT, 0))
 
@@ -131,11 +157,11 @@ class Replica:
 
     def compact(self, floor: int, check: Check) -> int:
         """Forget changes up to `floor`; how many rows of ours went."""
-        return compact(self.node, self.tracked, floor, check)
+        return compact(self.node, self.tracked, floor, self._now(), check)
 
     def retire(self, check: Check) -> None:
         """Take everything of the cluster out of the database."""
-        self._write(lambda: enrolment.retire(self.store, self.names, self.tracked, check), check)
+        self._write(lambda: enrolment.retire(self.store, self.names, check), check)
 
     def hold(self) -> bool:
         """Be the only coordinator of this cluster."""
@@ -146,12 +172,14 @@ class Replica:
         self.store.let_go(self.names)
 
     def stirred(self) -> int | None:
-        """The present generation when there are edits that none counts yet, else None."""
+        """The present generation when there are edits that none counts, or that were only counted for a job; else None."""
         store, names = self.store, self.names
         logs = [store.quote(names.log(number)) for number in self.node.tables()]
         asked = " OR ".join(f"EXISTS (SELECT 1 FROM {log})" for log in logs)
         rows = store.run(f"SELECT CASE WHEN {asked} THEN 1 ELSE 0 END").rows if logs else ()
-        return self.node.gen() if rows and int(str(rows[0][0])) == 1 else None
+        gen = self.node.gen()
+        edited = bool(rows) and int(str(rows[0][0])) == 1
+        return gen if edited or is_ahead(self.node.peers(), gen) else None
 
     def wait(self, seconds: float) -> bool:
         """Wait until something may have changed, at most so long."""

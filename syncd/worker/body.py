@@ -147,9 +147,13 @@ class RunBody:
         return outcome
 
     def _synchronise(self, order: ClusterOrder, emit: Emit, stop: Stop) -> tuple[StepResult, ...]:
+        stop.check()
+        if order.verify:
+            from syncd.worker.agreement import agree
+
+            return agree(order, self.ports, emit, stop.check)
         from syncd.worker.cluster import carry_out
 
-        stop.check()
         return carry_out(order, self.ports, emit, stop.check)
 
     def _execute(

@@ -11,7 +11,7 @@ from syncd.engine.execute import failure_of
 from syncd.engine.member import Member
 from syncd.engine.pairing import Shared
 from syncd.errors import FatalError, RunCancelledError, SyncdError, TransientError
-from syncd.model.cluster import Child, Cluster
+from syncd.model.cluster import CONNECTED, Child, Cluster
 from syncd.model.event import StepEnded, StepStarted
 from syncd.model.exchange import TableCounts
 from syncd.model.run import Counters, Status, StepResult
@@ -23,6 +23,11 @@ from syncd.worker.wire import ClusterOrder, Place
 
 LEFT_OUT: Final = "left out: `connected` is not 'true'"
 HINT: Final = "; it must be written in small letters"
+
+
+def left_out(child: Child) -> str:
+    """Why a child takes no part, in words."""
+    return LEFT_OUT + (HINT if child.connected.lower() == CONNECTED else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ def carry_out(order: ClusterOrder, ports: KeptPorts, emit: Emit, check: Check) -
         nodes.wheres,
         check,
         time.time,
+        full=order.full,
     )
     exchange.run(teller.hear)
     teller.close(nodes.members, exchange.problems)
@@ -129,8 +135,8 @@ class _Teller:
         for member in members:
             child = member.child
             if not child.takes_part:
-                said = LEFT_OUT + (HINT if child.connected.lower() == "true" else "")
-                step = StepResult(child.repository, Status.SKIPPED, warnings=(said,))
+                said = (left_out(child), *member.warnings)
+                step = StepResult(child.repository, Status.SKIPPED, warnings=said)
                 self._end(step)
         if problems:
             failure = failure_of(FatalError("; ".join(problems), code="table_left_out"))

@@ -90,6 +90,8 @@ def find_ground(session: Session, extract: Extract, described: Described | None 
         cursor = None if reset else cursor
     start = find_start(column, extract.start)
     text = source_text(extract.relation, found)
+    if extract.changes is not None:
+        text = f"({extract.changes.rows}) AS t"
     return Ground(table, found, text, column, cursor, reset, identity, extract, start)
 
 

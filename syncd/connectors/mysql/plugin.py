@@ -119,8 +119,10 @@ class MysqlConnector:
         _require_driver()
         from syncd.connectors.mysql.session import Session
         from syncd.connectors.mysql.source import MysqlSource
+        from syncd.repository.fed import FedSource
 
-        return MysqlSource(Session(parameters(options)), _window_rows(options))
+        source = MysqlSource(Session(parameters(options)), _window_rows(options))
+        return FedSource(source, lambda: self.open_store(options))
 
     def open_destination(self, options: Mapping[str, OptionValue]) -> Destination:
         """Connect for writing; raises as `open_source` does."""

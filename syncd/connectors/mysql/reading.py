@@ -69,8 +69,14 @@ class MysqlReading:
         yield from batches_of(self._session, origin, form, check, sizes)
 
     def deleted(self, window: Window, check: Check) -> Iterator[Sequence[tuple[object, ...]]]:
-        """Nothing: this source captures no changes."""
-        return iter(())
+        """What a cluster has captured; else a table does not say which rows are gone."""
+        changes = self._extract.changes
+        if changes is None:
+            return
+        key = tuple(column for name in changes.key if (column := self.table.column(name)))
+        origin = Origin(Table(self.table.name, key), f"({changes.gone}) AS t")
+        for batch in batches_of(self._session, origin, Format.ROWS, check):
+            yield cast("Sequence[tuple[object, ...]]", batch.data)
 
     def cursor(self, window: Window) -> str:
         """Where a later reading goes on: at the next window's begin, or with changes after the last one."""

@@ -47,6 +47,10 @@ SUMMED_BYTES: Final = 64 * 1024 * 1024
 SNAPSHOT: Final = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 BLIND: Final = "the source does not show its open transactions: grant the user PROCESS, or give lookback_seconds for long ones"
 
+NODES: Final = """
+SELECT TABLE_NAME FROM information_schema.TABLES
+ WHERE TABLE_SCHEMA = DATABASE() AND LEFT(TABLE_NAME, 6) = 'syncd_' AND RIGHT(TABLE_NAME, 5) = '_node' ORDER BY 1"""
+
 
 class MysqlSource:
     """Reads one database through one connection."""
@@ -107,6 +111,15 @@ class MysqlSource:
             seen = cursors[int(index)].seen
             same[int(index)] = seen is not None and (seen.rows, seen.sum) == (int(count), total)
         return same
+
+    def accounted(self, cursor: str) -> str | None:
+        """None: a table does not say which rows are gone."""
+        return None
+
+    def clusters(self) -> list[str]:
+        """Those that keep something in this database, by their parts of names."""
+        rows = self._session.execute(NODES).rows
+        return [str(name).removeprefix("syncd_").removesuffix("_node") for (name,) in rows]
 
     def open(self, extract: Extract, formats: tuple[Format, ...], check: Check) -> Reading:
         """Look at the horizon, take a snapshot and cut what is to be read into windows."""
@@ -264,7 +277,7 @@ class MysqlSource:
         rows, null_rows, future_rows = self._count(ground, horizon, condition)
         small = rows <= COUNTED_ROWS and size_bytes(self._session, ground.found) <= SUMMED_BYTES
         summed = ground.column is not None or cursor is not None or small
-        if not ground.loading and summed and not bounded:
+        if not ground.loading and summed and not bounded and ground.extract.changes is None:
             final = replace(final, seen=self._sum(ground, final.mark))
         warnings = warnings_of(
             ground.column, null_rows, future_rows, pending=final.pending is not None, resumed=ground.loading
@@ -297,7 +310,8 @@ class MysqlSource:
         column = ground.column
         if column is None:
             # On a first load of a large table the server's estimate will do: counting is worth a scan.
-            if ground.found is not None and not condition and ground.found.rows > COUNTED_ROWS:
+            whole = not condition and ground.extract.changes is None
+            if ground.found is not None and whole and ground.found.rows > COUNTED_ROWS:
                 return ground.found.rows, 0, 0
             return int(self._session.value(f"SELECT COUNT(*) FROM {ground.text}{tail}")), 0, 0
         future = f"{named(column)} > {mark_literal(horizon.present, column)}" if horizon.present else "FALSE"

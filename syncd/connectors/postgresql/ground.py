@@ -57,6 +57,8 @@ def find_ground(session: Session, extract: Extract, place: str) -> Ground:
     identity = f"{place}/{found.oid if found else 'query'}"
     cursor, reset = _usable(extract, identity, column, table)
     text = source_text(relation, found)
+    if extract.changes is not None:
+        text = f"({extract.changes.rows}) AS t"
     if column is not None and start is not None and not relation.bounded:
         text = from_start(text, column.name, str(start))
     return Ground(
@@ -69,7 +71,7 @@ def find_ground(session: Session, extract: Extract, place: str) -> Ground:
         identity,
         extract.lookback_seconds,
         start,
-        plain=relation.select is None,
+        plain=relation.select is None and extract.changes is None,
         bounded=relation.bounded,
     )
 

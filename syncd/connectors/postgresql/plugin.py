@@ -137,10 +137,10 @@ class PostgresqlConnector:
         _require_driver()
         from syncd.connectors.postgresql.session import Session
         from syncd.connectors.postgresql.source import PostgresqlSource
+        from syncd.repository.fed import FedSource
 
-        return PostgresqlSource(
-            Session(parameters(options), _text(options.get("schema"))), _window_rows(options)
-        )
+        session = Session(parameters(options), _text(options.get("schema")))
+        return FedSource(PostgresqlSource(session, _window_rows(options)), lambda: self.open_store(options))
 
     def open_destination(self, options: Mapping[str, OptionValue]) -> Destination:
         """Connect for writing; raises as `open_source` does."""

@@ -11,7 +11,7 @@ from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.window import Selector
 from syncd.model.batch import Batch, Format
 from syncd.model.cursor import Cursor, Value, cursor_to_text
-from syncd.model.reading import Window
+from syncd.model.reading import Changes, Window
 from syncd.model.table import Column, Kind, Table
 from syncd.ports import Check
 
@@ -37,6 +37,7 @@ class PostgresqlReading:
         warnings: tuple[str, ...],
         batch_rows: int = 0,
         batch_bytes: int = 0,
+        changes: Changes | None = None,
     ) -> None:
         self._session = session
         self._text = text
@@ -44,6 +45,7 @@ class PostgresqlReading:
         self._final = final
         self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
+        self._changes = changes
         self.table = table
         self.mode = mode
         self.reset = reset
@@ -104,8 +106,15 @@ class PostgresqlReading:
         self._session.execute(f"RELEASE SAVEPOINT {WINDOW}")
 
     def deleted(self, window: Window, check: Check) -> Iterator[Sequence[tuple[object, ...]]]:
-        """Nothing: a table does not say which rows are gone."""
-        return iter(())
+        """What a cluster has captured; else a table does not say which rows are gone."""
+        if self._changes is None:
+            return
+        key = tuple(column for name in self._changes.key if (column := self.table.column(name)))
+        keys = Table(self.table.name, key)
+        sql = f"COPY ({self._changes.gone}) TO STDOUT"
+        with closing(self._session.copy_out(sql, check)) as blocks:
+            for data, _ in blocks:
+                yield lines_to_rows(data, keys)
 
     def cursor(self, window: Window) -> str:
         """Where a later reading goes on: at the next window's begin, or with changes after the last one."""

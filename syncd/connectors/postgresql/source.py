@@ -42,6 +42,10 @@ SUMMED_ROWS: Final = 100_000
 SUMMED_BYTES: Final = 64 * 1024 * 1024
 """Up to how many rows, and about how many bytes, a first load is summed, so that the next run can find it unchanged."""
 
+NODES: Final = """
+SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind = 'r'
+   AND left(relname, 6) = 'syncd_' AND right(relname, 5) = '_node' ORDER BY relname"""
+
 
 class PostgresqlSource:
     """Reads one database through one connection."""
@@ -108,6 +112,14 @@ class PostgresqlSource:
                 and cursor.identity == f"{self._place}/{identity}"
             )
         return same
+
+    def accounted(self, cursor: str) -> str | None:
+        """None: a table does not say which rows are gone."""
+        return None
+
+    def clusters(self) -> list[str]:
+        """Those that keep something in the schema of this connection, by their parts of names."""
+        return [name[len("syncd_") : -len("_node")] for (name,) in self._session.execute(NODES).fetchall()]
 
     def open(self, extract: Extract, formats: tuple[Format, ...], check: Check) -> Reading:
         """Look at the horizon, take a snapshot and cut what is to be read into windows."""
@@ -257,7 +269,7 @@ class PostgresqlSource:
             final = replace(cursor, loading=False, position=None, seen=None)
         else:
             final = replace(final, identity=ground.identity, column=name, columns=ground.table.shape)
-            if self._is_worth_summing(ground, tally):
+            if extract.changes is None and self._is_worth_summing(ground, tally):
                 final = replace(final, seen=see(self._session, ground, final.mark))
         position = cursor.position if cursor is not None and loading else None
         return PostgresqlReading(
@@ -280,6 +292,7 @@ class PostgresqlSource:
             ),
             batch_rows=extract.batch_rows,
             batch_bytes=extract.batch_bytes,
+            changes=extract.changes,
         )
 
     def _reading_of_keys(

@@ -65,6 +65,8 @@ def find_ground(session: Session, extract: Extract) -> Ground:
     column = find_check_column(full, extract.check_columns)
     cursor = cursor_from_text(extract.cursor)
     ground = Ground(table, text, column, cursor, "", identity, extract.lookback_seconds)
+    if extract.changes is not None:
+        return replace(ground, text=f"({extract.changes.rows})", bounded=True)
     if relation.bounded:
         return _bounded(session, extract, _without_stale_cursor(ground), full)
     start = find_start(session, extract.start, column, text)

@@ -63,8 +63,11 @@ class SqliteConnector:
             FatalError: it is no SQLite database, or cannot be read.
         """
         from syncd.connectors.sqlite.source import SqliteSource
+        from syncd.repository.fed import FedSource
 
-        return SqliteSource(_path(options), _window_rows(options))
+        return FedSource(
+            SqliteSource(_path(options), _window_rows(options)), lambda: self.open_store(options)
+        )
 
     def open_destination(self, options: Mapping[str, OptionValue]) -> Destination:
         """Open the file for writing; it is created with its folder when it does not exist.

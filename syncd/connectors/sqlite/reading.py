@@ -51,12 +51,15 @@ class SqliteReading:
         mark_from: Value,
         rows_estimated: int,
         warnings: tuple[str, ...],
+        gone: str = "",
     ) -> None:
+        """`gone` selects the keys of rows that are gone."""
         self._session = session
         self._text = text
         self._windows = windows
         self._final = final
         self._size = size
+        self._gone = gone
         self.table = table
         self.mode = mode
         self.reset = reset
@@ -95,8 +98,17 @@ class SqliteReading:
             wanted = next_rows(rows, most, most_bytes)
 
     def deleted(self, window: Window, check: Check) -> Iterator[Sequence[tuple[object, ...]]]:
-        """None: a file does not remember rows that are gone."""
-        return iter(())
+        """What a cluster has captured; else a file does not remember rows that are gone."""
+        if not self._gone:
+            return
+        cursor = self._session.execute(self._gone)
+        while True:
+            check()
+            with self._session.errors():
+                rows = cursor.fetchmany(BATCH_ROWS)
+            if not rows:
+                return
+            yield rows
 
     def cursor(self, window: Window) -> str:
         """Where a later reading goes on: at the next window's begin, or with changes after the last one."""

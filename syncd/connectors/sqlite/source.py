@@ -30,6 +30,10 @@ SEEN_ROWS: Final = 20_000
 SEEN_BYTES: Final = 64 * 1024 * 1024
 """Up to how many rows, and about how many bytes, are summed to find out that nothing has changed."""
 
+NODES: Final = (
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'syncd_*_node' ORDER BY name"
+)
+
 
 class SqliteSource:
     """Reads one file through one connection."""
@@ -56,6 +60,15 @@ class SqliteSource:
         """For each: are the rows at and after its mark still those that were seen?"""
         with self._session.snapshot():
             return [self._same(extract) for extract in extracts]
+
+    def accounted(self, cursor: str) -> str | None:
+        """None: a table does not say which rows are gone."""
+        return None
+
+    def clusters(self) -> list[str]:
+        """Those that keep something in the file, by their parts of names."""
+        rows = self._session.execute(NODES).fetchall()
+        return [str(name).removeprefix("syncd_").removesuffix("_node") for (name,) in rows]
 
     def open(self, extract: Extract, formats: tuple[Format, ...], check: Check) -> Reading:
         """Begin a read transaction and cut what is to be read into windows."""
@@ -153,6 +166,7 @@ class SqliteSource:
             mark_from=cursor.mark if cursor and not loading else None,
             rows_estimated=rows,
             warnings=warnings_of(ground.column, null_rows, future_rows, pending=False, resumed=loading),
+            gone=extract.changes.gone if extract.changes else "",
         )
 
     def _open_keys(

@@ -89,7 +89,7 @@ CLUSTER = Cluster(
     "P",
     "crm",
     (Child("A", "a", "True"), Child("B", "b", where={"t": "x = :child"})),
-    (ClusterTable("t", Direction.DOWN, conflict=ConflictPolicy(Winner.NEWEST, "u", {"q": Combine.SUM})),),
+    (ClusterTable("t", Direction.DOWN, conflict=ConflictPolicy(Winner.NEWEST, "u", {"q": Combine.MAX})),),
     signing_key=Secret("k3y"),
     schedule=Schedule(every_seconds=60, start=datetime(2026, 1, 1, tzinfo=UTC)),
     events=Events(post=Hook(url="https://h/x", headers={"A": Secret("h3ader")})),

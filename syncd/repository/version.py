@@ -1,0 +1,60 @@
+"""Every row that was written or decided at a parent is a new version, and says whose edit it is."""
+
+from typing import Final
+
+from syncd.repository.node import Node
+from syncd.repository.placing import BUMP, WRITTEN, WRITTEN_AS_OURS
+from syncd.repository.store import ALL_COLUMNS, STATE, Stage
+
+ADOPTED: Final = 6
+"""The state of a row that is the same on both sides and whose version takes the child's edit for its own."""
+KEPT: Final = 7
+"""The state of a row of ours that stays as its author made it, and goes to the loser of a conflict."""
+MERGED: Final = 0
+"""The `op` of a staged row that was made here out of two."""
+STANDS: Final = -2
+"""STANDS - n as a mask: a generation changed nothing, the row stands as generation n made it."""
+
+
+def write_versions(node: Node, stage: Stage, peer: int, gen: int) -> None:
+    """Put the versions of a child's staged rows into `row`, and what changed in them into `past`."""
+    upsert = node.store.upsert_rows
+    upsert(node.names, stage, f"({WRITTEN} OR s.{STATE} = {ADOPTED})", gen, str(peer), "s.s_gen")
+    # A row of the child's that won stays its own: what it builds on that row is no conflict.
+    ours = f"s.s_op = {MERGED} OR s.{STATE} = {BUMP}"
+    upsert(
+        node.names,
+        stage,
+        WRITTEN_AS_OURS,
+        gen,
+        f"CASE WHEN {ours} THEN 0 ELSE {peer} END",
+        f"CASE WHEN {ours} THEN {gen} ELSE s.s_gen END",
+    )
+    kept = f"s.{STATE} IN ({KEPT}, {BUMP})"
+    if node.store.run(f"SELECT 1 FROM {stage.name} s WHERE {kept} LIMIT 1").rows:
+        _count_anew(node, stage, gen)
+        _note(node, stage, gen, kept, f"{STANDS} - s.s_base")
+    if stage.table.by_column:
+        _note(node, stage, gen, WRITTEN, "s.s_mask")
+        _note(node, stage, gen, f"{WRITTEN_AS_OURS} AND NOT {kept}", str(ALL_COLUMNS))
+
+
+def _count_anew(node: Node, stage: Stage, gen: int) -> None:
+    """Rows of ours that stay as their author made them go to whoever lost against them."""
+    quote = node.store.quote
+    keys = ", ".join(quote(key) for key in stage.table.key)
+    staged = ", ".join(f"s.{name}" for name in stage.key_columns)
+    node.store.run(
+        f"UPDATE {quote(node.names.row(stage.table.number))} SET gen = {gen}"
+        f" WHERE ({keys}) IN (SELECT {staged} FROM {stage.name} s WHERE s.{STATE} = {KEPT})"
+    )
+
+
+def _note(node: Node, stage: Stage, gen: int, which: str, mask: str) -> None:
+    quote = node.store.quote
+    keys = ", ".join(quote(key) for key in stage.table.key)
+    staged = ", ".join(f"s.{name}" for name in stage.key_columns)
+    node.store.run(
+        f"INSERT INTO {quote(node.names.past(stage.table.number))} ({keys}, gen, mask)"
+        f" SELECT {staged}, {gen}, {mask} FROM {stage.name} s WHERE {which}"
+    )
