@@ -1,6 +1,7 @@
 """Databases of each product with one small face, so that a cluster of a test may be any mixture of them."""
 
 import sqlite3
+from contextlib import suppress
 
 import psycopg
 import pymysql
@@ -80,6 +81,9 @@ class ServerNode:
 
     def reconnect(self):
         """A new connection of the test's own, after the server was killed."""
+        # What is left of a dead one is of no interest, but it must not lie about open.
+        with suppress(self.errors):
+            self.store.connection.close()
         self.store.connection = self.another()
 
     def close(self):

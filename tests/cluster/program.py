@@ -32,7 +32,7 @@ class Crew:
         self.site.write(
             f"state: {{path: ./state}}\nconnections:\n{connections}clusters:\n  {CLUSTER}:\n"
             f"    parent: {{repository: P, connection: P}}\n    children: [{children}]\n"
-            f"    tables: [{TABLE}]\n    conflict: newest\n{options}"
+            f"    tables: [{TABLE}]\n    conflict: newest\n    retry: {{attempts: 1}}\n{options}"
         )
 
     @property
@@ -67,7 +67,10 @@ class Crew:
 
     def judge(self, children=None):
         """All nodes, or the parent and these children, hold the same, and no edit is lost; not asked when not all are."""
-        replicas = {name: Replica(node.open_past(), CLUSTER, time.time) for name, node in self.nodes.items()}
+        replicas = {
+            name: Replica(self.nodes[name].open_past(), CLUSTER, time.time)
+            for name in ("P", *(children or self.children))
+        }
         try:
             lost = self.register.lost(replicas["P"], replicas.values())
             rows = {name: set(contents(replica)) for name, replica in replicas.items()}

@@ -52,6 +52,8 @@ class Net:
     def close(self):
         """End everything."""
         self.crew.site.close()
+        for node in self.crew.nodes.values():
+            node.connection.close()
         for proxy in self.proxies.values():
             proxy.close()
         for server in self.servers.values():

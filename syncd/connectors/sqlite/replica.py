@@ -28,6 +28,8 @@ from syncd.repository.store import (
 
 TYPES: Final = {"int": "INTEGER", "text": "TEXT", "bytes": "BLOB"}
 POINT: Final = "syncd_part"
+LOCK_SECONDS: Final = 5.0
+"""How long a user's transaction is waited for: the other children wait with us."""
 GLANCE_SECONDS: Final = 0.01
 ACTS: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 
@@ -46,7 +48,7 @@ class SqliteStore:
                 hint="create it with its tables first; syncd makes no tables in a cluster",
             )
         self.place = path
-        self._session = Session(path, write=True)
+        self._session = Session(path, write=True, lock_seconds=LOCK_SECONDS)
         self._session.execute("PRAGMA foreign_keys=ON")
         self._session.execute("PRAGMA synchronous=FULL")
         self._staging = Staging(self._session)

@@ -49,8 +49,9 @@ def quote(name: str) -> str:
 class Session:
     """One connection; `interrupt` may be called from another thread, everything else from one at a time."""
 
-    def __init__(self, path: str, *, write: bool) -> None:
+    def __init__(self, path: str, *, write: bool, lock_seconds: float = LOCK_SECONDS) -> None:
         self.path = path
+        self._lock_seconds = lock_seconds
         self.cancelled = False
         self._tuning = Tuning()
         self._deadline: float | None = None
@@ -77,12 +78,13 @@ class Session:
             return self._connection.execute(sql, parameters)
 
     def patient(self, sql: str, check: Check, parameters: Parameters = ()) -> sqlite3.Cursor:
-        """Run one statement, waiting for a lock up to LOCK_SECONDS in steps in which a stop is seen.
+        """Run one statement, waiting for a lock up to `lock_seconds` in steps in which a stop is seen.
 
         A shorter command timeout ends the wait, and the error then has its code.
         """
-        limit = self._tuning.command_timeout_seconds or LOCK_SECONDS
-        deadline = time.monotonic() + min(limit, LOCK_SECONDS)
+        most = self._lock_seconds
+        limit = self._tuning.command_timeout_seconds or most
+        deadline = time.monotonic() + min(limit, most)
         while True:
             try:
                 return self.execute(sql, parameters)
@@ -91,7 +93,7 @@ class Session:
                     raise
                 check()
                 if time.monotonic() > deadline:
-                    raise (self._timeout(error.message) if limit < LOCK_SECONDS else error) from error
+                    raise (self._timeout(error.message) if limit < most else error) from error
                 time.sleep(DRIVER_WAIT_SECONDS / 2)
 
     @contextmanager
