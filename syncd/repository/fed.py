@@ -156,7 +156,8 @@ class FedSource:
         """What a run would read, for people; `captured` says by which cluster, and `not_captured` why by none."""
         feed, reason = self._feed(extract)
         if feed is None:
-            return {**self.inner.explain(extract), "not_captured": reason}
+            facts = self.inner.explain(extract)
+            return {**facts, "not_captured": reason} if reason else facts
         asked, _, _, _ = self._asked(feed, replace(extract, reader=""), lambda: None)
         return {**self.inner.explain(asked), "captured": feed.cluster}
 
