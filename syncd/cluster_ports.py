@@ -29,10 +29,14 @@ Keys = Mapping[int, Sequence[tuple[object, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a parent has of a child: all edits up to the generation `received`, but for the rows that it `held` back."""
+    """What a parent has of a child: all edits up to the generation `received`, but for the rows that it `held` back.
+
+    `token` is the child's own at that generation.
+    """
 
     received: int
     held: Keys
+    token: str = ""
 
 
 class Departure(Protocol):
@@ -117,6 +121,10 @@ class Repository(Protocol):
 
     def table(self, name: TableName) -> Table | None:
         """The table with its writable columns and key, or None."""
+        ...
+
+    def unique(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Do these columns of a table always have values, and never the same twice?"""
         ...
 
     def enrolled(self) -> Mapping[str, int]:

@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from syncd.errors import FatalError, NotFoundError
+from syncd.model.definitions import Connection
 from syncd.ports import Connector
 
 CONNECTORS = "syncd.connectors"
@@ -40,3 +41,26 @@ def connector(name: str) -> Connector:
         raise FatalError(
             f"cannot load connector '{name}': {error}", hint=f"install it: pip install 'syncd[{name}]'"
         ) from error
+
+
+def connector_of_url(url: str) -> Connector | None:
+    """The connector that opens URLs of this scheme, None when there is none."""
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    known = (connector(kind) for kind in connector_types())
+    return next((plugin for plugin in known if scheme in plugin.url_schemes), None)
+
+
+def connection_from_url(name: str, url: str) -> Connection:
+    """The connection that a URL alone describes.
+
+    Raises:
+        NotFoundError: no connector has such URLs.
+    """
+    plugin = connector_of_url(url)
+    if plugin is None:
+        known = sorted(scheme for kind in connector_types() for scheme in connector(kind).url_schemes)
+        raise NotFoundError(
+            f"there is no connector for URLs that begin with {url.partition('://')[0]}://",
+            hint=f"known: {', '.join(known)}",
+        )
+    return Connection(name, plugin.type, plugin.options_from_url(url))

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can be told to misbehave: to cut, to crawl, to let nobody in."""
+"""A TCP proxy on loopback that can be told to misbehave: to cut, to crawl, to dawdle, to swallow answers, to let nobody in."""
 
 import contextlib
 import socket
@@ -20,6 +20,9 @@ class Proxy:
         self._guard = threading.Lock()
         self._open: set[socket.socket] = set()
         self._bytes_per_second = 0.0
+        self._delay_seconds = 0.0
+        self._swallowing = False
+        self._left_bytes: int | None = None
         self._listener = _listen(0)
         self.port: int = self._listener.getsockname()[1]
         self._serve(self._listener)
@@ -44,6 +47,18 @@ class Proxy:
         """Let so many bytes pass each second, on each connection and way."""
         self._bytes_per_second = bytes_per_second
 
+    def delay(self, seconds: float) -> None:
+        """Let every block wait so long, on each way."""
+        self._delay_seconds = seconds
+
+    def cut_after(self, bytes_: int) -> None:
+        """Throw all connections away once so many more bytes have passed, in the middle of whatever they are."""
+        self._left_bytes = bytes_
+
+    def swallow_answers(self) -> None:
+        """Let what is sent pass, but no answer."""
+        self._swallowing = True
+
     def refuse(self) -> None:
         """Let nobody in any more; open connections stay."""
         with self._guard:
@@ -54,7 +69,8 @@ class Proxy:
 
     def go_on(self) -> None:
         """Be a good proxy again."""
-        self._bytes_per_second = 0.0
+        self._bytes_per_second = self._delay_seconds = 0.0
+        self._swallowing, self._left_bytes = False, None
         with self._guard:
             if self._listener.fileno() == -1:
                 self._listener = _listen(self.port)
@@ -85,10 +101,10 @@ class Proxy:
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._guard:
                 self._open |= {near, far}
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
+            for one, other, answers in ((near, far, False), (far, near, True)):
+                threading.Thread(target=self._pump, args=(one, other, answers), daemon=True).start()
 
-    def _pump(self, one: socket.socket, other: socket.socket) -> None:
+    def _pump(self, one: socket.socket, other: socket.socket, answers: bool) -> None:
         pause = threading.Event()
         with contextlib.suppress(OSError):
             while True:
@@ -96,7 +112,15 @@ class Proxy:
                 block = one.recv(max(1, int(rate * SLICE_SECONDS)) if rate else BLOCK_BYTES)
                 if not block:
                     break
+                if answers and self._swallowing:
+                    continue
+                if self._delay_seconds:
+                    pause.wait(self._delay_seconds)
+                block, last = self._allow(block)
                 other.sendall(block)
+                if last:
+                    self.cut()
+                    break
                 if rate:
                     pause.wait(len(block) / rate)
         with self._guard:
@@ -106,6 +130,18 @@ class Proxy:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
+
+    def _allow(self, block: bytes) -> tuple[bytes, bool]:
+        """What may pass of a block, and whether nothing may any more."""
+        with self._guard:
+            if self._left_bytes is None:
+                return block, False
+            passed = block[: self._left_bytes]
+            self._left_bytes -= len(passed)
+            if self._left_bytes:
+                return passed, False
+            self._left_bytes = None
+            return passed, True
 
 
 def _listen(port: int) -> socket.socket:

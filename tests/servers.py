@@ -264,8 +264,10 @@ class MariadbServer:
     def _initialise(self) -> None:
         install = _program("mariadb-install-db", "mysql_install_db")
         data = f"--datadir={self._folder}/data"
+        # Temporary tables of two servers in one folder may have the same names.
+        own = [data, f"--tmpdir={self._folder}"]
         _run(
-            [install, "--no-defaults", data, "--skip-test-db", "--auth-root-authentication-method=normal"],
+            [install, "--no-defaults", *own, "--skip-test-db", "--auth-root-authentication-method=normal"],
             self._user,
         )
         create = "CREATE USER IF NOT EXISTS tester@'127.0.0.1' IDENTIFIED BY '';"

@@ -7,7 +7,7 @@ import click
 
 from syncd.cli.address import config_option, json_option, load
 from syncd.cli.membership import add_child, remove_child, untrack
-from syncd.cli.nodes import cluster_of, nodes_of
+from syncd.cli.nodes import cluster_of, clusters_of, nodes_of
 from syncd.cli.table import columns, grouped, short_moment
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ def status(name: str | None, config: Path | None, as_json: bool) -> int:
     from syncd.worker.standing import standing_of
 
     configuration = load(config)
-    wanted = [cluster_of(configuration, name)] if name else list(configuration.clusters.values())
+    wanted = clusters_of(configuration, name)
     found = []
-    for one in wanted or [cluster_of(configuration, None)]:
+    for one in wanted:
         with nodes_of(configuration, one) as nodes:
             found.append(standing_of(meet(nodes)))
     if as_json:
@@ -124,7 +124,7 @@ def _row(child: "ChildStanding") -> tuple[str, ...]:
         child.child,
         child.state,
         short_moment(child.last_seen),
-        *("-" if number is None else grouped(number) for number in (child.unsent, child.behind)),
+        *("" if number is None else grouped(number) for number in (child.unsent, child.behind)),
         grouped(child.held),
         grouped(child.conflicts_open),
     )

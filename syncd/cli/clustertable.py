@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from syncd.cli.table import columns, grouped
+from syncd.cli.table import closing_table, columns, grouped
 
 View = dict[str, Any]
 NUMBERS: Final = ("received", "inserted", "updated", "deleted", "conflicts", "set aside")
@@ -18,6 +18,14 @@ def cluster_table(run: View) -> list[str]:
     lines += [_failed(step) for step in steps if step["failure"]]
     decided = decided_sentence(steps)
     return [*lines, *([decided] if decided else []), _sentence(run)]
+
+
+def ending_lines(run: View) -> list[str]:
+    """What a run did, whatever it was a run of: of a job, of a cluster, or a comparison of a cluster."""
+    if not any(step["deletes"] == "captured" for step in run["steps"]):
+        return closing_table(run)
+    compared = any(step.get("verdict") for step in run["steps"])
+    return comparison_table(run) if compared else cluster_table(run)
 
 
 def comparison_table(run: View) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from syncd.cli.address import config_option, json_option, load
-from syncd.cli.nodes import cluster_of, nodes_of
+from syncd.cli.nodes import cluster_of, clusters_of, nodes_of
 from syncd.cli.table import columns, short_moment
 from syncd.errors import FatalError
 from syncd.model.cluster import Cluster
@@ -45,9 +45,9 @@ def cluster_option(command: Any) -> Any:
 def listed(name: str | None, only_open: bool, config: Path | None, as_json: bool) -> None:
     """Show the conflicts, the newest first."""
     configuration = load(config)
-    wanted = [cluster_of(configuration, name)] if name else list(configuration.clusters.values())
+    wanted = clusters_of(configuration, name)
     found: list[Record] = []
-    for one in wanted or [cluster_of(configuration, None)]:
+    for one in wanted:
         found += records_of(configuration, one, state="open" if only_open else "")
     if as_json:
         _print(found)

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from syncd.cli.address import address_options, json_option, state_folder
-from syncd.cli.table import closing_table, columns, grouped, short_moment
+from syncd.cli.clustertable import ending_lines
+from syncd.cli.table import columns, grouped, short_moment
 
 
 def print_json(value: object) -> None:
@@ -50,6 +51,8 @@ def status(config: Path | None, state: Path | None, as_json: bool, wait: bool, j
     click.echo(
         "\n".join(columns(("job", "status", "last run", "rows", "next due"), map(_job_row, answer["jobs"])))
     )
+    if job is not None and "parent" in answer["jobs"][0]:
+        click.echo("\n".join(_cluster_lines(answer["jobs"][0])))
     if job is not None and answer["cursors"]:
         rows = (
             (
@@ -62,6 +65,21 @@ def status(config: Path | None, state: Path | None, as_json: bool, wait: bool, j
             for one in answer["cursors"]
         )
         click.echo("\n".join(columns(("step", "mark", "rows known", "deletes", "verified"), rows)))
+
+
+def _cluster_lines(view: dict[str, Any]) -> list[str]:
+    """What there is to say of a cluster besides its last run."""
+    from syncd.cli.clustertable import decided_sentence
+
+    children = ", ".join(
+        child["repository"] + ("" if child["connected"] else " (left out)") for child in view["children"]
+    )
+    lines = [f"parent {view['parent']}, children {children}"]
+    last = view["last"] or {}
+    lines += [f"warning: {text}" for text in last.get("warnings", ())]
+    if decided := decided_sentence([last]):
+        lines.append(f"last run: {decided}")
+    return [*lines, f"how each of them stands: syncd cluster status {view['job']}"]
 
 
 def _count(number: int | None) -> str:
@@ -119,7 +137,7 @@ def start(
     if as_json:
         print_json(run)
     elif wait:
-        click.echo("\n".join(closing_table(run)))
+        click.echo("\n".join(ending_lines(run)))
     else:
         click.echo(f"{job}: run {run['id']} is {run['status']}")
     return 0 if run["status"] in {"ok", "queued", "running"} else 130 if run["status"] == "cancelled" else 1

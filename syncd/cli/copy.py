@@ -8,9 +8,8 @@ import click
 
 from syncd.cli.sync import exit_code
 from syncd.cli.table import closing_table
-from syncd.errors import NotFoundError
 from syncd.model.configuration import Configuration
-from syncd.model.definitions import Connection, OptionValue, Replication, State
+from syncd.model.definitions import OptionValue, Replication, State
 from syncd.model.options import Options
 from syncd.model.secret import Secret
 from syncd.model.table import TableName
@@ -32,6 +31,8 @@ def copy(source: str, destination: str, check_column: str | None, quiet: bool) -
 
     The destination may leave out ::table; then the source's name is used.
     """
+    from syncd.registry import connection_from_url
+
     from_url, from_table = split_address(source)
     to_url, to_table = split_address(destination, _default_target(destination, from_table))
     job = Replication(
@@ -45,8 +46,8 @@ def copy(source: str, destination: str, check_column: str | None, quiet: bool) -
         configuration = Configuration(
             state=State(folder),
             connections={
-                "source": _connection("source", from_url),
-                "destination": _connection("destination", to_url),
+                "source": connection_from_url("source", from_url),
+                "destination": connection_from_url("destination", to_url),
             },
             jobs={JOB: job},
         )
@@ -122,21 +123,6 @@ def _run(configuration: Configuration) -> int:
 def _default_target(url: str, table: TableName) -> TableName:
     """The source's name, without its schema where the destination has none."""
     return TableName(table.name) if url.startswith("sqlite:") else table
-
-
-def _connection(name: str, url: str) -> Connection:
-    from syncd.registry import connector, connector_types
-
-    scheme = url.partition("://")[0]
-    for kind in connector_types():
-        plugin = connector(kind)
-        if scheme in plugin.url_schemes:
-            options: dict[str, OptionValue] = plugin.options_from_url(url)
-            return Connection(name, kind, options)
-    known = sorted(scheme for kind in connector_types() for scheme in connector(kind).url_schemes)
-    raise NotFoundError(
-        f"there is no connector for URLs that begin with {scheme}://", hint=f"known: {', '.join(known)}"
-    )
 
 
 def _query(source: TableName, target: TableName) -> str:

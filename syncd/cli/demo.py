@@ -1,12 +1,17 @@
-"""`syncd demo`: a small shop's database, a job that copies it, and what syncd does as the shop goes on working."""
+"""`syncd demo`: a small shop's database, a job that copies it, and what syncd does as the shop goes on working.
+
+Then a cluster of three databases that are edited on all sides.
+"""
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
+from syncd.cli import clusterdemo
 from syncd.cli.address import load
 from syncd.cli.sync import exit_code
 from syncd.cli.table import closing_table
@@ -21,7 +26,7 @@ state: {{path: {folder}/state}}
 connections:
   shop: {{type: sqlite, path: {folder}/shop.db}}
   copy: {{type: sqlite, path: {folder}/copy.db}}
-
+{connections}
 jobs:
   shop:
     source: shop
@@ -31,7 +36,7 @@ jobs:
       - REPLICATE [open_invoices] SELECT id, account, amount, updated FROM invoices WHERE paid = 0
     check_column: updated
     schedule: {{every: 1 minute}}
-"""
+{clusters}"""
 
 SHOP: Final = """
 CREATE TABLE accounts (id INTEGER PRIMARY KEY, name TEXT NOT NULL, city TEXT, updated DATETIME);
@@ -69,20 +74,21 @@ ACTS: Final = (
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("syncd-demo"))
 def demo(folder: Path) -> int:
-    """Run a small job on an embedded database in FOLDER and show what happens."""
+    """Run a small job and a small cluster on embedded databases in FOLDER and show what happens."""
     _prepare(folder)
     configuration = load(folder / "syncd.yaml")
     runs = []
     for title, changes in ACTS:
         click.echo(f"\n{title}\n")
         if changes:
-            _shop(folder, changes)
+            _play(folder, "shop", changes)
         from syncd.control.views import run_view
         from syncd.worker.foreground import Foreground
 
         with Foreground.open(configuration, "syncd demo") as foreground:
             runs.append(run_view(foreground.run("shop", (), lambda _: None)))
         click.echo("\n".join(f"   {line}" for line in closing_table(runs[-1])))
+    runs += clusterdemo.show(configuration, folder, lambda name, script: _play(folder, name, script))
     click.echo("\n".join(_next_lines(folder)))
     return exit_code(runs)
 
@@ -102,25 +108,31 @@ def _prepare(folder: Path) -> None:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).touch()
-    (folder / "syncd.yaml").write_text(YAML.format(folder=folder.absolute()), encoding="utf-8")
-    _shop(folder, SHOP)
+    connections = clusterdemo.CONNECTIONS.format(folder=folder.absolute())
+    text = YAML.format(folder=folder.absolute(), connections=connections, clusters=clusterdemo.CLUSTERS)
+    (folder / "syncd.yaml").write_text(text, encoding="utf-8")
+    _play(folder, "shop", SHOP)
+    clusterdemo.prepare(lambda name, script: _play(folder, name, script))
 
 
-def _shop(folder: Path, script: str) -> None:
-    connection = sqlite3.connect(folder / "shop.db")
-    try:
+def _play(folder: Path, name: str, script: str) -> list[tuple[Any, ...]]:
+    """Be an application: run a script in one transaction, or give the rows of a SELECT."""
+    with closing(sqlite3.connect(folder / f"{name}.db")) as connection:
+        if script.startswith("SELECT"):
+            return connection.execute(script).fetchall()
         connection.executescript(f"BEGIN; {script} COMMIT;")
-    finally:
-        connection.close()
+        return []
 
 
 def _next_lines(folder: Path) -> list[str]:
     rows = (
-        (f"less {folder}/syncd.yaml", "the configuration: 16 lines"),
+        (f"less {folder}/syncd.yaml", "the configuration: 28 lines"),
         (f"syncd plan -c {folder}", "what the next run would do"),
         (f"syncd sync -c {folder} shop", "run the job again"),
         (f"syncd run -c {folder}", "be the daemon: run it every minute (Ctrl-C ends it)"),
         (f"syncd status -c {folder}", "ask the daemon, from another terminal"),
+        (f"syncd cluster status -c {folder}", "who is in the cluster, and what is on its way"),
+        (f"syncd conflicts list -c {folder} --json", "every conflict with both rows"),
         ("syncd init", "start a configuration of your own"),
     )
     width = max(len(command) for command, _ in rows)

@@ -7,6 +7,7 @@ import gc
 import importlib
 import sys
 from collections.abc import Sequence
+from keyword import iskeyword
 from typing import Final, NoReturn
 
 import click
@@ -28,6 +29,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "cluster": ("syncd.cli.cluster", "Show clusters, and add, remove, compare, compact and untrack."),
     "conflicts": ("syncd.cli.conflicts", "Show the conflicts of clusters, and settle them."),
     "copy": ("syncd.cli.copy", "Copy one table from URL to URL without a configuration."),
+    "export": ("syncd.cli.delta", "Write a delta file for a site that is not connected."),
+    "import": ("syncd.cli.delta", "Apply a delta file."),
+    "workflow": ("syncd.cli.workflow", "Synchronise repositories by their URLs, as Workflow Manager does."),
     "run": ("syncd.cli.daemon", "Be the daemon: keep everything in sync on time."),
     "reload": ("syncd.cli.daemon", "Let the daemon take the changed configuration."),
     "status": ("syncd.cli.control", "Show the daemon, its jobs and their last runs."),
@@ -57,7 +61,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = getattr(module, cmd_name)
+        # A command may have a name that Python keeps for itself.
+        command: click.Command = getattr(module, f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
         return command
 
     def resolve_command(

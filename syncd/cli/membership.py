@@ -153,7 +153,8 @@ def untrack(name: str, repository: str | None, yes: bool, config: Path | None, a
 def _databases(cluster: Cluster, repository: str | None) -> list[tuple[str, str]]:
     """Names and connections, the children first: a parent without its past would refuse them."""
     members = [(child.repository, child.connection) for child in cluster.children if child.connection]
-    members.append((cluster.parent, cluster.parent_connection))
+    if cluster.can_run:
+        members.append((cluster.parent, cluster.parent_connection))
     if repository is None:
         return members
     chosen = [member for member in members if member[0] == repository]

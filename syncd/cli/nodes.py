@@ -38,17 +38,28 @@ def cluster_of(configuration: Configuration, name: str | None) -> Cluster:
     return clusters[name]
 
 
+def clusters_of(configuration: Configuration, name: str | None) -> list[Cluster]:
+    """The cluster of that name, or all whose parent is here.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    here = [cluster for cluster in configuration.clusters.values() if cluster.can_run]
+    return [cluster_of(configuration, name)] if name or not here else here
+
+
 @contextlib.contextmanager
 def nodes_of(configuration: Configuration, cluster: Cluster, *, children: bool = True) -> Iterator["Nodes"]:
     """Open the parent and, with `children`, all that take part; one that cannot be opened carries its failure.
 
     Raises:
-        SyncdError: the parent cannot be opened.
+        SyncdError: the parent cannot be opened, or is not here.
     """
     from syncd.worker.cluster import open_nodes
     from syncd.worker.kept import KeptPorts
-    from syncd.worker.wire import place
+    from syncd.worker.wire import place, refuse_elsewhere
 
+    refuse_elsewhere(cluster)
     at = configuration.connections
     places = [
         place(at[child.connection]) if children and child.takes_part and child.connection else None

@@ -57,7 +57,7 @@ def plan(jobs: tuple[str, ...], config: Path | None, as_json: bool) -> int:
     refuse_unknown(configuration, jobs, clusters=True)
     found: dict[str, Sequence[StepPreview] | ClusterForecast] = {}
     possible = True
-    for job in jobs or tuple(configuration.work):
+    for job in jobs or _all(configuration):
         if job in configuration.clusters:
             forecast = preview_cluster(configuration, configuration.clusters[job])
             found[job], possible = forecast, possible and forecast.possible
@@ -73,6 +73,12 @@ def plan(jobs: tuple[str, ...], config: Path | None, as_json: bool) -> int:
 
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     return 0 if possible else 1
+
+
+def _all(configuration: Configuration) -> tuple[str, ...]:
+    """All jobs, and the clusters whose parent is here."""
+    clusters = (name for name, cluster in configuration.clusters.items() if cluster.can_run)
+    return (*configuration.jobs, *clusters)
 
 
 def preview_job(configuration: Configuration, name: str) -> Sequence[StepPreview]:

@@ -41,6 +41,7 @@ def sync(
     """
     configuration = load(config)
     refuse_unknown(configuration, jobs, clusters=not queries)
+    _refuse_elsewhere(configuration, jobs)
     return run_jobs(configuration, jobs, queries, full=full, as_json=as_json)
 
 
@@ -148,6 +149,15 @@ def _through_daemon(state: Path, job: str, wanted: View, progress: Progress) -> 
             call(state, "cancel", {"name": begun[-1] if begun else job})
         return {"job": job, "status": "cancelled", "steps": [], "seconds": None, "failure": None}
     return run
+
+
+def _refuse_elsewhere(configuration: Configuration, names: tuple[str, ...]) -> None:
+    """Refuse clusters whose parent has no connection here."""
+    from syncd.worker.wire import refuse_elsewhere
+
+    for name in names:
+        if name in configuration.clusters:
+            refuse_elsewhere(configuration.clusters[name])
 
 
 def _leave(code: int) -> int:

@@ -115,7 +115,12 @@ def _cluster(name: str, value: Table, origin: Origin) -> Cluster:
         data["lease_days"] = parse_lease(data.pop("lease"))
     if "conflict" in data:
         data["conflict"] = policy_of(data["conflict"])
-    names = {"name": name, "parent": parent["repository"], "parent_connection": parent["connection"]}
+    names = {
+        "name": name,
+        "parent": parent["repository"],
+        "parent_connection": parent.get("connection", ""),
+        "parent_url": parent.get("url", ""),
+    }
     cluster = msgspec.convert(
         {
             **data,

@@ -81,6 +81,7 @@ def _takes_part(child: Table) -> bool:
 def _check_members(report: Report, path: Path, cluster: Table) -> None:
     names: dict[str, Path] = {}
     connections: dict[str, Path] = {}
+    has_parent = _has_parent(cluster)
     for at, member in _members(path, cluster):
         name, connection = text_of(member, "repository"), text_of(member, "connection")
         if name and name in names:
@@ -96,7 +97,7 @@ def _check_members(report: Report, path: Path, cluster: Table) -> None:
             names.setdefault(name, at)
         if connection:
             connections.setdefault(connection, at)
-        if _is_child(at) and _takes_part(member) and member.get("connection", "") == "":
+        if has_parent and _is_child(at) and _takes_part(member) and member.get("connection", "") == "":
             hint = "add its connection, or write connected: false"
             report.at_key(at, "is connected, but has no connection", hint)
 
@@ -112,8 +113,26 @@ def _check_connections(
 
 def _check_watch(report: Report, path: Path, cluster: Table) -> None:
     children = [member for at, member in _members(path, cluster) if _is_child(at)]
-    if cluster.get("watch") is True and children and not any(map(_takes_part, children)):
+    if not _has_parent(cluster):
+        _check_site_of_child(report, path, cluster, children)
+    elif cluster.get("watch") is True and children and not any(map(_takes_part, children)):
         report.at_key((*path, "watch"), "watches nobody: no child is connected", "remove it")
+
+
+def _has_parent(cluster: Table) -> bool:
+    parent = cluster.get("parent")
+    return not isinstance(parent, Table) or parent.get("connection", "") != ""
+
+
+def _check_site_of_child(report: Report, path: Path, cluster: Table, children: list[Table]) -> None:
+    """Without the parent's connection nothing can be run, and one child has to be here."""
+    if children and not any(child.get("connection", "") != "" for child in children):
+        hint = "add the parent's connection, or at the site of a child that child's"
+        report.at_key((*path, "parent"), "has no connection, and no child has one either", hint)
+    for key in ("schedule", "watch"):
+        if cluster.get(key):
+            message = "a cluster whose parent has no connection is never run, only exported and imported"
+            report.at_key((*path, key), message, "remove it, or add the parent's connection")
 
 
 def _check_tables(report: Report, path: Path, cluster: Table, condition: Callable[[str], None]) -> None:

@@ -65,5 +65,7 @@ def _ends(job: Work) -> View:
 def _brief(run: Run) -> View:
     view = run_view(run)
     del view["steps"]
+    view["conflicts"] = sum(step.conflicts for step in run.steps)
+    view["conflicts_open"] = sum(step.conflicts_open for step in run.steps)
     view["warnings"] = [warning for step in run.steps for warning in step.warnings]
     return view

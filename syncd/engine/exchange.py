@@ -17,9 +17,9 @@ from syncd.engine.carrying import Lane, Stream, carry, form_between
 from syncd.engine.greeting import Greeting, greet
 from syncd.engine.lease import LIVE, compact_if_due, expire, lease_warning
 from syncd.engine.member import Delivery, Member
-from syncd.engine.pairing import Pairs, Shared, pair_with, shared_tables
+from syncd.engine.pairing import Pairs, Shared, pair_with, rules_for, shared_tables
 from syncd.errors import BusyError, FatalError, RunCancelledError, SyncdError
-from syncd.model.cluster import Child, Cluster, ConflictPolicy, Direction, Winner
+from syncd.model.cluster import Child, Cluster, Direction
 from syncd.model.exchange import (
     NOTHING_RECEIVED,
     START,
@@ -27,7 +27,6 @@ from syncd.model.exchange import (
     Hello,
     Mark,
     Role,
-    Rules,
     Wanted,
 )
 from syncd.ports import Check
@@ -35,6 +34,8 @@ from syncd.ports import Check
 SEEN_EVERY_SECONDS: Final = 3600.0
 """How old the note of a child's last visit may grow when nothing else is to be written."""
 MOST_AT_ONCE: Final = 16
+REFILLING: Final = "refilling"
+"""The state of a child whose rows are to fill a parent that was restored, until it has sent them."""
 
 Wheres = Callable[[Child, Shared], str]
 """The condition of a child on a table of the parent, in the parent's SQL; empty for all rows."""
@@ -66,7 +67,6 @@ class Exchange:
         self._check = check
         self._now = now
         self._accept_restore = accept_restore or cluster.on_parent_restore == "refill"
-        self._refilling = False
         self._full = full
         self.problems: list[str] = []
         self.done: list[str] = []
@@ -91,22 +91,31 @@ class Exchange:
             )
         try:
             self.meet()
-            for member in self.live:
-                self._guard(member, partial(self._up, member))
-                heard(member, "up")
+            self.gather(heard)
             self._tend(self._down())
             for member in self._members:
                 heard(member, "down")
         finally:
             self._parent.let_go()
 
-    def meet(self) -> None:
-        """Learn who is there with which tables, and make what is missing in the databases."""
+    def gather(self, heard: Callable[[Member, str], None] = lambda *_: None) -> None:
+        """Consolidate the edits of all children that were met into the parent, one after the other."""
+        for member in self.live:
+            self._guard(member, partial(self._up, member))
+            heard(member, "up")
+
+    def share(self) -> Sequence[Shared]:
+        """Make what is missing at the parent; its tables that take part."""
         shared, self.problems = shared_tables(self._cluster, self._parent, self._parent.enrolled())
         self._shared = shared
         tables = [each.tracked for each in shared]
         self.done = self._parent.enrol(Role.PARENT, self._cluster.parent, tables, "", self._check)
         self._peers = {peer.name: peer for peer in self._parent.peers()}
+        return shared
+
+    def meet(self) -> None:
+        """Learn who is there with which tables, and make what is missing in the databases."""
+        self.share()
         self._each(self.live, self._acquaint)
         for member in self.live:
             self._guard(member, partial(self._greet, member))
@@ -165,26 +174,38 @@ class Exchange:
             greeting = replace(greeting, peer=replace(greeting.peer, epoch=hello.epoch, received=START))
         member.hello, member.greeting = hello, replace(greeting, whole=greeting.whole or self._full)
         seen = greeting.peer.last_seen or self._now()
-        member.peer = replace(greeting.peer, name=name, state=LIVE, last_seen=seen)
+        state = REFILLING if greeting.peer.state == REFILLING else LIVE
+        member.peer = replace(greeting.peer, name=name, state=state, last_seen=seen)
         if self._peers.get(name) != member.peer:
             self._parent.admit([member.peer], self._check)
             self._peers[name] = member.peer
 
     def _parent_was_restored(self, members: Sequence[Member]) -> None:
+        # Who was asked to fill it before, and did not come to that, needs no second word.
+        unasked = [member for member in members if member.peer.state != REFILLING]
+        if unasked:
+            self._accept(unasked)
+        for member in self.live if unasked else members:
+            self._guard(member, partial(self._refill_from, member))
+
+    def _accept(self, members: Sequence[Member]) -> None:
         names = ", ".join(f"'{member.child.repository}'" for member in members)
         if not self._accept_restore:
             raise FatalError(
                 f"the parent's database {self._parent.place} was restored from a copy: {names} have seen later states of it",
-                hint="to fill it again from the children, set on_parent_restore: refill; nothing was changed",
+                hint="to fill it again from the children, set on_parent_restore: refill; no row was changed",
                 code="parent_restored",
             )
         highest = max(member.hello.received.gen for member in members if member.hello)
         self._parent.renew(highest, self._check)
-        self._refilling = True
         for member in self.live:
-            member.port.offer_all(self._check)
-            member.hello = member.port.hello()
-            member.greeting = Greeting(member.peer, whole=True)
+            member.peer = replace(member.peer, state=REFILLING)
+        self._parent.admit([member.peer for member in self.live], self._check)
+
+    def _refill_from(self, member: Member) -> None:
+        member.port.offer_all(self._check)
+        member.hello = member.port.hello()
+        member.greeting = Greeting(member.peer, whole=True)
 
     def _up(self, member: Member) -> None:
         """Consolidate one child's edits into the parent."""
@@ -206,7 +227,13 @@ class Exchange:
                 carry([Stream(partial(departure.edits, pair.child), (lane,))], form, self._check)
                 lane.raise_failure()
             departure.seal(self._check)
-            applied = arrival.apply_edits(peer, departure.mark, self._rules(member), self._check)
+            rules = rules_for(
+                member.pairs,
+                self._conditions(member),
+                self._cluster.max_skew_seconds,
+                refilling=peer.state == REFILLING,
+            )
+            applied = arrival.apply_edits(peer, departure.mark, rules, self._check)
         finally:
             if arrival is not None:
                 arrival.close()
@@ -219,24 +246,6 @@ class Exchange:
         member.up = applied.total
         member.warnings += applied.warnings
 
-    def _rules(self, member: Member) -> Rules:
-        policies = {pair.shared.tracked.number: pair.shared.policy for pair in member.pairs}
-        if self._refilling:
-            policies = dict.fromkeys(policies, ConflictPolicy(Winner.CHILD))
-        return Rules(
-            policies=policies,
-            wheres=self._conditions(member),
-            allow_outside=frozenset(
-                pair.shared.tracked.number for pair in member.pairs if pair.shared.entry.allow_outside
-            ),
-            blind=frozenset(
-                pair.shared.tracked.number
-                for pair in member.pairs
-                if pair.shared.entry.direction is Direction.UP
-            ),
-            max_skew_seconds=self._cluster.max_skew_seconds,
-        )
-
     def _conditions(self, member: Member) -> dict[int, str]:
         found = {pair.shared.tracked.number: self._wheres(member.child, pair.shared) for pair in member.pairs}
         return {number: where for number, where in found.items() if where}
@@ -248,7 +257,7 @@ class Exchange:
             return None
         late = [member for member in self.live if self._is_late(member, mine)]
         if late:
-            self._scatter(late)
+            self.scatter(late)
         now = self._now()
         seen = [
             member
@@ -280,25 +289,26 @@ class Exchange:
             greeting.whole
             or mine.changed
             or hello.received != mine.mark
-            or member.peer.filters != self._filters(member)
+            or member.peer.filters != self.filters(member)
             or member.port.due(self._now())
         )
 
-    def _filters(self, member: Member) -> str:
+    def filters(self, member: Member) -> str:
         """Which tables a child has under which conditions, to notice that one came or changed."""
         conditions = self._conditions(member)
         return json.dumps(
             {str(pair.parent.number): conditions.get(pair.parent.number, "") for pair in member.pairs}
         )
 
-    def _scatter(self, late: Sequence[Member]) -> None:
+    def scatter(self, late: Sequence[Member]) -> None:
+        """Give children the parent's state; what they have of it before, and which tables they share, is known."""
         began = time.monotonic()
         departure = self._parent.depart(Role.PARENT, 0, {}, self._check)
         deliveries = [
             Delivery(
                 member,
                 self._whole(member),
-                Known(member.peer.received.gen, self._parent.held(member.peer)),
+                Known(member.peer.received.gen, self._parent.held(member.peer), member.peer.received.token),
             )
             for member in late
         ]
@@ -380,4 +390,4 @@ class Exchange:
         after = member.port.hello()
         if after is not None and after.oldest_base is not None:
             floor = min(floor, after.oldest_base)
-        member.peer = replace(member.peer, sent=mark, floor=floor, filters=self._filters(member))
+        member.peer = replace(member.peer, sent=mark, floor=floor, filters=self.filters(member), state=LIVE)

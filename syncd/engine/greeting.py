@@ -25,8 +25,8 @@ def greet(
 ) -> Greeting:
     """Judge a child that says hello. `name` is how it is called here: a copy goes on saying the name of its original.
 
-    `recalled` is the parent's token at the generation that the child has of it, `child.recalled` the child's at the
-    one that the parent has of the child. `others` are all children that the parent knows.
+    `recalled` is the parent's token at the generation that the child has of it, `child.recalled` the child's at the one that
+    the parent has of the child. `others` are all children that the parent knows.
 
     Raises:
         FatalError: the database is used under another name too, or is a copy of one that went on since (code ``identity``).
@@ -61,6 +61,7 @@ def greet(
 def _twice(name: str, whose: str) -> FatalError:
     return FatalError(
         f"node identity used twice: the database of '{name}' is a copy of {whose}",
-        hint="take the cluster's part out of the copy: syncd cluster untrack; then it joins as a new child",
+        hint="take the cluster's part out of the copy: syncd cluster untrack; then it joins as a new child. Was it renamed? Then"
+        " remove the old name: syncd cluster remove-child",
         code="identity",
     )

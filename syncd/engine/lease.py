@@ -26,7 +26,7 @@ class Floor:
 
 def floor_of(peers: Sequence[Peer], gen: int) -> Floor:
     """The floor of a parent that is at generation `gen`; expired children hold nothing."""
-    live = [peer for peer in peers if peer.state == LIVE]
+    live = [peer for peer in peers if peer.state != EXPIRED]
     lowest = min(live, key=lambda peer: peer.floor, default=None)
     if lowest is None or lowest.floor >= gen:
         return Floor(gen)

@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 from syncd.cluster_ports import Repository
 from syncd.engine.evolve import REFUSED_BY_STORE, loss
 from syncd.errors import FatalError, SyncdError
-from syncd.model.cluster import Cluster, ClusterTable, Combine, ConflictPolicy, Direction, Winner
-from syncd.model.exchange import Tracked
-from syncd.model.table import Column, Table, TableName
+from syncd.model.cluster import Cluster, ClusterTable, ConflictPolicy, Direction, Winner
+from syncd.model.exchange import Rules, Tracked
+from syncd.model.table import ANY_DIGITS, Column, Table, TableName
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def shared_tables(
             if table is None:
                 continue
             number = numbers.setdefault(str(table.name), max(numbers.values(), default=0) + 1)
-            shared.append(_share(cluster, entry, table, number))
+            shared.append(_share(cluster, parent, entry, table, number))
         except SyncdError as error:
             problems.append(f"{name} at the parent: {error.message}")
     return shared, problems
@@ -84,7 +84,24 @@ def pair_with(shared: Sequence[Shared], child: Repository, name: str) -> Pairs:
     return Pairs(tuple(pairs), tuple(problems))
 
 
-def _share(cluster: Cluster, entry: ClusterTable, table: Table, number: int) -> Shared:
+def rules_for(
+    pairs: Sequence[Pair], wheres: Mapping[int, str], max_skew_seconds: float, *, refilling: bool
+) -> Rules:
+    """How the parent judges what a child sends. `refilling`: the parent lost its past, so the child's rows win."""
+    policies = {pair.shared.tracked.number: pair.shared.policy for pair in pairs}
+    if refilling:
+        policies = dict.fromkeys(policies, ConflictPolicy(Winner.CHILD))
+    entries = {pair.shared.tracked.number: pair.shared.entry for pair in pairs}
+    return Rules(
+        policies=policies,
+        wheres=wheres,
+        allow_outside=frozenset(number for number, entry in entries.items() if entry.allow_outside),
+        blind=frozenset(number for number, entry in entries.items() if entry.direction is Direction.UP),
+        max_skew_seconds=max_skew_seconds,
+    )
+
+
+def _share(cluster: Cluster, parent: Repository, entry: ClusterTable, table: Table, number: int) -> Shared:
     policy = entry.conflict or cluster.conflict
     key = tuple(_column(table, name).name for name in entry.key) or table.key
     if not key:
@@ -93,14 +110,15 @@ def _share(cluster: Cluster, entry: ClusterTable, table: Table, number: int) -> 
             hint="give it one, or name unique columns: key: [...]",
             code="no_key",
         )
+    local = _local_columns(table, key)
+    if local and not parent.unique(table.name, key):
+        raise _not_unique(key)
     for rule in (*policy.columns, *([policy.newest_by] if policy.newest_by else [])):
         _column(table, rule)
-    if Combine.SUM in policy.columns.values():
-        _refuse_sum_of_texts(table, policy)
     tracked = Tracked(
         number=number,
         name=table.name,
-        columns=table.columns,
+        columns=tuple(column for column in table.columns if column.name not in local),
         key=key,
         captured=True,
         by_column=policy.by_column,
@@ -136,6 +154,19 @@ def _pair(shared: Shared, child: Repository, there: Sequence[TableName]) -> Pair
     )
 
 
+def _local_columns(table: Table, key: Sequence[str]) -> set[str]:
+    """The primary key's columns where rows are told apart by others: each database numbers its rows by itself."""
+    return set() if set(table.key) == set(key) else set(table.key) - set(key)
+
+
+def _not_unique(key: Sequence[str]) -> FatalError:
+    return FatalError(
+        f"({', '.join(key)}) may hold the same value twice, or none, so rows cannot be told apart by it",
+        hint="give these columns NOT NULL and a unique index",
+        code="no_key",
+    )
+
+
 def _refuse_mandatory(table: Table, shared: set[str], where: str) -> None:
     """A column that only one side has must do without a value."""
     lacking = [column.name for column in table.columns if column.name not in shared and not column.nullable]
@@ -148,16 +179,12 @@ def _refuse_losses(both: Sequence[Column], theirs: Sequence[Column]) -> None:
     for mine, other in zip(both, theirs, strict=True):
         for source, target in ((mine, other), (other, mine)):
             said = loss(source.type, target.type)
-            if said and not said.startswith(REFUSED_BY_STORE):
+            # Times that are kept as text are looked at one by one when they arrive.
+            single = target.type.kind is source.type.kind and source.type.precision == ANY_DIGITS
+            if said and not single and not said.startswith(REFUSED_BY_STORE):
                 problems.append(f"{source.name} ({source.type}) into {target.type} loses {said}")
     if problems:
         raise FatalError(f"{'; '.join(problems)}", hint="give both columns types that hold the same values")
-
-
-def _refuse_sum_of_texts(table: Table, policy: ConflictPolicy) -> None:
-    raise FatalError(
-        f"table {table.name}: sum of {', '.join(policy.columns)} is not offered", code="not_offered"
-    )
 
 
 def _timed(policy: ConflictPolicy) -> bool:

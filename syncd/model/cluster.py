@@ -40,8 +40,6 @@ class Winner(StrEnum):
 class Combine(StrEnum):
     """How two values of one column become one."""
 
-    SUM = "sum"
-    """Both changes count: base + (parent - base) + (child - base)."""
     MAX = "max"
     MIN = "min"
     APPEND = "append"
@@ -100,13 +98,14 @@ class ClusterTable:
 class Child:
     """One child of a cluster. It is synchronised when `connected` is exactly ``true``.
 
-    `connection` may be empty for a child that takes part by files. `where` gives for single tables another condition than the
-    table's own. `on_join` says what happens at the first contact when both sides hold rows already.
+    `connection` may be empty for a child that takes part by files, `url` is the address under which callers know it. `where`
+    gives for single tables another condition than the table's own. `on_join` says what happens at the first contact when both sides hold rows already.
     """
 
     repository: str
     connection: str = ""
     connected: str = CONNECTED
+    url: str = ""
     where: Mapping[str, str] = field(default_factory=dict)
     on_join: str = "merge"
     last_sync_time: str = ""
@@ -121,6 +120,7 @@ class Child:
 class Cluster:
     """A parent repository and its children, kept equal in both directions.
 
+    Without `parent_connection` this is the site of a child that takes part by files, and nothing of it can be run.
     `watch` starts a run as soon as one of the repositories says that something changed. `lease_days` is how long a child
     may stay away before the parent stops keeping history for it. The fields from `verbosity` on are those of a job.
     """
@@ -130,6 +130,7 @@ class Cluster:
     parent_connection: str
     children: tuple[Child, ...]
     tables: tuple[ClusterTable, ...]
+    parent_url: str = ""
     exclude: tuple[str, ...] = ()
     conflict: ConflictPolicy = field(default_factory=ConflictPolicy)
     watch: bool = False
@@ -167,4 +168,9 @@ class Cluster:
     def connections(self) -> tuple[str, ...]:
         """Every connection that a run of it opens, the parent's first."""
         others = [child.connection for child in self.children if child.takes_part and child.connection]
-        return (self.parent_connection, *others)
+        return (self.parent_connection, *others) if self.can_run else tuple(others)
+
+    @property
+    def can_run(self) -> bool:
+        """Can it be synchronised from here, and not only exported and imported?"""
+        return bool(self.parent_connection)

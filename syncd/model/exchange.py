@@ -99,12 +99,13 @@ class Hello:
 class Peer:
     """What a parent keeps about a child.
 
-    `number` marks the child's edits among the rows of the parent; a child that was restored gets another. `received` is what the parent
-    has of it, `sent` what it is known to have of the parent. `floor`: it makes no more edits on generations below. `state` is live, expired or removed.
+    `number` marks the child's edits among the rows of the parent; a child that was restored gets another. `received` is
+    what the parent has of it, `sent` what it is known to have of the parent. `floor`: it makes no more edits on
+    generations below. `state` is live, refilling, expired or removed.
 
-    A one-way job that reads the parent's changes is a peer too, with the number 0. It has `sent`, `floor` is the generation whose
-    changes it needs no more, `epoch` the last one that was counted for it, `received` the one before which changes may
-    have been missed, and `filters` the number of its table.
+    A one-way job that reads the parent's changes is a peer too, with the number 0. It has `sent`, `floor` is the
+    generation whose changes it needs no more, `epoch` the last one that was counted for it, `received` the one before
+    which changes may have been missed, and `filters` the number of its table.
     """
 
     name: str

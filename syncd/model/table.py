@@ -3,6 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+ANY_DIGITS: Final = 99
+"""The precision of a time that is kept as text: as many digits of a second as it has."""
 
 
 class Kind(StrEnum):

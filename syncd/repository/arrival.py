@@ -13,6 +13,7 @@ from syncd.repository.consolidation import Consolidation
 from syncd.repository.crash import crash_point
 from syncd.repository.delivery import Delivery
 from syncd.repository.departure import seal
+from syncd.repository.fineness import refuse_finer
 from syncd.repository.node import PARENT, Node
 from syncd.repository.own import learn
 from syncd.repository.placing import is_of_a_row
@@ -56,6 +57,7 @@ class NodeArrival:
         if block.table in self._doubted:
             self._carefully(stage, batch, check)
         else:
+            refuse_finer(stage, batch)
             self._node.store.fill(stage, batch, check)
 
     def staged(self, table: int) -> int:
@@ -115,7 +117,8 @@ class NodeArrival:
             # Who inserted one of these rows meanwhile had not seen the parent's: that edit counts from before them.
             seal(node, Role.CHILD, self._every)
             crash_point("versions are placed")
-            node.put_peer(replace(parent, received=mark, last_seen=self._now()))
+            sent = Mark(known.received, known.token)
+            node.put_peer(replace(parent, received=mark, sent=sent, last_seen=self._now()))
         crash_point("after versions are applied")
         return applied
 
@@ -147,6 +150,7 @@ class NodeArrival:
         """Take these rows, and set aside those that have no form here."""
         rows = tuples_of(batch)
         try:
+            refuse_finer(stage, batch)
             self._node.store.fill(stage, batch, check)
             self._node.store.filled(stage)
         except SyncdError as error:

@@ -42,6 +42,12 @@ AT_ONCE: Final = 2_000
 """How many conflicts are in memory."""
 ADOPTED: Final = 6
 """The state of a row that is the same on both sides and whose version takes the child's edit for its own."""
+KEPT: Final = 7
+"""The state of a row of ours that stays as its author made it, and goes to the loser of a conflict."""
+MERGED: Final = 0
+"""The `op` of a staged row that was made here out of two."""
+STANDS: Final = -2
+"""STANDS - n as a mask: a generation changed nothing, the row stands as generation n made it."""
 
 Open = Callable[[int], Stage]
 
@@ -191,6 +197,11 @@ class Consolidation:
         number, gone, _, base, op, mask, at, gen, nid, _, ours_at, there = found[:12]
         theirs = None if gone else tuple(found[12 : 12 + width])
         ours = tuple(found[12 + width :]) if there else None
+        stands = self._stands_since(stage, number, gen) if gen > base >= 0 else gen
+        if stands <= base < gen:
+            # Conflicts with others were decided in favour of the very row that this child had.
+            self._assume(stage, number, gen)
+            return
         if theirs == ours:
             # A version that nobody knows yet stays unknown: the rows were equal before the first contact.
             self._mark(stage, [number], ADOPTED if gen else SAME)
@@ -203,7 +214,13 @@ class Consolidation:
         author = self._names.get(nid, "") if nid else self._node_name
         parent = Side(ours, self._mask_since(stage, found, base), ours_at, author)
         decision = decide(policy, table.names, parent, child)
-        self._carry(stage, number, found[1:7], decision)
+        if decision.winner == "parent":
+            self._assume(stage, number, stands)
+            self._mark(stage, [number], KEPT if gen else BUMP)
+        elif decision.winner == "child":
+            self._mark(stage, [number], DECIDED)
+        else:
+            self._merge(stage, number, found[1:7], decision)
         key = theirs or ours or tuple(found[12 : 12 + width])
         keep_conflict(
             self._node,
@@ -225,19 +242,37 @@ class Consolidation:
         )
         self._count(table, conflicts=1, opened=int(decision.open))
 
-    def _carry(self, stage: Stage, number: int, facts: Sequence[int], decision: Decision) -> None:
-        """Prepare the staged row for what was decided."""
-        if decision.winner == "parent":
-            self._mark(stage, [number], BUMP)
-            return
-        if decision.winner == "child":
-            self._mark(stage, [number], DECIDED)
-            return
+    def _stands_since(self, stage: Stage, number: int, gen: int) -> int:
+        """The generation that made our row as it is, though a later one counts it anew."""
+        for counted, mask in self._past(stage, number):
+            if counted == gen and mask <= STANDS:
+                return STANDS - mask
+        return gen
+
+    def _past(self, stage: Stage, number: int) -> list[tuple[int, int]]:
+        """Generations of our row with the columns that they changed."""
+        table, node = stage.table, self._node
+        quote = node.store.quote
+        place = dict(zip(table.names, stage_columns(table), strict=True))
+        meeting = " AND ".join(f"p.{quote(key)} = s.{place[key]}" for key in table.key)
+        rows: Sequence[Any] = node.store.run(
+            f"SELECT p.gen, p.mask FROM {quote(node.names.past(table.number))} p JOIN {stage.name} s ON {meeting}"
+            f" WHERE s.{NUMBER} = {number}"
+        ).rows
+        return [(int(gen), int(mask)) for gen, mask in rows]
+
+    def _assume(self, stage: Stage, number: int, base: int) -> None:
+        self._node.store.run(f"UPDATE {stage.name} SET s_base = {base} WHERE {NUMBER} = {number}")
+
+    def _merge(self, stage: Stage, number: int, facts: Sequence[int], decision: Decision) -> None:
+        """Put the decided row in the place of the staged one."""
         store = self._node.store
         store.run(f"DELETE FROM {stage.name} WHERE {NUMBER} = {number}")
         # What was read here has the form of this node's own columns.
         amended = replace(stage, theirs=stage.table)
-        store.fill(amended, Batch(Format.ROWS, [(*facts, *(decision.row or ()))], 1), self._check)
+        gone, gen, base, _, mask, at = facts
+        made = (gone, gen, base, MERGED, mask, at, *(decision.row or ()))
+        store.fill(amended, Batch(Format.ROWS, [made], 1), self._check)
         store.filled(amended)
         rows: Sequence[Any] = store.run(f"SELECT max({NUMBER}) FROM {stage.name}").rows
         self._mark(stage, [int(rows[0][0])], DECIDED)
@@ -260,20 +295,13 @@ class Consolidation:
 
     def _mask_since(self, stage: Stage, found: tuple[Any, ...], base: int) -> int:
         """Which columns of our row changed after `base`; all of them where nobody knows."""
-        table, node = stage.table, self._node
-        if not table.by_column or base < self._oldest or not found[11]:
+        if not stage.table.by_column or base < self._oldest or not found[11]:
             return ALL_COLUMNS
-        quote = node.store.quote
-        place = dict(zip(table.names, stage_columns(table), strict=True))
-        meeting = " AND ".join(f"p.{quote(key)} = s.{place[key]}" for key in table.key)
-        rows: Sequence[Any] = node.store.run(
-            f"SELECT p.mask FROM {quote(node.names.past(table.number))} p JOIN {stage.name} s ON {meeting}"
-            f" WHERE s.{NUMBER} = {found[0]} AND p.gen > {base}"
-        ).rows
-        mask = 0
-        for row in rows:
-            mask |= int(row[0])
-        return mask if rows else ALL_COLUMNS
+        masks = [mask for gen, mask in self._past(stage, found[0]) if gen > base]
+        changed = 0
+        for mask in masks:
+            changed |= mask if mask > STANDS else 0
+        return changed if masks else ALL_COLUMNS
 
     def _versions(self, stage: Stage) -> None:
         """Every row that was written is a new version, and says whose edit it is."""
@@ -287,16 +315,37 @@ class Consolidation:
             str(self._peer.number),
             "s.s_gen",
         )
-        upsert(node.names, stage, WRITTEN_AS_OURS, self._gen, "0", str(self._gen))
+        # A row of the child's that won stays its own: what it builds on that row is no conflict.
+        ours = f"s.s_op = {MERGED} OR s.{STATE} = {BUMP}"
+        upsert(
+            node.names,
+            stage,
+            WRITTEN_AS_OURS,
+            self._gen,
+            f"CASE WHEN {ours} THEN 0 ELSE {self._peer.number} END",
+            f"CASE WHEN {ours} THEN {self._gen} ELSE s.s_gen END",
+        )
+        quote = node.store.quote
+        row = quote(node.names.row(table.number))
+        past = quote(node.names.past(table.number))
+        staged = ", ".join(f"s.{name}" for name in stage.key_columns)
+        meeting = " AND ".join(
+            f"{row}.{quote(key)} = s.{name}" for key, name in zip(table.key, stage.key_columns, strict=True)
+        )
+        node.store.run(
+            f"UPDATE {row} SET gen = {self._gen}"
+            f" WHERE EXISTS (SELECT 1 FROM {stage.name} s WHERE s.{STATE} = {KEPT} AND {meeting})"
+        )
+        kept = f"s.{STATE} IN ({KEPT}, {BUMP})"
+        changes = [(kept, f"{STANDS} - s.s_base")]
         if table.by_column:
-            past = node.store.quote(node.names.past(table.number))
-            keys = ", ".join(node.store.quote(key) for key in table.key)
-            staged = ", ".join(f"s.{name}" for name in stage.key_columns)
-            for which, mask in ((WRITTEN, "s.s_mask"), (WRITTEN_AS_OURS, str(ALL_COLUMNS))):
-                node.store.run(
-                    f"INSERT INTO {past} ({keys}, gen, mask) SELECT {staged}, {self._gen}, {mask}"
-                    f" FROM {stage.name} s WHERE {which}"
-                )
+            changes += [(WRITTEN, "s.s_mask"), (f"{WRITTEN_AS_OURS} AND NOT {kept}", str(ALL_COLUMNS))]
+        keys = ", ".join(quote(key) for key in table.key)
+        for which, mask in changes:
+            node.store.run(
+                f"INSERT INTO {past} ({keys}, gen, mask) SELECT {staged}, {self._gen}, {mask}"
+                f" FROM {stage.name} s WHERE {which}"
+            )
 
     def _record_refused(self, refused: Refused) -> None:
         """A row that a table refuses is a conflict with a rule, and a person is to look at it."""

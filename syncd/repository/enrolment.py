@@ -57,11 +57,15 @@ def enrol(
     try:
         node.create(role, name)
         done += [_untrack(node, each, known[each][0], parent=role is Role.PARENT) for each in gone]
+        if new and not fresh and role is Role.CHILD:
+            # The parent may have this generation already: what is offered with it would count as received, and be deleted.
+            node.advance()
         for table in new:
             done.append(f"tracks {table.name}" if table.captured else f"receives {table.name}")
             _track(node, table, role, join)
         for table in changed:
             done.append(f"renews the triggers of {table.name}")
+            _forget_masks(node, table, role)
             _capture(node, table)
             restart_feeds(node, table.number)
         store.commit(check)
@@ -110,7 +114,15 @@ def retire(store: Store, names: Names, check: Check) -> None:
     for number in node.tables():
         for name in (names.log, names.own, names.row, names.past):
             store.drop(name(number))
-    for other in (names.marks, names.tables, names.peers, names.conflicts, names.refused, names.node):
+    for other in (
+        names.marks,
+        names.tables,
+        names.peers,
+        names.conflicts,
+        names.refused,
+        names.files,
+        names.node,
+    ):
         store.drop(other)
     check()
 
@@ -143,6 +155,20 @@ def _capture(node: Node, table: Tracked) -> None:
     else:
         node.store.release_capture(node.names, table)
     node.put_table(table.number, str(table.name), shape_of(table))
+
+
+def _forget_masks(node: Node, table: Tracked, role: Role) -> None:
+    """Masks that were recorded for other columns, or not at all, count as all columns from now on."""
+    store, names = node.store, node.names
+    if table.captured:
+        store.run(f"UPDATE {store.quote(names.log(table.number))} SET mask = {ALL_COLUMNS}")
+    if role is Role.PARENT:
+        keys = ", ".join(store.quote(key) for key in table.key)
+        past, row = store.quote(names.past(table.number)), store.quote(names.row(table.number))
+        store.run(f"UPDATE {past} SET mask = {ALL_COLUMNS} WHERE mask > {ALL_COLUMNS}")
+        store.run(f"INSERT INTO {past} ({keys}, gen, mask) SELECT {keys}, gen, {ALL_COLUMNS} FROM {row}")
+    elif table.captured:
+        store.run(f"UPDATE {store.quote(names.own(table.number))} SET mask = {ALL_COLUMNS}")
 
 
 def _untrack(node: Node, number: int, name: str, *, parent: bool) -> str:

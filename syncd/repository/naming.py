@@ -66,6 +66,11 @@ class Names:
         """Rows that arrived and that a table does not take."""
         return f"{self.prefix}refused"
 
+    @property
+    def files(self) -> str:
+        """Which delta files went out and came in."""
+        return f"{self.prefix}files"
+
     def log(self, number: int) -> str:
         """What triggers write: keys of rows that were edited and are not counted by a generation yet."""
         return f"{self.prefix}{number}_log"

@@ -181,6 +181,11 @@ class Node:
         rows = self._rows(f"SELECT token FROM {self._marks} WHERE gen = {int(gen)}")
         return str(rows[0][0]) if rows else None
 
+    def marks(self, since: int) -> list[Mark]:
+        """This node's states from a generation on, oldest first."""
+        rows = self._rows(f"SELECT gen, token FROM {self._marks} WHERE gen >= {int(since)} ORDER BY gen")
+        return [Mark(int(gen), str(token)) for gen, token in rows]
+
     def renew(self, gen: int) -> None:
         """Another epoch, with generations after `gen`."""
         self.store.run(f"UPDATE {self._node} SET epoch = epoch + 1")

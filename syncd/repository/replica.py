@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from syncd.cluster_ports import Keys
 from syncd.model.batch import Format
-from syncd.model.exchange import Hello, Peer, Role, Tracked
+from syncd.model.exchange import UNKNOWN_BASE, Hello, Peer, Role, Tracked
 from syncd.model.table import Table, TableName
 from syncd.ports import Check
 from syncd.repository import enrolment
 from syncd.repository.arrival import NodeArrival
 from syncd.repository.compact import compact
+from syncd.repository.crash import crash_point
 from syncd.repository.departure import NodeDeparture, depart, seal
 from syncd.repository.image import row_of
 from syncd.repository.naming import Names
@@ -42,6 +43,10 @@ class Replica:
     def table(self, name: TableName) -> Table | None:
         """The table with its writable columns and key, or None."""
         return self.store.table(name)
+
+    def unique(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Do these columns always have values, and never the same twice?"""
+        return self.store.unique(name, columns)
 
     def enrolled(self) -> Mapping[str, int]:
         """The tracked tables' numbers by name."""
@@ -89,6 +94,7 @@ class Replica:
 
     def admit(self, peers: Sequence[Peer], check: Check) -> None:
         """Keep children, in place of what was known under their names."""
+        crash_point("before the peer is told")
 
         def keep() -> None:
             for peer in peers:
@@ -105,6 +111,9 @@ class Replica:
             mark = self.node.advance()
             for table in self.tracked:
                 if table.captured:
+                    # The parent's generations that these were made on are not those that it has now.
+                    own = self.store.quote(self.names.own(table.number))
+                    self.store.run(f"UPDATE {own} SET base = {UNKNOWN_BASE}")
                     enrolment.offer(self.store, self.names, table, mark.gen)
             self.node.put_peer(Peer(PARENT, 0))
 

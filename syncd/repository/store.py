@@ -177,6 +177,10 @@ class Store(Protocol):
         """
         ...
 
+    def unique(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Are these columns NOT NULL, and does a unique rule hold for exactly them?"""
+        ...
+
     def foreign_keys(self) -> list[ForeignKey]:
         """All rules between tables of the database."""
         ...

@@ -244,6 +244,7 @@ def order_of(run: Run, configuration: Configuration, previous: Run | None, log: 
         )
     if run.queries:
         raise NotFoundError(f"cluster '{run.job}' has no queries", hint=f"syncd sync {run.job}")
+    refuse_elsewhere(work)
     return ClusterOrder(
         run=run.id,
         cluster=work,
@@ -258,6 +259,20 @@ def order_of(run: Run, configuration: Configuration, previous: Run | None, log: 
         previous=ended,
         log=log,
     )
+
+
+def refuse_elsewhere(cluster: Cluster) -> None:
+    """Refuse to run a cluster whose parent is at another site.
+
+    Raises:
+        NotFoundError: there is no connection to the parent.
+    """
+    if not cluster.can_run:
+        raise NotFoundError(
+            f"cluster '{cluster.name}' cannot be synchronised from here: its parent '{cluster.parent}' has no connection",
+            hint=f"it takes part by files: syncd export {cluster.name} CHILD FILE, syncd import {cluster.name} FILE",
+            code="no_parent",
+        )
 
 
 def line(message: Request | Answer) -> bytes:

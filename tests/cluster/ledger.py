@@ -48,6 +48,8 @@ class Ledger:
         self.absent = defaultdict(Seen)
         self.excused = set()
         self.known = set()
+        self.plain = set()
+        """Edits that were nothing but one update, so that it is known which columns they changed."""
         self._count = 0
 
     def mark(self):
@@ -141,6 +143,25 @@ class Ledger:
             for ours in self.of_mark[parent]
             for theirs in self.of_mark[child]
         )
+
+    def common(self, ours, theirs):
+        """The image of the version that both sides started from, None where it is not plain which that is."""
+        both = [self.of_mark[mark] for mark in (ours, theirs)]
+        if any(len(events) != 1 for events in both):
+            return None
+        known = both[0][0].seen.sure & both[1][0].seen.sure
+        events = sorted((self.events[name] for name in known), key=lambda event: event.order)
+        apart = (both[0][0].seen.maybe | both[1][0].seen.maybe) - known
+        if not events or events[-1].seen.sure != known or not apart <= self.plain:
+            return None
+        images = self.images.get(events[-1].id, [])
+        return images[0] if len(images) == 1 else None
+
+    def touched(self, mark, base, column):
+        """Has a version another value in a column than at the start, at any time since then?"""
+        start = next(name for name, images in self.images.items() if images and images[0] is base)
+        seen = self.of_mark[mark][0].seen.maybe - self.of_mark[start][0].seen.sure
+        return any(self.images[name][0][column] != base[column] for name in seen)
 
     def unaccounted(self, contents, records, held):
         """Edits of which nothing tells what became of them. `contents` are the parent's, `held` rows set aside."""

@@ -6,9 +6,9 @@ import pytest
 
 from syncd.engine.exchange import Exchange
 from syncd.errors import FatalError, TransientError
-from syncd.model.cluster import ConflictPolicy
+from syncd.model.cluster import ConflictPolicy, Winner
 from syncd.repository import arrival, departure
-from tests.cluster.ledger import Ledger, Seen, marks_of, plain, records_of, row_of_record
+from tests.cluster.ledger import Ledger, Seen, as_in_image, marks_of, plain, records_of, row_of_record
 from tests.cluster.playground import TABLES, statements_of
 from tests.cluster.world import World
 
@@ -41,6 +41,10 @@ class Play:
         self.records = 0
         self.received = {}
         self.broken = False
+        self.masks_known = True
+        self.columns = set()
+        self.calm = None
+        self.aside_before = set()
         for name, node in self.world.everyone().items():
             self.ledger.committed("start", {}, node.contents()) if name == "P" else None
 
@@ -53,18 +57,32 @@ class Play:
             for edit in edits:
                 node.attempt(statements_of(edit, self.ledger.mark))
             return
-        self.write(name, [statements_of(edit, self.ledger.mark) for edit in edits])
+        transaction = [statements_of(edit, self.ledger.mark) for edit in edits]
+        if len(edits) == 1 and edits[0][0] == "update":
+            self.ledger.plain.add(transaction[0][0][1][0])
+        self.write(name, transaction)
 
     def write(self, name, transaction):
         node = self.world.everyone()[name]
         if name in self.open or not node.begin():
             return
+        if sum(map(len, transaction)) > 1:
+            # What comes and goes in one transaction is counted without an event.
+            self.calm = None
         before = node.contents()
         for statements in transaction:
             node.attempt(statements)
         after = node.contents()
         if node.commit():
-            self.ledger.committed(name, before, after)
+            self._commit(name, before, after)
+
+    def _commit(self, name, before, after):
+        known = len(self.ledger.events)
+        self.ledger.committed(name, before, after)
+        if not self.world.port(name).enrolled():
+            # Nobody records what is deleted before the first contact.
+            fresh = list(self.ledger.events.values())[known:]
+            self.ledger.excuse(event for event in fresh if event.gone)
 
     def twin(self, names, edit):
         """The very same edit at several nodes."""
@@ -84,11 +102,12 @@ class Play:
         if name not in self.open:
             return
         node, before = self.world.everyone()[name], self.open.pop(name)
+        self.calm = None
         after = node.contents()
         if not keep:
             node.rollback()
         elif node.commit():
-            self.ledger.committed(name, before, after)
+            self._commit(name, before, after)
 
     # What befalls databases
 
@@ -106,6 +125,7 @@ class Play:
         if name not in self.saves:
             return
         self.end(name, keep=False)
+        self.masks_known, self.calm = False, None
         path, absent, count = self.saves[name]
         self.world.close_ports()
         self.world.everyone()[name].restore(path)
@@ -168,15 +188,25 @@ class Play:
 
     def add_column(self, table, name):
         """A column that may be empty appears, at one node after the other, with runs in between."""
-        if self.open:
+        if self.open or (table, name) in self.columns:
             return
+        self.columns.add((table, name))
+        self.saves = {}
+        self.masks_known = False
         for number, node in enumerate(self.world.everyone().values()):
             node.add_column(table, name)
             if number < 2:
                 self.sync()
 
+    def add_child(self, name):
+        """A child comes that nobody knows; it has all columns."""
+        self.world.children[name] = self.make(name)
+        for table, column in sorted(self.columns):
+            self.world.children[name].add_column(table, column)
+
     def compact(self):
         """Forget what every child has."""
+        self.masks_known = False
         peers = self.world.port("P").peers()
         live = [peer for peer in peers if peer.state == "live"]
         if live and "P" not in self.open and self.world.port("P").tracked:
@@ -261,6 +291,7 @@ class Play:
         if "P" not in self.open:
             self._judge_cursors()
         if not clean:
+            self.calm = None
             return
         for name in before:
             assert not self.world.everyone()[name].violations(), f"{name} breaks its own rules"
@@ -268,6 +299,25 @@ class Play:
         for name in before:
             self._judge_equal(name, after, aside)
         self.rewound -= {member.child.repository for member in members}
+        self._judge_traffic(members, aside)
+
+    def _judge_traffic(self, members, aside):
+        """What one child alone edited is never sent back to it, and goes to each other child once."""
+        events = list(self.ledger.events.values())[self.calm :] if self.calm is not None else []
+        whole = len(members) == len(self.world.children)
+        if any(member.greeting.whole or member.greeting.rewound for member in members):
+            events = []
+        authors = {event.node for event in events}
+        counted = sum(member.up.conflicts + member.up.same + member.up.held for member in members)
+        if whole and len(authors) == 1 and not (aside or self.aside_before or counted):
+            rows = len({event.row for event in events})
+            for member in members:
+                if member.child.repository in authors:
+                    assert not member.down.received, "a child gets its own edits back"
+                else:
+                    assert member.down.received <= rows, "a child gets rows that nobody changed"
+        self.calm = len(self.ledger.events) if whole else None
+        self.aside_before = aside
 
     def _is_a_version(self, values):
         now = plain(values)
@@ -304,8 +354,28 @@ class Play:
                 assert self._truly_concurrent(record["child"], row, ours, theirs, before, clean), (
                     f"no conflict, but recorded: {record}"
                 )
+                self._judge_columns(record, ours, theirs)
             if record["winner"] == "merged":
                 self.ledger.merged(row_image(record), record["id"])
+
+    def _judge_columns(self, record, ours, theirs):
+        """A merge takes a column that one side alone has changed from that side."""
+        if (
+            not self.masks_known
+            or self.world.policy.winner is not Winner.MERGE_FIELDS
+            or None in (ours, theirs)
+        ):
+            return
+        base = self.ledger.common(ours, theirs)
+        rows = [
+            json.loads(record[name]) for name in ("parent_row", "child_row", "merged_row") if record[name]
+        ]
+        decided = rows[-1] if record["merged_row"] else rows[record["winner"] == "child"]
+        for name in () if base is None else base.keys() - {"mark", *TABLES[record["tbl"]].key}:
+            values = [as_in_image(row[name]) for row in (rows[0], rows[1], decided)]
+            changed = [self.ledger.touched(mark, base, name) for mark in (ours, theirs)]
+            if changed[0] != changed[1]:
+                assert values[2] == values[changed[1]], f"{name} was taken from the wrong side: {record}"
 
     def _truly_concurrent(self, child, row, ours, theirs, before, clean):
         if ours is not None and theirs is not None:
@@ -345,13 +415,18 @@ class Play:
         records = records_of(self._records())
         lost = self.ledger.unaccounted(self._contents("P"), records, aside)
         assert not lost, f"nothing tells what became of {lost}"
+        marks = self._marks()
         members = self.sync()
+        assert self._marks() == marks, "a quiet third run makes new generations"
         for member in members:
             total = member.up + member.down
             moved = total.inserted + total.updated + total.deleted + total.conflicts
             assert not moved, f"a quiet third run still moves rows of {member.child.repository}: {total}"
         for name in everyone:
             self._judge_equal(name, {each: self._contents(each) for each in ("P", name)}, aside)
+
+    def _marks(self):
+        return {name: self.world.port(name).hello().mark for name in self.world.everyone()}
 
     def close(self):
         """Close everything."""

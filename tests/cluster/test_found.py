@@ -71,3 +71,81 @@ def test_children_that_only_send_do_not_overwrite_each_other_unseen(tmp_path):
     assert world.parent.rows("note") == [(1, "first")]
     assert len(world.conflicts()) == 1
     world.close_ports()
+
+
+def test_who_builds_on_the_row_that_won_a_conflict_has_no_conflict(play):
+    cluster = play(3)
+    cluster.edit("P", ("insert", "thing", 0, 0, 0))
+    cluster.sync()
+    cluster.edit("c0", ("update", "thing", 0, 1, 1))
+    cluster.edit("c1", ("update", "thing", 0, 1, 2))
+    cluster.sync(["c0"])
+    cluster.edit("c0", ("update", "thing", 0, 2, 3))
+    cluster.sync(["c1"])
+
+    cluster.sync()
+
+    (record,) = cluster.world.conflicts()
+    assert (record["child"], record["winner"]) == ("c1", "parent")
+
+
+def test_who_builds_on_his_own_row_that_won_a_conflict_has_no_conflict(play):
+    cluster = play(2, ConflictPolicy(Winner.CHILD))
+    cluster.edit("P", ("insert", "thing", 0, 0, 0))
+    cluster.sync()
+    cluster.edit("c0", ("update", "thing", 0, 1, 1))
+    cluster.edit("c1", ("update", "thing", 0, 1, 2))
+
+    cluster.sync(None, [(moment, "c1", ("update", "thing", 0, 2, moment)) for moment in range(30, 80)])
+    cluster.sync()
+
+    assert [record["winner"] for record in cluster.world.conflicts()] == ["child"]
+
+
+def test_filling_a_restored_parent_goes_on_after_a_crash_as_it_was_accepted(play):
+    cluster = play(1)
+    cluster.edit("P", ("insert", "thing", 0, 0, 0))
+    cluster.sync()
+    cluster.save("P")
+    cluster.edit("c0", ("update", "thing", 0, 1, 1))
+    cluster.sync()
+    newer = cluster.world.children["c0"].contents()
+    cluster.restore("P")
+
+    for moment in range(1, 40):
+        cluster.sync(None, (), moment)
+
+    assert cluster.world.parent.contents() == newer
+
+
+def test_a_child_that_is_busy_does_not_stop_the_filling_of_a_restored_parent(play):
+    cluster = play(2)
+    cluster.edit("P", ("insert", "thing", 0, 0, 0))
+    cluster.sync()
+    cluster.save("P")
+    cluster.edit("c0", ("update", "thing", 0, 1, 1))
+    cluster.sync()
+    cluster.restore("P")
+    cluster.begin("c0")
+
+    members = cluster.sync()
+
+    assert [member.failure is None for member in members] == [False, True]
+
+
+def test_a_merge_takes_no_column_for_unchanged_whose_changes_were_not_recorded_then(play):
+    cluster = play(2)
+    cluster.write(
+        "P", [[("INSERT INTO thing (id, mark, n, d) VALUES ('k', ?, 1, 'old')", (cluster.ledger.mark(),))]]
+    )
+    cluster.sync()
+    cluster.write("P", [[("UPDATE thing SET n = 2, mark = ?", (cluster.ledger.mark(),))]])
+    cluster.sync(["c1"])
+    cluster.world.policy = ConflictPolicy(Winner.MERGE_FIELDS)
+    cluster.sync(["c1"])
+    cluster.write("c0", [[("UPDATE thing SET d = 'new', mark = ?", (cluster.ledger.mark(),))]])
+    cluster.write("P", [[("UPDATE thing SET x = 0.5, mark = ?", (cluster.ledger.mark(),))]])
+
+    cluster.sync()
+
+    assert cluster.world.parent.run("SELECT n, x FROM thing") == [(2, 0.5)]

@@ -103,6 +103,21 @@ class Histories(RuleBasedStateMachine):
     def sync_disturbed(self, midway, crash):
         self.play.sync(None, [(moment, self.name(node), edit) for moment, node, edit in midway], crash)
 
+    @rule(
+        node=NODES,
+        other=NODES,
+        edit=EDITS,
+        kind=st.sampled_from(["update", "update", "delete", "insert"]),
+        moments=st.lists(st.integers(1, 90), min_size=1, max_size=3, unique=True),
+    )
+    def sync_while_others_edit_the_same_row(self, node, other, edit, kind, moments):
+        self.play.edit(self.name(node), ("update" if kind == "update" else edit[0], *edit[1:]))
+        late = [
+            (moment, self.name(other), (kind, *edit[1:3], edit[3] ^ moment, edit[4] + moment))
+            for moment in moments
+        ]
+        self.play.sync(None, late)
+
     @rule(crash=st.integers(1, 90))
     def crash(self, crash):
         self.play.sync(None, (), crash)
@@ -117,22 +132,29 @@ class Histories(RuleBasedStateMachine):
 
     @rule(node=NODES)
     def clone(self, node):
-        self.play.clone(self.child(node))
+        if node < 2:
+            self.play.clone(self.child(node))
 
     @rule(node=NODES, edits=st.lists(EDITS, max_size=2))
     def add_child(self, node, edits):
         name = f"c{len(self.play.world.children)}"
-        if len(self.play.world.children) < CHILDREN:
-            self.play.world.children[name] = self.make(name)
+        if node < 2 and len(self.play.world.children) < CHILDREN:
+            self.play.add_child(name)
             self.play.edit(name, *edits)
 
     @rule(node=NODES, number=st.integers(0, 40))
     def drop_trigger(self, node, number):
-        self.play.drop_trigger(self.name(node), number)
+        if number < 20:
+            self.play.drop_trigger(self.name(node), number)
+
+    @rule(table=st.sampled_from(list(TABLES)), number=st.integers(0, 1))
+    def add_column(self, table, number):
+        self.play.add_column(table, f"extra{number}")
 
     @rule(policy=POLICIES)
     def change_policy(self, policy):
         self.play.world.policy = policy
+        self.play.masks_known = False
 
     @rule(seconds=st.sampled_from([15, 4000, -300_000_000, 300_000_000]))
     def set_clock(self, seconds):

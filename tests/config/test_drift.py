@@ -66,7 +66,7 @@ DEFINITIONS: dict[str, tuple[type, dict[str, str], set[str]]] = {
     "retry": (Retry, {}, set()),
     "events": (Events, {}, set()),
     "hook": (Hook, {}, set()),
-    "cluster": (Cluster, {"lease": "lease_days"}, {"name", "origin", "parent_connection"}),
+    "cluster": (Cluster, {"lease": "lease_days"}, {"name", "origin", "parent_connection", "parent_url"}),
     "child": (Child, {}, set()),
     "table": (ClusterTable, {}, set()),
     "conflict": (ConflictPolicy, {}, set()),

@@ -145,10 +145,12 @@ def test_full_example_declares_a_cluster() -> None:
     cluster = load_configuration(ROOT / "config" / "full.yaml", checkers(), ENVIRON).clusters["redlands"]
 
     assert (cluster.parent, cluster.parent_connection) == ("Redlands_Repository", "hq")
+    assert cluster.parent_url == "http://ServerName/arcgis/rest/services/ServerObjectName/WMServer"
     assert cluster.children == (
         Child(
             "Ohio_Repository",
             "ohio",
+            url="http://ohioServer/arcgis/rest/services/SO/WMServer",
             where={"inspections": "region IN ('Ohio', 'Indiana')"},
             last_sync_time="2011-08-08 12:00",
         ),
@@ -161,7 +163,7 @@ def test_full_example_declares_a_cluster() -> None:
             "inspections",
             where="region = :child",
             conflict=ConflictPolicy(
-                Winner.NEWEST, "edited_at", {"qty": Combine.SUM, "notes": Combine.APPEND}
+                Winner.NEWEST, "edited_at", {"qty": Combine.MAX, "notes": Combine.APPEND}
             ),
             key=("GlobalID",),
             allow_outside=True,
@@ -225,9 +227,9 @@ POLICIES: dict[str, ConflictPolicy] = {
     "child": ConflictPolicy(Winner.CHILD),
     "{}": ConflictPolicy(),
     "{newest_by: u}": ConflictPolicy(Winner.NEWEST, "u"),
-    "{columns: {q: sum}}": ConflictPolicy(Winner.MERGE_FIELDS, columns={"q": Combine.SUM}),
-    "{columns: {q: sum}, then: child}": ConflictPolicy(
-        Winner.MERGE_FIELDS, columns={"q": Combine.SUM}, then=Winner.CHILD
+    "{columns: {q: max}}": ConflictPolicy(Winner.MERGE_FIELDS, columns={"q": Combine.MAX}),
+    "{columns: {q: max}, then: child}": ConflictPolicy(
+        Winner.MERGE_FIELDS, columns={"q": Combine.MAX}, then=Winner.CHILD
     ),
     "{columns: {q: max}, newest_by: u}": ConflictPolicy(Winner.NEWEST, "u", {"q": Combine.MAX}),
     "{then: newest, newest_by: u}": ConflictPolicy(Winner.MERGE_FIELDS, "u", then=Winner.NEWEST),

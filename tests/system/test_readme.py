@@ -75,6 +75,8 @@ def test_the_tour_has_all_its_commands() -> None:
         "why",
         "logs",
         "init",
+        "cluster",
+        "conflicts",
     ):
         assert any(command.startswith(f"syncd {word}") for command in commands), word
 
@@ -85,4 +87,6 @@ def test_every_command_of_the_tour_works(tmp_path: Path) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stdout + done.stderr
     assert "shop: ok, nothing to do" in done.stdout
+    assert done.stdout.count("1 conflict was decided by policy") == 2
+    assert "roads: all children hold what the parent holds" in done.stdout
     assert "did you mean 'check_column'" in done.stdout + done.stderr

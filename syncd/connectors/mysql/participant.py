@@ -1,5 +1,6 @@
 """What the catalogue says about tables that take part in a cluster: their columns, keys and rules, and what forbids it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -155,3 +156,23 @@ def _key(session: Session, found: Found, table: Table) -> tuple[str, ...]:
             code="no_key",
         )
     return min(fit)[2]
+
+
+def is_unique(session: Session, name: TableName, columns: Sequence[str]) -> bool:
+    """Is there a unique index on exactly these columns as a whole, none of which may be NULL?"""
+    found = find(session, name)
+    if found is None:
+        return False
+    rows = session.execute(
+        "SELECT index_name, column_name, nullable, sub_part FROM information_schema.statistics"
+        " WHERE table_schema = %s AND table_name = %s AND non_unique = 0",
+        (found.name.schema or session.schema, found.name.name),
+    ).rows
+    indexes: dict[str, set[str]] = {}
+    loose = set()
+    for index, column, nullable, part in rows:
+        indexes.setdefault(str(index), set()).add(str(column).lower())
+        if nullable or part is not None:
+            loose.add(str(index))
+    wanted = {column.lower() for column in columns}
+    return any(each == wanted for index, each in indexes.items() if index not in loose)

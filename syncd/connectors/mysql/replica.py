@@ -199,6 +199,10 @@ class MysqlStore:
         self._texts.pop(name, None)
         return participant.participant(self._session, name)
 
+    def unique(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Is there a unique index on exactly these columns, none of which may be NULL?"""
+        return participant.is_unique(self._session, name, columns)
+
     def foreign_keys(self) -> list[ForeignKey]:
         """The rules of all tables that may be seen."""
         return [rule.key for rule in participant.rules_of(self._session)]

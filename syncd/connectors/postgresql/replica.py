@@ -16,6 +16,7 @@ from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.settling import Settling, differs
 from syncd.connectors.postgresql.shape import (
     Shape,
+    is_unique,
     list_foreign_keys,
     list_members,
     read_member,
@@ -41,7 +42,7 @@ SETTINGS: Final = {
 }
 """A user's work is blocked only for a moment, and what is staged is sorted and joined in memory."""
 LIVING_CLIENT: Final = (140_000, "client_connection_check_interval", "1s")
-"""From which version on the server can notice in the middle of a statement that nobody waits for it any more."""
+"""From which version on the server notices in the middle of a statement that nobody waits for it any more."""
 
 
 class PostgresqlReplica:
@@ -65,9 +66,8 @@ class PostgresqlReplica:
 
     def _settle(self) -> str:
         session = self._session
-        version = int(session.value("SELECT current_setting('server_version_num')"))
         wanted = dict(SETTINGS)
-        if version >= LIVING_CLIENT[0]:
+        if int(session.value("SELECT current_setting('server_version_num')")) >= LIVING_CLIENT[0]:
             wanted[LIVING_CLIENT[1]] = LIVING_CLIENT[2]
         if session.value("SELECT current_setting('synchronous_commit')") == "off":
             # A commit that a power cut takes back would make this node look restored.
@@ -186,6 +186,10 @@ class PostgresqlReplica:
     def table(self, name: TableName) -> Table | None:
         """What may be written of it, and its key."""
         return read_member(self._session, name)
+
+    def unique(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Is there a unique index on exactly these columns, none of which may be NULL?"""
+        return is_unique(self._session, name, columns)
 
     def foreign_keys(self) -> list[ForeignKey]:
         """All rules between tables."""

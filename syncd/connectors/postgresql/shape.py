@@ -183,3 +183,13 @@ def _refused(found: Found, why: str, hint: str) -> FatalError:
         where=str(found.name),
         code="cannot_take_part",
     )
+
+
+def is_unique(session: Session, name: TableName, columns: Sequence[str]) -> bool:
+    """Is there a unique index on exactly these columns of a table, none of which may be NULL?"""
+    table, found = read_member(session, name), find(session, name)
+    if table is None or found is None:
+        return False
+    if any(column.nullable for column in table.columns if column.name in columns):
+        return False
+    return session.value(UNIQUE, (found.text, sorted(quote(column) for column in columns))) is True

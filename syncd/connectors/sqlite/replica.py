@@ -174,6 +174,18 @@ class SqliteStore:
             )
         return found
 
+    def unique(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Is there a unique index on exactly these columns, none of which may be NULL?"""
+        table = read_table(self._session, name)
+        if table is None or any(column.nullable for column in table.columns if column.name in columns):
+            return False
+        rows = self.run(
+            "SELECT l.name, group_concat(i.name, char(31)) FROM pragma_index_list(?) l, pragma_index_info(l.name) i"
+            ' WHERE l."unique" AND NOT l.partial GROUP BY l.name',
+            (table.name.name,),
+        ).rows
+        return any(set(str(row[1]).split("\x1f")) == set(columns) for row in rows)
+
     def foreign_keys(self) -> list[ForeignKey]:
         """All rules between tables of the file."""
         rows = self.run(
@@ -285,14 +297,18 @@ class SqliteStore:
         """The rows of a SELECT, in batches of bounded memory."""
         cursor = self._session.execute(select)
         wanted = FIRST_ROWS
-        while True:
-            check()
-            with self._session.errors():
-                rows = cursor.fetchmany(wanted)
-            if not rows:
-                return
-            yield Batch(form, rows, len(rows))
-            wanted = next_rows(rows, BATCH_ROWS, BATCH_BYTES)
+        try:
+            while True:
+                check()
+                with self._session.errors():
+                    rows = cursor.fetchmany(wanted)
+                if not rows:
+                    return
+                yield Batch(form, rows, len(rows))
+                wanted = next_rows(rows, BATCH_ROWS, BATCH_BYTES)
+        finally:
+            # An open statement would keep the stage from being dropped, and that failure would hide a stop.
+            cursor.close()
 
     def make_stage(self, stage: Stage) -> None:
         """Make the empty stage."""

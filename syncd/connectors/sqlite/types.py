@@ -7,7 +7,7 @@ names that begin with TEXT_ are ours: they keep exact text where SQLite would ma
 import re
 from typing import Final
 
-from syncd.model.table import Column, Kind, Type
+from syncd.model.table import ANY_DIGITS, Column, Kind, Type
 
 PRODUCT: Final = "sqlite"
 
@@ -78,9 +78,6 @@ PLAIN: Final = frozenset(
 )
 """First words of declarations from which SQLite derives what they say."""
 
-TEXT_DIGITS: Final = 99
-"""Digits of a second in a time that is kept as text: as many as it has."""
-
 PLAIN_TYPE: Final = re.compile(r"^[A-Za-z_0-9 ]*(\(\s*[+-]?\d+\s*(,\s*[+-]?\d+\s*)?\))?$")
 _PARTS: Final = re.compile(r"^\s*([^()]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)\s*)?$")
 
@@ -96,7 +93,7 @@ def read_type(declared: str) -> Type:
     if kind is Kind.DECIMAL:
         return Type(kind, declared, PRODUCT, precision=numbers[0], scale=numbers[1])
     if kind in {Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.INTERVAL}:
-        return Type(kind, declared, PRODUCT, precision=TEXT_DIGITS)
+        return Type(kind, declared, PRODUCT, precision=ANY_DIGITS)
     bits = 64 if kind in {Kind.INTEGER, Kind.FLOAT} else 0
     return Type(kind, declared, PRODUCT, bits=bits)
 
