@@ -206,16 +206,11 @@ class FedSource:
         try:
             if self._store is None:
                 self._store = self._open_store()
-            feed, reason = find_feed(self._store, slugs, table)
+            mine = override_key(self.inner.describe(extract.relation), extract.key)
+            return find_feed(self._store, slugs, table, mine.key)
         except FatalError as error:
             self._forget_store()
             return None, error.message
-        if feed is None:
-            return None, reason
-        mine = override_key(self.inner.describe(extract.relation), extract.key)
-        if set(mine.key) != set(feed.table.key):
-            return None, "the job tells rows by other columns than the cluster does"
-        return feed, ""
 
     def _is_quiet(self, extract: Extract, clusters: list[str]) -> bool:
         place = place_of(extract.cursor)

@@ -261,3 +261,37 @@ def test_a_job_that_ran_before_the_capture_begins_anew_once(
     assert (resets(first), mode(second)) == (["the source is captured now"], "captured")
     assert second.counters.deleted == 1
     assert feeding.equal()
+
+
+def test_a_job_that_tells_rows_as_the_cluster_does_is_fed_also_by_another_key(
+    make_store: MakeStore, kind: str
+) -> None:
+    feeding = Feeding(Pair(make_store(kind), make_store("sqlite")))
+    feeding.edit(
+        f"CREATE TABLE t (id {feeding.pair.source.integer} NOT NULL PRIMARY KEY, guid varchar(40) NOT NULL UNIQUE)",
+        "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')",
+    )
+    feeding.enrol(key=("guid",))
+    feeding.run(key=("guid",))
+    feeding.edit("DELETE FROM t WHERE id = 2", "UPDATE t SET guid = 'd' WHERE id = 3")
+
+    outcome = feeding.run(key=("guid",))
+
+    assert (mode(outcome), outcome.counters.deleted, outcome.counters.inserted) == ("captured", 2, 1)
+    assert feeding.equal()
+
+
+def test_a_job_that_tells_rows_otherwise_than_the_cluster_reads_all(make_store: MakeStore, kind: str) -> None:
+    feeding = Feeding(Pair(make_store(kind), make_store("sqlite")))
+    feeding.edit(
+        f"CREATE TABLE t (id {feeding.pair.source.integer} NOT NULL PRIMARY KEY, guid varchar(40) NOT NULL UNIQUE)",
+        "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')",
+    )
+    feeding.enrol(key=("guid",))
+    feeding.run()
+    feeding.edit("DELETE FROM t WHERE id = 2")
+
+    outcome = feeding.run()
+
+    assert mode(outcome) == "full"
+    assert feeding.equal()
