@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 
+from syncd.cli.plan import step_lines
+from syncd.engine.compile import compile_job
+from syncd.engine.preview import preview
 from syncd.model.event import StateReset, StepStarted
 from syncd.model.exchange import Role
 from syncd.model.options import Deletes
 from syncd.model.run import Status
+from syncd.registry import connector
 from tests.cluster.feeding import HARD, Feeding
 from tests.pairs import SOME, MakeStore, pair_of
 from tests.stores import Outcome, Pair
@@ -295,3 +299,37 @@ def test_a_job_that_tells_rows_otherwise_than_the_cluster_reads_all(make_store: 
 
     assert mode(outcome) == "full"
     assert feeding.equal()
+
+
+def planned(feeding: Feeding, **options: Any) -> str:
+    """What `syncd plan` prints of the job."""
+    job = feeding.pair.job("REPLICATE [t]", **{**HARD, **options})
+    with feeding.pair.ports() as (source, destination):
+        steps = preview(compile_job(job, connector(feeding.pair.source.type).dialect), source, destination)
+    return "\n".join(line for step in steps for line in step_lines(step))
+
+
+def test_plan_says_that_the_source_is_captured_and_writes_nothing(feeding: Feeding) -> None:
+    first = planned(feeding)
+    feeding.run()
+    feeding.edit("DELETE FROM t WHERE id = 1", "UPDATE t SET n = 0 WHERE id = 2")
+    later = planned(feeding)
+    known = planned(feeding, deletes=Deletes.OFF)
+
+    assert "captured:     by cluster shop" in first
+    assert "read:         captured, about 1 rows" in later
+    assert "as they were captured" in later
+    assert "known and not carried out" in known
+    assert feeding.kept("log") == 2
+    assert feeding.run().counters.deleted == 1
+
+
+def test_plan_says_why_a_child_feeds_no_job(make_store: MakeStore, kind: str) -> None:
+    feeding = Feeding(Pair(make_store(kind), make_store("sqlite")))
+    fill(feeding.pair)
+    feeding.enrol(Role.CHILD)
+
+    said = planned(feeding)
+
+    assert "not captured: 'P' is a child in its cluster" in said
+    assert "found by comparing keys" in said
