@@ -333,3 +333,21 @@ def test_plan_says_why_a_child_feeds_no_job(make_store: MakeStore, kind: str) ->
 
     assert "not captured: 'P' is a child in its cluster" in said
     assert "found by comparing keys" in said
+
+
+def test_a_row_takes_over_a_unique_value_of_one_that_is_gone(feeding: Feeding) -> None:
+    feeding.pair.destination.execute(
+        f"CREATE TABLE t (id {feeding.pair.destination.integer} NOT NULL PRIMARY KEY, name varchar(40) UNIQUE,"
+        f" n {feeding.pair.destination.integer})"
+    )
+    feeding.run(alter_schema=True)
+    feeding.edit(
+        "DELETE FROM t WHERE id IN (1, 2)",
+        "INSERT INTO t VALUES (21, 'name 1', 1)",
+        "UPDATE t SET name = 'name 2' WHERE id = 3",
+    )
+
+    outcome = feeding.run(alter_schema=True)
+
+    assert (outcome.counters.inserted, outcome.counters.updated, outcome.counters.deleted) == (1, 1, 2)
+    assert feeding.equal()
