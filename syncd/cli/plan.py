@@ -104,11 +104,12 @@ def job_lines(configuration: Configuration, name: str, steps: Sequence[StepPrevi
     lines = [f"job {name}: {job.source} -> {job.destination}"]
     for number, step in enumerate(steps, 1):
         lines += ["", f"step {number}: {step.query}"]
-        lines += [f"  {line}" for line in _step_lines(step)]
+        lines += [f"  {line}" for line in step_lines(step)]
     return [*lines, ""]
 
 
-def _step_lines(step: StepPreview) -> list[str]:
+def step_lines(step: StepPreview) -> list[str]:
+    """One step of a preview as text."""
     lines = []
     if step.reset:
         lines.append(f"starts anew:  {step.reset}")

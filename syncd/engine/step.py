@@ -56,6 +56,7 @@ class Step:
         self.rows = 0
         self.bytes = 0
         self.told = 0.0
+        self.roomy = False
         self.touched: set[str] = set()
         self.shape: Shape | None = None
         self.turns: Turns | None = None
@@ -186,6 +187,8 @@ class Step:
         try:
             return self.attempt(window, target)
         except RowRejectedError:
+            if self.makes_room(window, target):
+                return self.move(window, replace(target, revision=self.revision))
             if not self.step.options.quarantine or target.careful:
                 raise
         except SyncdError as error:
@@ -194,6 +197,8 @@ class Step:
             if target.mode is Mode.INSERT:
                 # Somebody else wrote into the table meanwhile: match the rows by key instead.
                 return self.move(window, replace(target, mode=Mode.MERGE))
+            if self.makes_room(window, target):
+                return self.move(window, replace(target, revision=self.revision))
             if not self.step.options.quarantine:
                 raise
         return self.attempt(window, replace(target, careful=True, format=Format.ROWS))
@@ -257,6 +262,29 @@ class Step:
         self.cursor = cursor
         if self.turns is not None:
             self.turns.committed(self.revision, cursor, rows)
+        return True
+
+    def makes_room(self, window: Window, target: Target) -> bool:
+        """Let go what a source with captured changes says is gone, before the others are tried again; was there any?
+
+        A row may have taken over a value that no two rows may have. The cursor stays where it is.
+        """
+        if self.reading.mode != CAPTURED or self.roomy:
+            return False
+        self.roomy = True
+        around = self.around
+        # A raw format would be expected to begin with its own head.
+        writing = around.destination.begin(replace(target, format=Format.ROWS), around.check)
+        try:
+            counters = self.take_away(writing, window, writing.finish(), target)
+            if not counters.deleted:
+                return False
+            rows = self.known_rows(counters)
+            self.revision = writing.commit(self.standing.cursor or "", self.standing.mark, rows)
+        finally:
+            writing.abandon()
+        self.counters, self.rows_known = self.counters + counters, rows
+        around.emit(WindowCommitted(around.run, around.job, self.step.name, window.number, counters, 0.0))
         return True
 
     def forget(self, keys: tuple[str, ...]) -> None:

@@ -59,8 +59,7 @@ def enrol(
         for table in changed:
             done.append(f"renews the triggers of {table.name}")
             _forget_masks(node, table, role)
-            _capture(node, table)
-            restart_feeds(node, table.number)
+            _renew(node, table)
         store.commit(check)
     finally:
         store.rollback()
@@ -154,6 +153,12 @@ def offer(store: Store, names: Names, table: Tracked, gen: int) -> int:
         f" FROM {store.text_of(table.name)} t"
         f" WHERE NOT EXISTS (SELECT 1 FROM {own} o WHERE {meeting})"
     ).changed
+
+
+def _renew(node: Node, table: Tracked) -> None:
+    """Nobody knows what was edited while the triggers were not as they should be."""
+    _capture(node, table)
+    restart_feeds(node, table.number)
 
 
 def _capture(node: Node, table: Tracked) -> None:

@@ -156,7 +156,8 @@ class FedSource:
         """What a run would read, for people; `captured` says by which cluster, and `not_captured` why by none."""
         feed, reason = self._feed(extract)
         if feed is None:
-            return {**self.inner.explain(extract), "not_captured": reason}
+            facts = self.inner.explain(extract)
+            return {**facts, "not_captured": reason} if reason else facts
         asked, _, _, _ = self._asked(feed, replace(extract, reader=""), lambda: None)
         return {**self.inner.explain(asked), "captured": feed.cluster}
 
@@ -205,16 +206,11 @@ class FedSource:
         try:
             if self._store is None:
                 self._store = self._open_store()
-            feed, reason = find_feed(self._store, slugs, table)
+            mine = override_key(self.inner.describe(extract.relation), extract.key)
+            return find_feed(self._store, slugs, table, mine.key)
         except FatalError as error:
             self._forget_store()
             return None, error.message
-        if feed is None:
-            return None, reason
-        mine = override_key(self.inner.describe(extract.relation), extract.key)
-        if set(mine.key) != set(feed.table.key):
-            return None, "the job tells rows by other columns than the cluster does"
-        return feed, ""
 
     def _is_quiet(self, extract: Extract, clusters: list[str]) -> bool:
         place = place_of(extract.cursor)

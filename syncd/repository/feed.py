@@ -10,7 +10,7 @@ from typing import Final
 
 from syncd.model.exchange import Mark, Role, Tracked
 from syncd.model.reading import Changes
-from syncd.model.table import TableName
+from syncd.model.table import Table, TableName
 from syncd.ports import Check
 from syncd.repository.departure import seal
 from syncd.repository.enrolment import shape_of
@@ -187,26 +187,27 @@ class Feed:
         return self.node.store.run(sql).rows[0][0]
 
 
-def find_feed(store: Store, clusters: Sequence[str], name: TableName) -> tuple[Feed | None, str]:
-    """What feeds jobs from a table; None with the reason when clusters know the table and none of them does.
+def find_feed(
+    store: Store, clusters: Sequence[str], name: TableName, key: Sequence[str]
+) -> tuple[Feed | None, str]:
+    """What feeds a job that tells rows by `key`; None with the reason when clusters know the table and none of them does.
 
     `clusters` are the parts of names (see `slug_of`) of those that keep something in this database.
     """
     found, reason = None, ""
     table = store.table(name) if clusters else None
-    for slug in clusters if table is not None and table.key else ():
+    for slug in clusters if table is not None and key else ():
         node = Node(store, Names(slug))
         numbers = {known: (number, shape) for number, (known, shape) in node.tables().items()}
         if table is None or str(table.name) not in numbers:
             continue
         number, shape = numbers[str(table.name)]
-        tracked = Tracked(number, table.name, table.columns, table.key)
-        made = next((each for each in _as_made(tracked) if shape_of(each) == shape), None)
+        made = next((each for each in _as_made(number, table, key) if shape_of(each) == shape), None)
         said = node.hello((), None)
         if said.role is not Role.PARENT:
             reason = f"'{said.name}' is a child in its cluster, and only a parent knows all changes"
         elif made is None:
-            reason = "the table was altered since its cluster was synchronised, or the cluster tells rows by another key"
+            reason = "the table was altered since the cluster was synchronised, or the cluster tells rows by another key"
         elif not store.captures(node.names, made):
             reason = "triggers of its cluster are missing until the cluster is synchronised"
         else:
@@ -214,7 +215,14 @@ def find_feed(store: Store, clusters: Sequence[str], name: TableName) -> tuple[F
     return found, "" if found is not None else reason
 
 
-def _as_made(table: Tracked) -> list[Tracked]:
-    """The table with the triggers that a cluster's policies may ask for."""
+def _as_made(number: int, table: Table, key: Sequence[str]) -> list[Tracked]:
+    """The table as a cluster tracks it that tells rows by this key, with the triggers that its policies may ask for.
+
+    Where the key is not the primary one, the primary key's columns belong to each database alone.
+    """
+    own = set(key) == set(table.key)
+    local = set() if own else set(table.key) - set(key)
+    columns = tuple(column for column in table.columns if column.name not in local)
+    tracked = Tracked(number, table.name, columns, table.key if own else tuple(key))
     flags = (False, True)
-    return [replace(table, by_column=one, timed=other) for one in flags for other in flags]
+    return [replace(tracked, by_column=one, timed=other) for one in flags for other in flags]

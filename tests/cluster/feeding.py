@@ -33,9 +33,9 @@ class Feeding:
         opener: Any = connector(self.pair.source.type)
         return Replica(opener.open_store(self.pair.source.options()), CLUSTER, time.time)
 
-    def enrol(self, role: Role = Role.PARENT, **policy: Any) -> list[str]:
+    def enrol(self, role: Role = Role.PARENT, key: tuple[str, ...] = (), **policy: Any) -> list[str]:
         """Do what a run of the cluster does first at a parent."""
-        entries = tuple(ClusterTable(name) for name in self.tables)
+        entries = tuple(ClusterTable(name, key=key) for name in self.tables)
         cluster = Cluster(CLUSTER, "P", "p", (Child("C", "c"),), entries, **policy)
         replica = self.replica()
         try:

@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 
+from syncd.cli.plan import step_lines
+from syncd.engine.compile import compile_job
+from syncd.engine.preview import preview
 from syncd.model.event import StateReset, StepStarted
 from syncd.model.exchange import Role
 from syncd.model.options import Deletes
 from syncd.model.run import Status
+from syncd.registry import connector
 from tests.cluster.feeding import HARD, Feeding
 from tests.pairs import SOME, MakeStore, pair_of
 from tests.stores import Outcome, Pair
@@ -260,4 +264,90 @@ def test_a_job_that_ran_before_the_capture_begins_anew_once(
 
     assert (resets(first), mode(second)) == (["the source is captured now"], "captured")
     assert second.counters.deleted == 1
+    assert feeding.equal()
+
+
+def test_a_job_that_tells_rows_as_the_cluster_does_is_fed_also_by_another_key(
+    make_store: MakeStore, kind: str
+) -> None:
+    feeding = Feeding(Pair(make_store(kind), make_store("sqlite")))
+    feeding.edit(
+        f"CREATE TABLE t (id {feeding.pair.source.integer} NOT NULL PRIMARY KEY, guid varchar(40) NOT NULL UNIQUE)",
+        "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')",
+    )
+    feeding.enrol(key=("guid",))
+    feeding.run(key=("guid",))
+    feeding.edit("DELETE FROM t WHERE id = 2", "UPDATE t SET guid = 'd' WHERE id = 3")
+
+    outcome = feeding.run(key=("guid",))
+
+    assert (mode(outcome), outcome.counters.deleted, outcome.counters.inserted) == ("captured", 2, 1)
+    assert feeding.equal()
+
+
+def test_a_job_that_tells_rows_otherwise_than_the_cluster_reads_all(make_store: MakeStore, kind: str) -> None:
+    feeding = Feeding(Pair(make_store(kind), make_store("sqlite")))
+    feeding.edit(
+        f"CREATE TABLE t (id {feeding.pair.source.integer} NOT NULL PRIMARY KEY, guid varchar(40) NOT NULL UNIQUE)",
+        "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')",
+    )
+    feeding.enrol(key=("guid",))
+    feeding.run()
+    feeding.edit("DELETE FROM t WHERE id = 2")
+
+    outcome = feeding.run()
+
+    assert mode(outcome) == "full"
+    assert feeding.equal()
+
+
+def planned(feeding: Feeding, **options: Any) -> str:
+    """What `syncd plan` prints of the job."""
+    job = feeding.pair.job("REPLICATE [t]", **{**HARD, **options})
+    with feeding.pair.ports() as (source, destination):
+        steps = preview(compile_job(job, connector(feeding.pair.source.type).dialect), source, destination)
+    return "\n".join(line for step in steps for line in step_lines(step))
+
+
+def test_plan_says_that_the_source_is_captured_and_writes_nothing(feeding: Feeding) -> None:
+    first = planned(feeding)
+    feeding.run()
+    feeding.edit("DELETE FROM t WHERE id = 1", "UPDATE t SET n = 0 WHERE id = 2")
+    later = planned(feeding)
+    known = planned(feeding, deletes=Deletes.OFF)
+
+    assert "captured:     by cluster shop" in first
+    assert "read:         captured, about 1 rows" in later
+    assert "as they were captured" in later
+    assert "known and not carried out" in known
+    assert feeding.kept("log") == 2
+    assert feeding.run().counters.deleted == 1
+
+
+def test_plan_says_why_a_child_feeds_no_job(make_store: MakeStore, kind: str) -> None:
+    feeding = Feeding(Pair(make_store(kind), make_store("sqlite")))
+    fill(feeding.pair)
+    feeding.enrol(Role.CHILD)
+
+    said = planned(feeding)
+
+    assert "not captured: 'P' is a child in its cluster" in said
+    assert "found by comparing keys" in said
+
+
+def test_a_row_takes_over_a_unique_value_of_one_that_is_gone(feeding: Feeding) -> None:
+    feeding.pair.destination.execute(
+        f"CREATE TABLE t (id {feeding.pair.destination.integer} NOT NULL PRIMARY KEY, name varchar(40) UNIQUE,"
+        f" n {feeding.pair.destination.integer})"
+    )
+    feeding.run(alter_schema=True)
+    feeding.edit(
+        "DELETE FROM t WHERE id IN (1, 2)",
+        "INSERT INTO t VALUES (21, 'name 1', 1)",
+        "UPDATE t SET name = 'name 2' WHERE id = 3",
+    )
+
+    outcome = feeding.run(alter_schema=True)
+
+    assert (outcome.counters.inserted, outcome.counters.updated, outcome.counters.deleted) == (1, 1, 2)
     assert feeding.equal()

@@ -98,7 +98,7 @@ def test_copy_out_of_a_slow_query_ends(store: Any) -> None:
         for window in reading.windows():
             for _ in reading.read(window, Format.PGCOPY, nothing):
                 pass
-    assert port._session.cancelled
+    assert port.inner._session.cancelled
     port.close()
 
 
@@ -197,7 +197,7 @@ def test_long_read_of_a_file_ends(lite: Any) -> None:
     with cancelled(port, lambda: bool(began)):
         began.append(True)
         port.open(Extract(Relation(select=ENDLESS)), (Format.SQLITE,), nothing)
-    assert port._session.cancelled
+    assert port.inner._session.cancelled
     port.close()
 
 
@@ -207,20 +207,20 @@ def test_stop_between_two_statements_of_a_file_is_not_lost(lite: Any) -> None:
 
     with pytest.raises(RunCancelledError):
         port.open(Extract(Relation(select=ENDLESS)), (Format.SQLITE,), nothing)
-    assert port._session.cancelled
+    assert port.inner._session.cancelled
     port.close()
 
 
 def test_stop_that_the_driver_loses_ends_a_long_read_all_the_same(lite: Any) -> None:
     """An interruption that comes just before a statement begins is lost; the mark that it leaves is not."""
     port = connector("sqlite").open_source(lite.options())
-    port._session.interrupt = lambda: setattr(port._session, "cancelled", True)
+    port.inner._session.interrupt = lambda: setattr(port.inner._session, "cancelled", True)
     began: list[bool] = []
 
     with cancelled(port, lambda: bool(began)):
         began.append(True)
         port.open(Extract(Relation(select=ENDLESS)), (Format.SQLITE,), nothing)
-    assert port._session.cancelled
+    assert port.inner._session.cancelled
     port.close()
 
 

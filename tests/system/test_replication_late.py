@@ -213,7 +213,7 @@ def test_number_given_out_while_the_highest_is_read_is_found(world: Pair) -> Non
     world.source.execute("INSERT INTO t VALUES (1, 'early', 10)")
     late = other(world)
     with world.ports() as (source, destination):
-        session = source._session
+        session = source.inner._session
         plain = session.value
 
         def racing(sql: str, parameters: Any = None) -> Any:
