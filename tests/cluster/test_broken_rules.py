@@ -1,4 +1,4 @@
-"""The check_histories is worth something: each rule of the engine that is broken is noticed by it."""
+"""The attack by histories is worth something: each rule of the engine that is broken is noticed by it."""
 
 import os
 import random
@@ -13,7 +13,7 @@ from tests.cluster.test_states import SCALE, Histories, check_histories
 EXAMPLES = 2_000
 STEPS = 40
 SEED = int(os.environ.get("BROKEN_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
-"""Which rules a short check_histories draws; the seed of a run can be given again."""
+"""Which rules a short attack draws; the seed of a run can be given again."""
 DRAWN = RULES if SCALE > 1 else random.Random(SEED).sample(RULES, 5)
 
 
