@@ -49,7 +49,8 @@ def quote(name: str) -> str:
 class Session:
     """One connection; `interrupt` may be called from another thread, everything else from one at a time."""
 
-    def __init__(self, path: str, *, write: bool, lock_seconds: float = LOCK_SECONDS) -> None:
+    def __init__(self, path: str, *, write: bool, lock_seconds: float = math.inf) -> None:
+        """`lock_seconds`: how long a lock is waited for where LOCK_SECONDS are too long."""
         self.path = path
         self._lock_seconds = lock_seconds
         self.cancelled = False
@@ -78,11 +79,11 @@ class Session:
             return self._connection.execute(sql, parameters)
 
     def patient(self, sql: str, check: Check, parameters: Parameters = ()) -> sqlite3.Cursor:
-        """Run one statement, waiting for a lock up to `lock_seconds` in steps in which a stop is seen.
+        """Run one statement, waiting for a lock up to `lock_seconds`, at most LOCK_SECONDS, in steps in which a stop is seen.
 
         A shorter command timeout ends the wait, and the error then has its code.
         """
-        most = self._lock_seconds
+        most = min(self._lock_seconds, LOCK_SECONDS)
         limit = self._tuning.command_timeout_seconds or most
         deadline = time.monotonic() + min(limit, most)
         while True:
