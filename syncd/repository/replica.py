@@ -102,18 +102,21 @@ class Replica:
 
         self._write(keep, check)
 
-    def offer_all(self, check: Check) -> None:
-        """Count all rows as edits that nobody has, and forget what was received: the parent lost its past."""
+    def offer_all(self, check: Check, *, keep_bases: bool = False) -> None:
+        """Count all rows as edits that nobody has, and forget what was received.
+
+        Edits that were counted before keep what they were made on with `keep_bases`. Without, the parent lost its past,
+        and its generations mean others now.
+        """
 
         def offer() -> None:
-            # Edits that are known keep what they were made on.
             seal(self.node, Role.CHILD, self.tracked)
             mark = self.node.advance()
             for table in self.tracked:
                 if table.captured:
-                    # The parent's generations that these were made on are not those that it has now.
                     own = self.store.quote(self.names.own(table.number))
-                    self.store.run(f"UPDATE {own} SET base = {UNKNOWN_BASE}")
+                    if not keep_bases:
+                        self.store.run(f"UPDATE {own} SET base = {UNKNOWN_BASE}")
                     enrolment.offer(self.store, self.names, table, mark.gen)
             self.node.put_peer(Peer(PARENT, 0))
 

@@ -93,7 +93,7 @@ class _Comparing:
         members = {id(one.member): one.member for one in found if one.verdict.examples}
         for member in members.values():
             # Should another run take these edits to the parent meanwhile, it judges them alike.
-            replica_of(member).offer_all(self._check)
+            replica_of(member).offer_all(self._check, keep_bases=True)
         ran = open_nodes(order.cluster, order.parent, order.children, self._ports)
         Exchange(order.cluster, ran.parent, ran.members, ran.wheres, self._check, time.time).run()
         self._nodes = open_nodes(order.cluster, order.parent, order.children, self._ports)
