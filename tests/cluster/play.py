@@ -113,7 +113,8 @@ class Play:
 
     def save(self, name):
         """Take a copy of a database."""
-        if name in self.open:
+        if name in self.open or name in self.rewound:
+            # A copy of a restored child that nobody has met since would count as a second one: that is refused.
             return
         path = self.folder / f"{name}.saved"
         self.world.everyone()[name].save(path)
@@ -126,7 +127,7 @@ class Play:
             return
         self.end(name, keep=False)
         self.masks_known, self.calm = False, None
-        path, absent, count = self.saves[name]
+        path, absent, count = self.saves.pop(name)
         self.world.close_ports()
         self.world.everyone()[name].restore(path)
         for node, row in [pair for pair in self.ledger.absent if pair[0] == name]:
