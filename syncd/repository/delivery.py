@@ -7,12 +7,9 @@ from syncd.model.exchange import Applied, TableCounts
 from syncd.ports import Check
 from syncd.repository.node import Node
 from syncd.repository.placing import Placing
-from syncd.repository.refused import Refused
+from syncd.repository.refused import PARENTS, Refused
 from syncd.repository.retry import Retry
 from syncd.repository.store import ForeignKey, Stage
-
-PARENTS: int = 0
-"""Under which number a child keeps rows of its parent that it could not take."""
 
 
 class Delivery:

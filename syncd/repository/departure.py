@@ -10,7 +10,7 @@ from syncd.model.table import Column
 from syncd.ports import Check
 from syncd.repository.crash import crash_point
 from syncd.repository.node import PARENT, Node
-from syncd.repository.refused import refused_keys
+from syncd.repository.refused import PARENTS, key_text_of, let_go, refused_keys
 from syncd.repository.store import FACTS_OF_EDITS, FACTS_OF_VERSIONS, WHOLE, Purpose
 
 TURNS: Final = 4
@@ -149,14 +149,19 @@ def seal(node: Node, role: Role, tables: Sequence[Tracked]) -> int:
 
 
 def lower_bases(node: Node, table: Tracked, gen: int) -> None:
-    """An edit of a row whose newest version this node could not take was made on an older one."""
+    """An edit of a row whose newest version this node could not take was made on an older one.
+
+    The parent settles that, so its version is not tried again here: it would come over what was settled.
+    """
     store = node.store
     own = store.quote(node.names.own(table.number))
-    for key, base in refused_keys(node, table):
-        condition = " AND ".join(f"{store.quote(name)} = ?" for name in table.key)
-        store.run(
-            f"UPDATE {own} SET base = {base} WHERE gen = {gen} AND base > {base} AND {condition}", list(key)
-        )
+    condition = " AND ".join(f"{store.quote(name)} = ?" for name in table.key)
+    for key, base in list(refused_keys(node, table)):
+        edited = f"WHERE gen = {gen} AND {condition}"
+        if not store.run(f"SELECT 1 FROM {own} {edited}", list(key)).rows:
+            continue
+        store.run(f"UPDATE {own} SET base = {base} {edited} AND base > {base}", list(key))
+        let_go(node, table, PARENTS, [key_text_of(table, key)])
 
 
 def _meeting(store: Any, table: Tracked, other: str) -> str:

@@ -12,6 +12,8 @@ from syncd.repository.node import REFUSED, Node
 
 FIRST_WAIT_SECONDS: Final = 10
 LONGEST_WAIT_SECONDS: Final = 3600
+PARENTS: Final = 0
+"""Under which number a child keeps rows of its parent that it could not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +96,10 @@ def key_of(table: Tracked, row: Sequence[Any]) -> tuple[Any, ...]:
 
 def key_text(table: Tracked, row: Sequence[Any]) -> str:
     """A row's key as JSON, by which people and programs name it."""
-    image = image_of(table.key, key_of(table, row))
+    return key_text_of(table, key_of(table, row))
+
+
+def key_text_of(table: Tracked, key: Sequence[Any]) -> str:
+    """The values of a key as `key_text` gives them."""
+    image = image_of(table.key, key)
     return image if image is not None else json.dumps({})

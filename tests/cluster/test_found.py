@@ -149,3 +149,29 @@ def test_a_merge_takes_no_column_for_unchanged_whose_changes_were_not_recorded_t
     cluster.sync()
 
     assert cluster.world.parent.run("SELECT n, x FROM thing") == [(2, 0.5)]
+
+
+def code(cluster, name, key, value):
+    """Somebody gives a thing a code, in a row of its own."""
+    mark = cluster.ledger.mark()
+    put = "INSERT INTO thing (id, mark, code) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET mark = ?, code = ?"
+    cluster.write(name, [[(put, (key, mark, value, mark, value))]])
+
+
+def test_a_row_that_a_child_could_not_take_does_not_come_over_what_was_settled_since(play):
+    cluster = play(1, ConflictPolicy(Winner.CHILD))
+    code(cluster, "P", "one", "A")
+    cluster.sync()
+    code(cluster, "c0", "two", "B")
+    code(cluster, "P", "one", "B")
+    cluster.sync()
+    assert [(row["tbl"], row["code"]) for row in cluster.world.held("c0")] != []
+
+    code(cluster, "c0", "one", "C")
+    cluster.sync()
+    code(cluster, "c0", "two", "D")
+    cluster.world.clock += 7200
+    cluster.sync()
+
+    assert cluster.world.children["c0"].run("SELECT code FROM thing ORDER BY id") == [("C",), ("D",)]
+    assert cluster.world.parent.run("SELECT code FROM thing ORDER BY id") == [("C",), ("D",)]
