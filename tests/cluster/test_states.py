@@ -197,11 +197,13 @@ def check_histories(machine, examples, steps, **options):
 
 
 def test_all_copies_agree_after_any_history_and_no_edit_is_lost():
-    check_histories(Histories, 200, 40)
+    # The same histories each time: what is new is looked for in the long attack.
+    check_histories(Histories, 200, 40, derandomize=True)
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-def test_many_more_histories_of_a_cluster_converge():
-    examples, steps = (5_000, 60) if SCALE > 1 else (2_000, 40)
-    check_histories(Histories, examples, steps)
+if SCALE > 1:
+
+    @pytest.mark.soak
+    @pytest.mark.timeout(7200)
+    def test_many_more_histories_of_a_cluster_converge():
+        check_histories(Histories, 5_000, 60)
