@@ -139,12 +139,19 @@ def _pair(shared: Shared, child: Repository, there: Sequence[TableName]) -> Pair
     both = [column for column in mine.columns if column.name.lower() in by_name]
     theirs = tuple(by_name[column.name.lower()] for column in both)
     key = tuple(by_name[name.lower()].name for name in mine.key if name.lower() in by_name)
-    if len(key) != len(mine.key) or {name.lower() for name in table.key} != {name.lower() for name in key}:
+    numbers = _local_columns(table, key)
+    if len(key) != len(mine.key) or (
+        set(table.key) != set(key) and not (shared.entry.key and child.unique(table.name, key))
+    ):
         raise FatalError(
-            f"its key is ({', '.join(table.key) or 'none'}), the parent's ({', '.join(mine.key)})"
+            f"its key is ({', '.join(table.key) or 'none'}), the parent's ({', '.join(mine.key)})",
+            hint="give both the same key, or name columns that are unique on both sides: key: [...]",
         )
-    _refuse_mandatory(table, {column.name for column in theirs}, "there")
-    _refuse_mandatory(shared.table, {column.name for column in both}, "at the parent")
+    kept = [pair for pair in zip(both, theirs, strict=True) if pair[1].name not in numbers]
+    both, theirs = [pair[0] for pair in kept], tuple(pair[1] for pair in kept)
+    _refuse_mandatory(table, {column.name for column in theirs} | numbers, "there")
+    ours = {column.name for column in both} | _local_columns(shared.table, mine.key)
+    _refuse_mandatory(shared.table, ours, "at the parent")
     _refuse_losses(both, theirs)
     direction = shared.entry.direction
     return Pair(
