@@ -148,6 +148,7 @@ class Exchange:
         port, name = member.port, member.child.repository
         found: Pairs = pair_with(self._shared, port, name)
         member.pairs = found.pairs
+        member.unshared = found.problems
         member.warnings += found.problems
         peer = self._peers.get(name)
         if not found.pairs and found.problems:

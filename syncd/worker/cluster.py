@@ -128,7 +128,8 @@ class _Teller:
         )
         failure = member.failure if way == "down" else None
         warnings = tuple(member.warnings) if way == "down" else ()
-        self._tell(name, way, counts, seconds, failure, warnings)
+        status = Status.PARTIAL if way == "down" and member.unshared else Status.OK
+        self._tell(name, way, counts, seconds, failure, warnings, status)
 
     def close(self, members: Sequence[Member], problems: Sequence[str]) -> None:
         """Tell what is left: children that were left out, and tables of the parent that cannot take part."""
@@ -150,6 +151,7 @@ class _Teller:
         seconds: float,
         failure: SyncdError | None,
         warnings: tuple[str, ...],
+        status: Status,
     ) -> None:
         self._told.add((name, way))
         step = f"{name} {way}"
@@ -157,7 +159,7 @@ class _Teller:
         self._end(
             StepResult(
                 step=step,
-                status=Status.FAILED if failure is not None else Status.OK,
+                status=Status.FAILED if failure is not None else status,
                 counters=counters_of(counts),
                 nothing_to_do=counts == TableCounts() and failure is None,
                 seconds=seconds,
