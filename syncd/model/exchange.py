@@ -43,7 +43,7 @@ class Tracked:
 
     `number` names the table in the whole cluster. `columns` are those that both sides have, as this node spells them, in the
     parent's order; `key` are those that tell rows apart. `captured`: edits made here are recorded. `by_column`: with the
-    columns that changed; `timed`: with the moment. `where` is a condition of the parent for one child, else empty.
+    columns that changed; `timed`: with the moment; `sums`: with the values that these columns had before.
     """
 
     number: int
@@ -53,6 +53,7 @@ class Tracked:
     captured: bool = True
     by_column: bool = False
     timed: bool = False
+    sums: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
