@@ -76,7 +76,9 @@ def summed(
             with localcontext(Context(prec=DIGITS)):
                 total = mine + now - began
             same = total == mine or (ours[place] is None and theirs[place] is None)
-            found[place] = ours[place] if same else _alike(total, ours[place], theirs[place], table.columns[place])
+            found[place] = (
+                ours[place] if same else _alike(total, ours[place], theirs[place], table.columns[place])
+            )
     return found
 
 

@@ -19,7 +19,14 @@ REPLACE: Final = "replace"
 def shape_of(table: Tracked) -> str:
     """What a table's triggers and tables of ours were made for, as one text."""
     columns = [[column.name, column.type.native] for column in table.columns]
-    facts = [columns, table.key, table.captured, table.by_column, table.timed, *([table.sums] if table.sums else [])]
+    facts = [
+        columns,
+        table.key,
+        table.captured,
+        table.by_column,
+        table.timed,
+        *([table.sums] if table.sums else []),
+    ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
