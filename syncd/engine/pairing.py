@@ -92,9 +92,12 @@ def pair_with(shared: Sequence[Shared], child: Repository, name: str) -> Pairs:
 
 
 def rules_for(
-    pairs: Sequence[Pair], wheres: Mapping[int, str], max_skew_seconds: float, *, refilling: bool
+    pairs: Sequence[Pair], wheres: Mapping[int, str], max_skew_seconds: float, *, refilling: bool, fresh: bool
 ) -> Rules:
-    """How the parent judges what a child sends. `refilling`: the parent lost its past, so the child's rows win."""
+    """How the parent judges what a child sends. `refilling`: the parent lost its past, so the child's rows win.
+
+    `fresh`: nothing of the child can have come before what the parent knows of.
+    """
     policies = {pair.shared.tracked.number: pair.shared.policy for pair in pairs}
     if refilling:
         policies = dict.fromkeys(policies, ConflictPolicy(Winner.CHILD))
@@ -105,6 +108,7 @@ def rules_for(
         allow_outside=frozenset(number for number, entry in entries.items() if entry.allow_outside),
         blind=frozenset(number for number, entry in entries.items() if entry.direction is Direction.UP),
         max_skew_seconds=max_skew_seconds,
+        fresh=fresh,
     )
 
 

@@ -162,7 +162,8 @@ class Wanted:
 class Rules:
     """How edits that arrive are judged: the policy of each table by its number, and who sends.
 
-    `blind` are the tables of which the sender never receives a row, so that it knows no version but its own.
+    `blind` are the tables of which the sender never receives a row, so that it knows no version but its own. `fresh`:
+    where nothing was received of it, nothing ever was.
     """
 
     policies: Mapping[int, ConflictPolicy] = field(default_factory=dict)
@@ -171,6 +172,7 @@ class Rules:
     blind: frozenset[int] = frozenset()
     atomic: bool = False
     max_skew_seconds: float = 60.0
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)

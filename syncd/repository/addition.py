@@ -27,15 +27,15 @@ def mark_of(sums: Sequence[str]) -> str:
     return hashlib.sha256("\x1f".join(name.lower() for name in sums).encode()).hexdigest()[:6]
 
 
-def start_of(told: str | None, received: int, table: Tracked) -> Start | None:
+def start_of(told: str | None, received: int | None, table: Tracked) -> Start | None:
     """The values on which the edits began that a parent lacks; None when nobody knows.
 
-    `received` is the child's generation that the parent has. Without any the parent may still have some of these edits from a
-    time that it knows nothing of, so that nothing is known.
+    `received` is the child's generation that the parent has; None when it may have more of the child, from a time of which it
+    knows nothing.
     """
     if told and told.startswith(CHOSEN):
         return _values(told.removeprefix(CHOSEN), table)
-    if not told or received < 0:
+    if not told or received is None:
         return None
     parts = (part.partition(":") for part in told.split(";"))
     later = {int(gen): text for gen, _, text in parts if int(gen) > received}

@@ -67,6 +67,8 @@ class Consolidation:
         self._foreign_keys = foreign_keys
         self._peer = peer
         self._rules = rules
+        known = peer.received.gen >= 0 or rules.fresh
+        self._received = peer.received.gen if known else None
         self._now = now
         self._check = check
         self._counts: dict[int, TableCounts] = {}
@@ -79,8 +81,7 @@ class Consolidation:
 
     def carry_out(self, stages: Mapping[int, Stage], aside: Sequence[Refused]) -> Applied:
         """Decide and write everything; the caller commits."""
-        received = self._peer.received.gen
-        retry = Retry(self._node, self._open, self._peer.number, self._now, received=received)
+        retry = Retry(self._node, self._open, self._peer.number, self._now, received=self._received)
         retry.join(stages)
         retry.stage()
         if not stages and not aside:
@@ -154,7 +155,7 @@ class Consolidation:
             # Conflicts with others were decided in favour of the very row that this child had.
             self._assume(stage, number, gen)
             return
-        start = start_of(found[-1], self._peer.received.gen, table) if policy.summed else None
+        start = start_of(found[-1], self._received, table) if policy.summed else None
         sums = summed(table, ours, theirs, start) if ours is not None and theirs is not None else {}
         if theirs == ours and all(ours is not None and ours[place] == total for place, total in sums.items()):
             # A version that nobody knows yet stays unknown: the rows were equal before the first contact.

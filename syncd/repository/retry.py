@@ -35,11 +35,11 @@ class Retry:
         now: float,
         *,
         base: int = 0,
-        received: int = 0,
+        received: int | None = None,
     ) -> None:
         """`base` is the generation that a child had before, when the rows are those of its parent.
 
-        `received` is the child's generation that the parent had before, when they are those of a child.
+        `received` is the child's generation that the parent had before, when they are those of a child; see `start_of`.
         """
         self._node = node
         self._open = open_stage

@@ -4,6 +4,8 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from syncd.engine.exchange import Exchange
-from syncd.model.cluster import Combine, ConflictPolicy, Winner
+from syncd.engine.pairing import shared_tables
+from syncd.errors import FatalError
+from syncd.model.cluster import Combine, ConflictPolicy, DeleteRule, Winner
 from syncd.repository import arrival, departure
+from syncd.repository.reapply import take
 from tests.cluster.play import Crash
 from tests.cluster.playground import MEMORY
+from tests.cluster.test_delta_files import Sites
 from tests.cluster.world import SqliteNode, World
 
 SCHEMA = (
@@ -150,3 +156,239 @@ def test_every_counter_ends_with_all_that_was_committed_anywhere(steps):
     finally:
         counting.close()
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def counting(tmp_path):
+    made = Counting(tmp_path)
+    yield made
+    made.close()
+
+
+def test_what_both_sides_added_alike_counts_twice(counting):
+    for name in NODES:
+        counting.edit(name, "add", 1, 5)
+
+    counting.sync(None, (), None)
+
+    assert counting.world.parent.run("SELECT qty, price FROM stock") == [(25, 25)]
+    assert [record["winner"] for record in counting.world.conflicts()] == ["merged", "merged"]
+    counting.settle()
+
+
+def test_a_second_addition_made_while_the_first_is_on_its_way_counts_from_there(counting):
+    counting.edit("P", "add", 1, 1)
+    counting.edit("c0", "add", 1, 5)
+
+    counting.sync(None, [(moment, ("c0", "add", 1, 1)) for moment in range(10, 40)], None)
+
+    assert counting.total[1] > 20
+    counting.settle()
+
+
+def test_a_deleted_row_comes_back_with_what_was_added_to_it(counting):
+    counting.nodes["P"].run("DELETE FROM stock")
+    counting.edit("c0", "add", 1, 5)
+    counting.edit("c1", "add", 1, 2)
+
+    counting.sync(None, (), None)
+
+    assert counting.world.parent.run("SELECT qty FROM stock") == [(17,)]
+    counting.settle()
+
+
+def test_an_addition_to_a_row_that_a_delete_takes_is_on_record(counting):
+    counting.world.policy = ConflictPolicy(
+        Winner.MERGE_FIELDS, columns={"qty": Combine.SUM}, delete=DeleteRule.WINS
+    )
+    counting.nodes["P"].run("DELETE FROM stock")
+    counting.edit("c0", "add", 1, 5)
+
+    counting.sync(None, (), None)
+
+    assert counting.world.children["c0"].rows("stock") == []
+    (record,) = counting.world.conflicts()
+    assert '"qty": 15' in record["child_row"]
+
+
+def test_null_on_both_sides_stays_null(counting):
+    for name in ("P", "c0"):
+        counting.nodes[name].run("UPDATE stock SET qty = NULL, note = ?", (name,))
+
+    counting.sync(None, (), None)
+
+    assert counting.world.parent.run("SELECT qty, price FROM stock") == [(None, 10)]
+
+
+def test_a_restored_child_adds_nothing_again(counting, tmp_path):
+    child = counting.nodes["c0"]
+    counting.edit("c0", "add", 1, 5)
+    child.connection.execute(f"VACUUM INTO '{tmp_path}/saved'")
+    counting.edit("P", "add", 1, 1)
+    counting.sync(None, (), None)
+    counting.world.close_ports()
+    child.close()
+    for ending in ("-wal", "-shm"):
+        (tmp_path / f"c0.db{ending}").unlink(missing_ok=True)
+    shutil.copyfile(tmp_path / "saved", tmp_path / "c0.db")
+    child.connection = sqlite3.connect(tmp_path / "c0.db", isolation_level=None)
+
+    counting.sync(None, (), None)
+
+    counting.settle()
+
+
+def test_a_child_that_joins_again_adds_nothing_again(counting):
+    world = counting.world
+    counting.edit("P", "add", 1, 1)
+    counting.edit("c0", "add", 1, 5)
+    # The parent has the addition, and the child has not heard so.
+    counting.sync(["c0"], (), 12)
+    for moment in range(12, 30):
+        if world.parent.run("SELECT qty FROM stock") == [(16,)]:
+            break
+        counting.sync(["c0"], (), moment)
+    world.port("P").dismiss("c0", lambda: None)
+
+    counting.sync(None, (), None)
+
+    counting.settle()
+
+
+def test_offering_all_rows_again_adds_nothing_again(counting):
+    counting.edit("P", "add", 1, 1)
+    counting.edit("c0", "add", 1, 5)
+    counting.sync(["c0"], (), None)
+    counting.edit("c0", "add", 1, 2)
+    counting.world.port("c0").offer_all(lambda: None, keep_bases=True)
+
+    counting.sync(None, (), None)
+
+    counting.settle()
+
+
+def test_a_column_that_is_no_number_is_not_summed(counting):
+    shared = [
+        shared_tables(
+            replace(counting.world.cluster(), conflict=replace(SUMMED, columns={name: Combine.SUM})),
+            counting.world.port("P"),
+            {},
+        )
+        for name in ("note", "id")
+    ]
+
+    assert [(tables, problems[0]) for tables, problems in shared] == [
+        ([], "stock at the parent: column note is TEXT, and sum adds numbers only"),
+        ([], "stock at the parent: column id is in the key, and cannot be summed"),
+    ]
+
+
+def test_a_table_without_sums_has_the_triggers_that_it_always_had(counting):
+    names = "SELECT name FROM sqlite_master WHERE name LIKE 'syncd_world_1_%' ORDER BY name"
+    columns = "SELECT name FROM pragma_table_info('syncd_world_1_log')"
+
+    kept = [name for (name,) in counting.nodes["P"].run(names) if not name.endswith(("_gen", "_key"))]
+
+    assert kept == [
+        f"syncd_world_1_{kind}" for kind in ("delete", "insert", "log", "past", "rekey", "row", "update")
+    ]
+    assert counting.nodes["P"].run(columns) == [("id",), ("op",), ("mask",), ("at",)]
+
+
+def test_nothing_of_sums_stays_when_a_cluster_is_taken_out(counting):
+    counting.world.port("c0").retire(lambda: None)
+
+    assert counting.nodes["c0"].run("SELECT name FROM sqlite_master WHERE name LIKE 'syncd%'") == []
+    assert counting.nodes["c0"].run("INSERT INTO stock (id) VALUES (9) RETURNING id") == [(9,)]
+
+
+def test_edits_made_while_summing_was_off_follow_the_rest_of_the_policy(counting):
+    counting.world.policy = ConflictPolicy(Winner.MERGE_FIELDS)
+    counting.sync(None, (), None)
+    counting.edit("c0", "add", 1, 5)
+    counting.edit("P", "add", 1, 1)
+    counting.world.policy = SUMMED
+
+    counting.sync(None, (), None)
+    counting.edit("c0", "add", 1, 3)
+    counting.edit("P", "add", 1, 7)
+    counting.sync(None, (), None)
+
+    assert counting.world.parent.run("SELECT qty FROM stock") == [(21,)]
+    assert counting.world.children["c0"].rows("stock") == counting.world.parent.rows("stock")
+
+
+def test_a_sum_may_be_taken_back_by_hand(counting):
+    counting.edit("P", "add", 1, 1)
+    counting.edit("c0", "add", 1, 5)
+    counting.sync(None, (), None)
+    (record,) = counting.world.conflicts()
+    port = counting.world.port("P")
+
+    take(port.node, port.tracked, record["id"], "child", by="me", at="now", check=lambda: None)
+    counting.edit("c1", "add", 1, 2)
+    counting.sync(None, (), None)
+
+    assert counting.world.parent.run("SELECT qty FROM stock") == [(17,)]
+
+
+FILES = st.lists(
+    st.one_of(
+        st.tuples(
+            st.sampled_from(["P", "truck"]),
+            st.sampled_from(WAYS),
+            st.integers(1, 2),
+            st.sampled_from([1, 3, -2, 25]),
+        ),
+        st.tuples(st.sampled_from(["up", "up new", "down", "down new"])),
+        st.tuples(st.just("take"), st.integers(0, 5)),
+    ),
+    min_size=4,
+    max_size=16,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=FILES)
+def test_every_addition_counts_once_whatever_becomes_of_the_files(steps):
+    folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.exists() else None))
+    sites = Sites(folder, SCHEMA, tables=("stock",), conflict=SUMMED)
+    total, files = Counter(), []
+    try:
+        total[1] += change(sites.nodes["P"], "add", 1, 10)
+        sites.take("truck", sites.down())
+        for step in steps:
+            match step:
+                case (name, way, key, amount):
+                    way = "add" if way == "null" and name != "P" else way
+                    total[key] += change(sites.nodes[name], way, key, amount)
+                case ("take", number):
+                    carried(sites, files, number)
+                case (kind,):
+                    files.append(written(sites, kind))
+        for key in list(total):
+            total[key] += change(sites.nodes["P"], "add", key, -1000)
+        for hours in range(1, 5):
+            sites.now = 1_700_000_000.0 + hours * FAR_LATER_SECONDS
+            sites.round()
+        assert {row[0]: row[1] for row in sites.rows("P", "stock")} == dict(total)
+        assert sites.rows("truck", "stock") == sites.rows("P", "stock")
+    finally:
+        sites.close()
+        shutil.rmtree(folder)
+
+
+def written(sites, kind):
+    """A new file, and whom it is for."""
+    way, _, new = kind.partition(" ")
+    path = sites.up(only_new=bool(new)) if way == "up" else sites.down(only_new=bool(new))
+    return ("P" if way == "up" else "truck"), path
+
+
+def carried(sites, files, number):
+    """One of the latest files arrives, perhaps again, or after a later one."""
+    if files:
+        name, path = files[-1 - number % len(files)]
+        # One that comes too late, or too early, is refused.
+        with suppress(FatalError):
+            sites.take(name, path)

@@ -52,10 +52,7 @@ def numbers(node, key):
 
 def add(node, key, qty, price, rate):
     """Add to a row as a program does."""
-    if node.product == "sqlite":
-        text = "printf('%.2f', price + ?)"
-    else:
-        text = "price + ?"
+    text = "printf('%.2f', price + ?)" if node.product == "sqlite" else "price + ?"
     node.run(
         f"UPDATE stock SET qty = qty + ?, price = {text}, rate = rate + ? WHERE id = ?",
         (qty, price, rate, key),
