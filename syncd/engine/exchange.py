@@ -233,6 +233,7 @@ class Exchange:
                 self._conditions(member),
                 self._cluster.max_skew_seconds,
                 refilling=peer.state == REFILLING,
+                fresh=member.greeting is not None and member.greeting.fresh,
             )
             applied = arrival.apply_edits(peer, departure.mark, rules, self._check)
         finally:
