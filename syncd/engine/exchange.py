@@ -12,8 +12,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from syncd.cluster_ports import Arrival, Departure, Known, Repository
-from syncd.engine.carrying import Lane, Stream, carry, form_between
+from syncd.cluster_ports import Departure, Known, Repository
+from syncd.engine.ahead import Sending, has_news, opened_ahead
+from syncd.engine.carrying import Lane, Stream, carry
 from syncd.engine.greeting import Greeting, greet
 from syncd.engine.lease import LIVE, compact_if_due, expire, lease_warning
 from syncd.engine.member import Delivery, Member
@@ -100,9 +101,13 @@ class Exchange:
 
     def gather(self, heard: Callable[[Member, str], None] = lambda *_: None) -> None:
         """Consolidate the edits of all children that were met into the parent, one after the other."""
-        for member in self.live:
-            self._guard(member, partial(self._up, member))
-            heard(member, "up")
+        due = bool(self._members) and self._parent.due(self._now())
+        senders = [member for member in self.live if due or has_news(member)]
+        sendings = {member.child.repository: Sending(member, self._parent) for member in senders}
+        with opened_ahead(sendings, self._check) as take:
+            for member in self.live:
+                self._guard(member, partial(self._up, member, take))
+                heard(member, "up")
 
     def share(self) -> Sequence[Shared]:
         """Make what is missing at the parent; its tables that take part."""
@@ -207,39 +212,38 @@ class Exchange:
         member.hello = member.port.hello()
         member.greeting = Greeting(member.peer, whole=True)
 
-    def _up(self, member: Member) -> None:
+    def _up(self, member: Member, take: Callable[[str], Sending | None]) -> None:
         """Consolidate one child's edits into the parent."""
-        hello, peer = member.hello, member.peer
-        quiet = hello is not None and not hello.changed and hello.mark == peer.received
-        if hello is None or (quiet and not self._parent.due(self._now())):
-            return
         began = time.monotonic()
-        departure = member.port.depart(Role.CHILD, peer.received.gen, self._parent.held(peer), self._check)
-        arrival: Arrival | None = None
+        sending = take(member.child.repository)
+        if sending is None:
+            return
+        peer, arrival = member.peer, None
         try:
-            pairs = [pair for pair in member.pairs if pair.child.captured]
+            pairs = sending.pairs
             arrival = self._parent.arrive(
                 [pair.parent for pair in pairs], [pair.child for pair in pairs], self._check
             )
             for pair in pairs:
-                form = form_between(member.port, self._parent, pair.child, pair.parent)
                 lane = Lane(arrival, pair.parent.number)
-                carry([Stream(partial(departure.edits, pair.child), (lane,))], form, self._check)
+                blocks = partial(sending.blocks, pair.child)
+                carry([Stream(blocks, (lane,))], sending.form(pair.child), self._check)
                 lane.raise_failure()
-            departure.seal(self._check)
+            sending.departure.seal(self._check)
             rules = rules_for(
                 member.pairs,
                 self._conditions(member),
                 self._cluster.max_skew_seconds,
                 refilling=peer.state == REFILLING,
             )
-            applied = arrival.apply_edits(peer, departure.mark, rules, self._check)
+            mark = sending.departure.mark
+            applied = arrival.apply_edits(peer, mark, rules, self._check)
         finally:
             if arrival is not None:
                 arrival.close()
-            departure.close()
+            sending.close()
             member.up_seconds = time.monotonic() - began
-        member.peer = replace(peer, received=departure.mark)
+        member.peer = replace(peer, received=mark)
         self._count_up(member, applied)
 
     def _count_up(self, member: Member, applied: Applied) -> None:
