@@ -79,7 +79,7 @@ class Hello:
     that a child has (for a parent: START). `oldest_base` is the lowest parent generation that an unsent edit was made on.
     `changed`: there are edits that no generation counts yet. `unsent` counts rows with unsent edits that are counted.
     `oldest_gen`: changes after it are known one by one. `compacted` is when older ones were last forgotten, in seconds
-    since 1970.
+    since 1970, `next_try` when the first of the rows that are set aside is to be tried again (None: there is none).
     """
 
     id: str
@@ -94,6 +94,11 @@ class Hello:
     unsent: int = 0
     oldest_gen: int = 0
     compacted: float = 0.0
+    next_try: float | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Is a row that is set aside to be tried again at this moment, in seconds since 1970?"""
+        return self.next_try is not None and self.next_try <= now
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,12 +75,6 @@ def all_refused(node: Node, peer: int | None = None) -> list[dict[str, Any]]:
     return [dict(zip(REFUSED, row, strict=True)) for row in rows]
 
 
-def is_any_due(node: Node, now: float) -> bool:
-    """Is one of them to be tried again?"""
-    at = node.store.quote(node.names.refused)
-    return bool(node.store.run(f"SELECT 1 FROM {at} WHERE next_try <= {round(now * 1000)} LIMIT 1").rows)
-
-
 def refused_keys(node: Node, table: Tracked) -> Iterator[tuple[tuple[Any, ...], int]]:
     """Key values and base of each refused row of a table."""
     at = node.store.quote(node.names.refused)

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from syncd.engine.execute import failure_of
-from syncd.engine.member import Member
+from syncd.engine.member import Member, guarded
 from syncd.engine.pairing import Pair
 from syncd.model.cluster import Direction
 from syncd.model.exchange import Tracked
@@ -15,7 +15,7 @@ from syncd.repository.foresight import count_conflicts, count_down, count_staged
 from syncd.repository.refused import all_refused
 from syncd.repository.store import Stage
 from syncd.worker.cluster import left_out
-from syncd.worker.meeting import Meeting, guarded, replica_of
+from syncd.worker.meeting import Meeting, replica_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from syncd.engine.exchange import Exchange
+from syncd.engine import ahead, member
 from syncd.engine.pairing import shared_tables
 from syncd.errors import FatalError
 from syncd.model.cluster import Combine, ConflictPolicy, DeleteRule, Winner
 from syncd.repository import arrival, departure
 from syncd.repository.reapply import take
-from tests.cluster.play import Crash
+from tests.cluster.play import Crash, OneByOne
 from tests.cluster.playground import MEMORY
 from tests.cluster.test_delta_files import Sites
 from tests.cluster.world import SqliteNode, World
@@ -115,11 +115,8 @@ class Counting:
         with pytest.MonkeyPatch.context() as patch:
             for module in (arrival, departure):
                 patch.setattr(module, "crash_point", passing)
-            patch.setattr(
-                Exchange,
-                "_each",
-                lambda run, members, act: [run._guard(m, lambda m=m: act(m)) for m in members],
-            )
+            for module in (ahead, member):
+                patch.setattr(module, "ThreadPoolExecutor", OneByOne)
             try:
                 self.world.sync(names, passing, strict=False)
             except Crash:

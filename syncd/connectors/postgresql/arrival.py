@@ -94,6 +94,10 @@ class Stages:
             self._made[stage.name] = sql, used + rows
         return rows
 
+    def rows(self, stage: Stage) -> int:
+        """How many rows the stage has been given."""
+        return self._filling(stage).rows
+
     def _filling(self, stage: Stage) -> "Filling":
         """A stage may be filled further after it was ended, and in a transaction of which a part was undone."""
         if stage.name not in self._fillings:
@@ -122,7 +126,7 @@ class Filling:
         self._session = session
         self._stage = stage
         self._copy: CopyIn | None = None
-        self._rows = 0
+        self.rows = 0
 
     def add(self, batch: Batch, check: Check) -> None:
         """Add rows.
@@ -144,13 +148,13 @@ class Filling:
         if self._copy is not None:
             copy, self._copy = self._copy, None
             try:
-                self._rows += copy.end()
+                self.rows += copy.end()
             except SyncdError as error:
                 raise _named(error, self._stage) from error
-        if self._rows >= ANALYZED_ROWS:
+        if self.rows >= ANALYZED_ROWS:
             gone = (STATE, "s_gone", *staged_key(self._stage))
             self._session.execute(f"ANALYZE {text_of(self._stage)} ({', '.join(gone)})")
-        return self._rows
+        return self.rows
 
     def _add_rows(self, batch: Batch, check: Check) -> None:
         inside = self._session.in_transaction
@@ -159,7 +163,7 @@ class Filling:
         copy = self._begin("", check)
         try:
             copy.write_rows(batch.data)  # type: ignore[arg-type] # tuples: the format is not PGCOPY
-            self._rows += copy.end()
+            self.rows += copy.end()
         except RowRejectedError:
             self._session.return_to(FILL) if inside else self._session.rollback()
             raise

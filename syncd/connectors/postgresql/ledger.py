@@ -33,6 +33,9 @@ END IF; END $syncd$"""
 """Gives a log what summed columns need. Not by ADD COLUMN IF NOT EXISTS, which makes a sequence each time."""
 FACTS_OF_PAST: Final = ("gen bigint NOT NULL", "mask bigint NOT NULL")
 
+MANY_ROWS: Final = 1_000
+"""From how many rows on a statement for all of them at once is worth its planning."""
+
 EDITS: Final = "SELECT {key}, bit_or(op) AS op, bit_or(mask) AS mask, max(at) AS at FROM taken GROUP BY {key}"
 """One row for each edited row: what happened to it, all in all."""
 
@@ -83,42 +86,70 @@ class Ledger:
             ),
         ]
 
-    def seal_child(self, gen: int, base: int) -> str:
-        """What takes the log's rows into `own`; a row that is there keeps its base."""
+    def seal_child(self, gen: int, base: int, *, many: bool) -> str:
+        """What takes the log's rows into `own`, and counts them; a row that is there keeps its base."""
         begun = ""
         if self._tracked.sums:
             begun = (
-                f", begun AS (INSERT INTO {self.begun} ({self._key}, gen, {BEFORE})"
+                f"begun AS (INSERT INTO {self.begun} ({self._key}, gen, {BEFORE})"
                 f" SELECT DISTINCT ON ({self._key}) {self._key}, {gen:d}, {BEFORE} FROM taken"
-                f" ORDER BY {self._key}, {ORDER})"
+                f" ORDER BY {self._key}, {ORDER}), "
             )
-        return (
-            f"WITH {self._taken()}, edits AS ({EDITS.format(key=self._key)}){begun}"
-            f" INSERT INTO {self.own} AS o ({self._key}, gen, base, op, mask, at)"
-            f" SELECT {self._key}, {gen:d}, {base:d}, op, mask, at FROM edits ON CONFLICT ({self._key}) DO UPDATE"
-            " SET gen = excluded.gen, op = o.op | excluded.op, mask = o.mask | excluded.mask, at = greatest(o.at, excluded.at)"
+        facts = ("gen", "base", "op", "mask", "at")
+        change = (
+            "gen = {new}.gen, op = o.op | {new}.op, mask = o.mask | {new}.mask, at = greatest(o.at, {new}.at)"
         )
+        select = (
+            f"SELECT {self._key}, {gen:d}::bigint AS gen, {base:d}::bigint AS base, op, mask, at FROM edits"
+        )
+        return f"WITH {self._taken()}, {begun}" + self._put(self.own, "o", facts, select, change, many=many)
 
-    def seal_parent(self, gen: int) -> str:
-        """What takes the log's rows into `row`, and into `past` where columns are told apart."""
+    def seal_parent(self, gen: int, *, many: bool) -> str:
+        """What takes the log's rows into `row`, and into `past` where columns are told apart; counts them."""
         past = ""
         if self._tracked.by_column:
             past = f", kept AS (INSERT INTO {self.past} ({self._key}, gen, mask) SELECT {self._key}, {gen:d}, mask FROM edits)"
-        return f"WITH {self._taken()}, edits AS ({EDITS.format(key=self._key)}){past} " + self.upsert(
-            f"SELECT {self._key}, {gen:d}, {PARENT}, {gen:d}, at FROM edits"
-        )
+        select = f"SELECT {self._key}, {gen:d}::bigint AS gen, {PARENT}::bigint AS nid, {gen:d}::bigint AS ngen, at FROM edits"
+        return f"WITH {self._taken()}{past}, " + self._versions(select, many=many)
 
-    def upsert(self, select: str) -> str:
+    def upsert(self, select: str, *, many: bool) -> str:
         """What puts the rows of a SELECT (key, gen, nid, ngen, at) into `row`."""
-        return (
-            f"INSERT INTO {self.row} AS r ({self._key}, gen, nid, ngen, at) {select} ON CONFLICT ({self._key}) DO UPDATE"
-            " SET gen = excluded.gen, nid = excluded.nid, ngen = excluded.ngen, at = excluded.at"
-        )
+        return "WITH " + self._versions(select, many=many)
+
+    def length(self) -> str:
+        """What counts the rows of the log, up to MANY_ROWS."""
+        return f"SELECT count(*) FROM (SELECT 1 FROM {self.log} LIMIT {MANY_ROWS}) l"
+
+    def _versions(self, select: str, *, many: bool) -> str:
+        facts = ("gen", "nid", "ngen", "at")
+        change = ", ".join(f"{name} = {{new}}.{name}" for name in facts)
+        return self._put(self.row, "r", facts, select, change, many=many)
+
+    def _put(
+        self, table: str, alias: str, facts: Sequence[str], select: str, change: str, *, many: bool
+    ) -> str:
+        """What follows WITH to put the rows of a SELECT into a table: by `change`, from ``{new}``, where their keys are there.
+
+        Nobody else writes these tables meanwhile, so `many` rows may be changed and added apart: that saves a third. Few
+        rows are looked up one by one, whatever the planner believes of the log's size.
+        """
+        columns = f"{self._key}, {', '.join(facts)}"
+        same = " AND ".join(f"{alias}.{quote(name)} = e.{quote(name)}" for name in self._tracked.key)
+        add = f"INSERT INTO {table} AS {alias} ({columns}) SELECT {columns} FROM news e"
+        if many:
+            put = (
+                f"changed AS (UPDATE {table} AS {alias} SET {change.format(new='e')} FROM news e WHERE {same}),"
+                f" added AS ({add} WHERE NOT EXISTS (SELECT 1 FROM {table} {alias} WHERE {same}))"
+            )
+        else:
+            put = f"put AS ({add} ON CONFLICT ({self._key}) DO UPDATE SET {change.format(new='excluded')})"
+        return f"news ({columns}) AS MATERIALIZED ({select}), {put} SELECT count(*) FROM news"
 
     def _taken(self) -> str:
         # One statement: what another transaction logs between two would be deleted and not taken.
         more = f", {BEFORE}, {ORDER}" if self._tracked.sums else ""
-        return f"taken AS (DELETE FROM {self.log} RETURNING {self._key}, op, mask, at{more})"
+        taken = f"taken AS (DELETE FROM {self.log} RETURNING {self._key}, op, mask, at{more})"
+        return f"{taken}, edits AS ({EDITS.format(key=self._key)})"
 
     def _index(self, table: str, columns: str) -> str:
         name = self._plain[("log", "own", "row", "past").index(table)]
