@@ -97,12 +97,13 @@ def wheres_of(dialect: str) -> Wheres:
 
 def _open(cluster: Cluster, place: Place, ports: KeptPorts) -> Replica:
     """The repository at a place; a kept connection that is dead is replaced."""
-    replica = Replica(ports.store(place), cluster.name, time.time)
+    replica = ports.node(place, cluster.name)
     try:
-        replica.store.run("SELECT 1")
+        replica.look()
     except TransientError:
         ports.forget([place.name])
-        replica = Replica(ports.store(place), cluster.name, time.time)
+        replica = ports.node(place, cluster.name)
+        replica.look()
     return replica
 
 
