@@ -46,7 +46,7 @@ class Departure(Protocol):
     """The state that a receiver has afterwards."""
 
     def edits(self, table: Tracked, form: Format, check: Check) -> Generator[Block]:
-        """A child's unsent edits of a table: the facts of FACTS_OF_EDITS, then the columns."""
+        """A child's unsent edits of a table: the facts of FACTS_OF_EDITS, then the columns, then TOLD where some are summed."""
         ...
 
     def authors(self, table: Tracked, since: int) -> list[int]:

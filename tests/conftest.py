@@ -1,6 +1,7 @@
 """What every test may ask for: private servers, fresh databases, a clock that stands still."""
 
 import os
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 for _name in [name for name in os.environ if name.startswith(("PG", "SYNCD_", "MYSQL_"))]:
     del os.environ[_name]  # the tester's own servers and configuration must not be met by a test
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what it leaves in the background deaf for Ctrl-C, and the programs under test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NEEDS = {
     "postgres": "postgresql",

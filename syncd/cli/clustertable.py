@@ -44,7 +44,9 @@ def comparison_table(run: View) -> list[str]:
     decided = decided_sentence(steps)
     seconds = "" if run["seconds"] is None else f" in {run['seconds']:.2f} s"
     equal = run["status"] == "ok"
-    said = f"{run['job']}: {'all children hold what the parent holds' if equal else run['status']}{seconds}"
+    repaired = any((step.get("verdict") or {}).get("repaired") for step in steps)
+    after = "after the repair " if repaired else ""
+    said = f"{run['job']}: {f'{after}all children hold what the parent holds' if equal else run['status']}{seconds}"
     if not steps and run["failure"]:
         said += f": {run['failure']['message']}"
     return [*lines, *([decided] if decided else []), said]

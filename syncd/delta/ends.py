@@ -142,7 +142,8 @@ class FileDeparture:
 
     def edits(self, table: Tracked, form: Format, check: Check) -> Generator[Block]:
         """The edits of a table."""
-        yield from self._reader.rows(table.number, table.names, f"s_gen > {self._received}", check)
+        since = f"s_gen > {self._received}"
+        yield from self._reader.rows(table.number, table.names, since, check, told=bool(table.sums))
 
     def authors(self, table: Tracked, since: int) -> list[int]:
         """None: these are edits."""

@@ -134,6 +134,7 @@ class Exchange:
         port, name = member.port, member.child.repository
         found: Pairs = pair_with(self._shared, port, name)
         member.pairs = found.pairs
+        member.unshared = found.problems
         member.warnings += found.problems
         peer = self._peers.get(name)
         if not found.pairs and found.problems:
@@ -223,6 +224,7 @@ class Exchange:
                 self._conditions(member),
                 self._cluster.max_skew_seconds,
                 refilling=peer.state == REFILLING,
+                fresh=member.greeting is not None and member.greeting.fresh,
             )
             mark = sending.departure.mark
             applied = arrival.apply_edits(peer, mark, rules, self._check)

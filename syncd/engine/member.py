@@ -35,6 +35,8 @@ class Member:
     up_seconds: float = 0.0
     down_seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    unshared: tuple[str, ...] = ()
+    """In words, the tables that it cannot share; they are among the warnings."""
     done: list[str] = field(default_factory=list)
     """What was made in its database, in words."""
 

@@ -43,7 +43,7 @@ class Tracked:
 
     `number` names the table in the whole cluster. `columns` are those that both sides have, as this node spells them, in the
     parent's order; `key` are those that tell rows apart. `captured`: edits made here are recorded. `by_column`: with the
-    columns that changed; `timed`: with the moment. `where` is a condition of the parent for one child, else empty.
+    columns that changed; `timed`: with the moment; `sums`: with the values that these columns had before.
     """
 
     number: int
@@ -53,6 +53,7 @@ class Tracked:
     captured: bool = True
     by_column: bool = False
     timed: bool = False
+    sums: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -166,7 +167,8 @@ class Wanted:
 class Rules:
     """How edits that arrive are judged: the policy of each table by its number, and who sends.
 
-    `blind` are the tables of which the sender never receives a row, so that it knows no version but its own.
+    `blind` are the tables of which the sender never receives a row, so that it knows no version but its own. `fresh`:
+    where nothing was received of it, nothing ever was.
     """
 
     policies: Mapping[int, ConflictPolicy] = field(default_factory=dict)
@@ -175,6 +177,7 @@ class Rules:
     blind: frozenset[int] = frozenset()
     atomic: bool = False
     max_skew_seconds: float = 60.0
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)

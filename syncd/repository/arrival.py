@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from syncd.cluster_ports import Known
-from syncd.errors import BusyError, SyncdError
+from syncd.errors import BusyError, SyncdError, TransientError
 from syncd.model.batch import Batch, tuples_of
 from syncd.model.exchange import Applied, Block, Mark, Peer, Role, Rules, Tracked
 from syncd.ports import Check
@@ -82,8 +82,7 @@ class NodeArrival:
             known = node.peer(peer.name)
             if known.received != peer.received or known.number != peer.number:
                 raise _moved(node, f"child '{peer.name}'")
-            for stage in self._stages.values():
-                node.store.lock(stage)
+            self._lock()
             seal(node, Role.PARENT, self._every)
             step = Consolidation(node, self._open, self._rules, peer, rules, self._now(), check)
             applied = step.carry_out(self._stages, self._aside)
@@ -107,8 +106,7 @@ class NodeArrival:
             parent = node.peer(PARENT)
             if parent.received != since:
                 raise _moved(node, "the parent's changes")
-            for stage in self._stages.values():
-                node.store.lock(stage)
+            self._lock()
             # What the parent has is no longer unsent, and may be overwritten by what it made of it.
             learn(node, self._every, known.received, known.held)
             seal(node, Role.CHILD, self._every)
@@ -139,6 +137,18 @@ class NodeArrival:
         finally:
             store.rollback()
 
+    def _lock(self) -> None:
+        """Hold the rows that are to be changed; which table somebody else has in his hands belongs to the message."""
+        for stage in self._stages.values():
+            try:
+                self._node.store.lock(stage)
+            except TransientError as error:
+                if error.code != "row_locked":
+                    raise
+                raise TransientError(
+                    f"{error.message} in {stage.table.name}", hint=error.hint, code=error.code
+                ) from error
+
     def _open(self, number: int) -> Stage:
         if number not in self._stages:
             stage = self._wanted[number]
@@ -168,7 +178,11 @@ class NodeArrival:
         numbers = tuple(int(str(fact)) for fact in row[:facts])
         if not stage.edits:
             numbers = (*numbers, 0, 0, 0, 0, 0)
-        return Refused(stage.table.number, 0, numbers, tuple(row[facts:]), error)
+        end = facts + len(stage.table.columns)
+        told = row[end] if stage.told else None
+        return Refused(
+            stage.table.number, 0, numbers, tuple(row[facts:end]), error, None if told is None else str(told)
+        )
 
 
 def _moved(node: Node, what: str) -> BusyError:

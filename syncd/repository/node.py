@@ -72,6 +72,7 @@ REFUSED: Final = {
     "at": "int",
     "code": "text",
     "error": "text",
+    "told": "text",
     "tries": "int",
     "next_try": "int",
     "first_seen": "int",

@@ -20,7 +20,7 @@ PARENTS: Final = 0
 class Refused:
     """One such row. `facts` are those of an edit in their order; for a parent's rows all but the first and `base` are 0.
 
-    `row` has the tracked columns in order; where it is deleted only its key counts.
+    `row` has the tracked columns in order; where it is deleted only its key counts. `told`: see `addition`.
     """
 
     table: int
@@ -28,6 +28,7 @@ class Refused:
     facts: tuple[int, ...]
     row: tuple[Any, ...]
     error: SyncdError
+    told: str | None = None
 
 
 def set_aside(node: Node, table: Tracked, refused: Refused, now: float) -> int:
@@ -50,8 +51,8 @@ def set_aside(node: Node, table: Tracked, refused: Refused, now: float) -> int:
     numbers = f"{gone}, {gen}, {base}, {op}, {mask}, {moment}"
     store.run(
         f"INSERT INTO {at} ({columns}) VALUES ({node.next_id(names.refused)}, {refused.peer}, {table.number}, ?, ?,"
-        f" {numbers}, ?, ?, {tries}, {round((now + wait) * 1000)}, {first})",
-        (key, image_of(table.names, refused.row), refused.error.code, refused.error.message),
+        f" {numbers}, ?, ?, ?, {tries}, {round((now + wait) * 1000)}, {first})",
+        (key, image_of(table.names, refused.row), refused.error.code, refused.error.message, refused.told),
     )
     return tries
 

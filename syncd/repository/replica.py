@@ -141,6 +141,9 @@ class Replica:
                     own = self.store.quote(self.names.own(table.number))
                     if not keep_bases:
                         self.store.run(f"UPDATE {own} SET base = {UNKNOWN_BASE}")
+                        if table.sums:
+                            begun = self.store.quote(self.names.begun(table.number))
+                            self.store.run(f"DELETE FROM {begun}")
                     enrolment.offer(self.store, self.names, table, mark.gen)
             self.node.put_peer(Peer(PARENT, 0))
 

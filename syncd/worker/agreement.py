@@ -224,10 +224,13 @@ def _said(verdict: Verdict, cluster: str) -> tuple[str, ...]:
     parts = [f"{count} {word}" for count, word in counts if count]
     if not parts:
         return ()
+    found = ", ".join(parts)
+    if verdict.same:
+        return (f"the child differed from its parent, and was repaired: {found}",)
     done = f": syncd cluster verify {cluster} --repair brings them together"
     if verdict.repaired:
-        done = ": repaired" if verdict.same else f": {verdict.repaired} repaired"
-    return (f"the child differs from its parent: {', '.join(parts)}{done}",)
+        done = f": {verdict.repaired} repaired"
+    return (f"the child differs from its parent: {found}{done}",)
 
 
 def _judged(member: Member) -> StepResult:

@@ -129,7 +129,8 @@ class _Teller:
         )
         failure = member.failure if way == "down" else None
         warnings = tuple(member.warnings) if way == "down" else ()
-        self._tell(name, way, counts, seconds, failure, warnings)
+        status = Status.PARTIAL if way == "down" and member.unshared else Status.OK
+        self._tell(name, way, counts, seconds, failure, warnings, status)
 
     def close(self, members: Sequence[Member], problems: Sequence[str]) -> None:
         """Tell what is left: children that were left out, and tables of the parent that cannot take part."""
@@ -151,11 +152,12 @@ class _Teller:
         seconds: float,
         failure: SyncdError | None,
         warnings: tuple[str, ...],
+        status: Status,
     ) -> None:
         self._told.add((name, way))
         step = StepResult(
             step=f"{name} {way}",
-            status=Status.FAILED if failure is not None else Status.OK,
+            status=Status.FAILED if failure is not None else status,
             counters=counters_of(counts),
             nothing_to_do=counts == TableCounts() and failure is None,
             seconds=seconds,
@@ -166,7 +168,7 @@ class _Teller:
             conflicts_open=counts.opened,
             held=counts.held,
         )
-        if step.nothing_to_do and not warnings:
+        if step.nothing_to_do and step.status is Status.OK and not warnings:
             # Nothing happened, and a cluster of a hundred children would tell of it two hundred times.
             self.steps.append(step)
             return

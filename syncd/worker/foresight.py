@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from syncd.engine.execute import failure_of
 from syncd.engine.member import Member, guarded
@@ -99,7 +99,8 @@ def _stage(meeting: Meeting, member: Member, number: int, stages: dict[int, Stag
         fresh = not _is_tracked(replica.tracked, pair.child)
         if not pair.child.captured or (fresh and member.child.on_join == "replace"):
             continue
-        stage = Stage(f"syncd_plan_{number}_{pair.parent.number}", pair.parent, pair.child, edits=True)
+        mine, theirs = replace(pair.parent, sums=()), replace(pair.child, sums=())
+        stage = Stage(f"syncd_plan_{number}_{pair.parent.number}", mine, theirs, edits=True)
         received = member.peer.received.gen
         edits = unsent_edits(replica.node, pair.child, received, fresh=fresh, check=check)
         with closing(edits) as batches:

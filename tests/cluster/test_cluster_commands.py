@@ -73,6 +73,20 @@ def test_plan_says_which_table_cannot_be_paired_and_which_child_is_not_there(off
     assert "would fail:   Truck: there is no SQLite file" in said
 
 
+def test_a_table_that_one_child_cannot_share_leaves_the_run_partial_while_all_others_go_on(tmp_path):
+    office = Office(tmp_path, tables="[assets, crews]")
+    for name in ("Office", "Ohio"):
+        office.run(name, "CREATE TABLE crews (id INTEGER PRIMARY KEY)")
+    office.run("Office", "INSERT INTO crews VALUES (1)")
+
+    said = office.sync(code=1)
+
+    assert "Truck: crews with 'Truck' is not synchronised: it has no such table" in said
+    assert "assets: partial" in said
+    assert office.run("Ohio", "SELECT id FROM crews") == [(1,)]
+    assert office.rows("Truck") == office.rows("Office")
+
+
 def test_sync_ends_with_a_line_for_each_child_and_way_and_succeeds_with_conflicts(synced):
     synced.conflict()
 
@@ -233,6 +247,17 @@ def test_verify_finds_what_triggers_did_not_see_and_repair_loses_nothing(synced)
     synced.run("Ohio", "UPDATE assets SET name = 'seen again' WHERE id = 8")
     synced.sync()
     assert (8, "seen again", "Oslo") in synced.rows("Truck")
+
+
+def test_repair_says_what_differed_and_that_it_does_no_more(synced):
+    synced.drop_triggers("Ohio")
+    synced.run("Ohio", "UPDATE assets SET name = 'unseen' WHERE id = 8")
+
+    said = synced.syncd("cluster", "verify", "assets", "--repair")
+
+    assert "Ohio assets: the child differed from its parent, and was repaired: 1 different" in said
+    assert "assets: after the repair all children hold what the parent holds" in said
+    assert "the child differs" not in said
 
 
 def test_repair_lets_an_edit_that_is_on_its_way_win_as_any_other(synced):

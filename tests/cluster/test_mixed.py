@@ -337,3 +337,29 @@ def test_a_time_with_too_many_digits_is_set_aside_and_goes_when_it_is_shortened(
     child.run("UPDATE sample SET moment = '2026-03-01 12:00:00.123457' WHERE words = 'fine'")
     converge(world)
     assert len(named(world.parent, "fine")) == 1
+
+
+def test_rows_that_a_user_holds_are_named_by_their_table_and_wait_for_the_next_run(make_world):
+    world = make_world("sqlite")
+    held = [world.children["c0"], world.children["c1"]]
+    world.parent.run("INSERT INTO owner VALUES ('x', 1, 'first')")
+    converge(world)
+    users = [node.another() for node in held]
+    for user in users:
+        user.cursor().execute("BEGIN")
+        user.cursor().execute("UPDATE owner SET name = 'mine' WHERE number = 1")
+    world.parent.run("UPDATE owner SET name = 'second' WHERE number = 1")
+
+    members = world.sync(strict=False)
+
+    failures = {member.child.repository: member.failure for member in members}
+    for name in ("c0", "c1"):
+        assert failures[name].code == "row_locked"
+        assert "a transaction of somebody else holds rows that are needed in " in failures[name].message
+        assert "owner" in failures[name].message
+    assert failures["c2"] is None
+    for user in users:
+        user.cursor().execute("ROLLBACK")
+        user.close()
+    converge(world)
+    assert [node.run("SELECT name FROM owner") for node in held] == [[("second",)], [("second",)]]

@@ -7,6 +7,7 @@ import pymysql
 
 from syncd.errors import FatalError, NotFoundError, RowRejectedError, SyncdError, TransientError
 
+LOCK_WAIT: Final = 1205
 TRANSIENT: Final = frozenset(
     {0, 1020, 1040, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1180, 1203, 1205, 1213, 1226, 1412, 1614, 1637}
     | {1836, 1927, 1969, 2002, 2003, 2006, 2012, 2013, 2014, 2027, 2055, 3024, 4031}
@@ -113,6 +114,12 @@ def refusal(number: int, text: str, place: str) -> SyncdError:
         )
     if number in ROW:
         return _of_a_row(number, text, place)
+    if number == LOCK_WAIT:
+        return TransientError(
+            f"{place}: a transaction of somebody else holds rows that are needed",
+            hint="end it (information_schema.innodb_trx shows it); it is tried again",
+            code="row_locked",
+        )
     if number in TRANSIENT:
         return TransientError(f"{place}: {text or 'the connection was lost'}", hint="it is tried again")
     if number in MISSING:

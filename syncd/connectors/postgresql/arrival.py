@@ -11,7 +11,7 @@ from syncd.errors import FatalError, RowRejectedError, SyncdError
 from syncd.model.batch import Batch, Format
 from syncd.model.table import Column
 from syncd.ports import Check
-from syncd.repository.store import NUMBER, STATE, Stage, facts_of, stage_columns
+from syncd.repository.store import NUMBER, STATE, TOLD, Stage, facts_of
 
 FILL: Final = "syncd_fill"
 """The savepoint to which a fill returns when the server takes no part of it."""
@@ -28,8 +28,8 @@ def text_of(stage: Stage) -> str:
 
 
 def columns_of(stage: Stage) -> tuple[str, ...]:
-    """What rows that arrive are made of: the facts, then the table's columns."""
-    return (*facts_of(edits=stage.edits), *stage_columns(stage.table))
+    """What rows that arrive are made of: the facts, then the table's columns, then what edits tell of sums."""
+    return stage.fields
 
 
 def staged_key(stage: Stage) -> tuple[str, ...]:
@@ -51,6 +51,8 @@ def creation(stage: Stage, shape: Shape) -> str:
         source = theirs.get(column.name, stage.theirs.columns[number])
         rule = f"{name} {_declared(shape, column, source, number)}"
         lines.append(f"{rule} NOT NULL" if name in key else rule)
+    if stage.told:
+        lines.append(f"{TOLD} text")
     return f"CREATE TEMP TABLE {quote(stage.name)} ({', '.join(lines)})"
 
 

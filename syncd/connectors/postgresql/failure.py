@@ -101,6 +101,12 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
         return TransientError(
             f"{place}: somebody cancelled the statement at the server", hint="it is tried again"
         )
+    if state == "55P03":
+        return TransientError(
+            f"{place}: a transaction of somebody else holds rows that are needed",
+            hint="end it (pg_locks and pg_stat_activity show it); it is tried again",
+            code="row_locked",
+        )
     if state == "42P07":
         return TransientError(f"{place}: {said}", hint="somebody else has just created it; it is tried again")
     if not state and isinstance(error, psycopg.DataError):

@@ -48,6 +48,7 @@ class PostgresqlReplica:
 
     product = "postgresql"
     formats: tuple[Format, ...] = (Format.PGCOPY, Format.ROWS)
+    told = ledger.TOLD
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -358,9 +359,8 @@ class PostgresqlReplica:
         return f"{quote(self._home)}.{quote(name)}"
 
     def _ledger(self, names: Names, table: Tracked) -> Ledger:
-        number = table.number
-        plain = (names.log(number), names.own(number), names.row(number), names.past(number))
-        return Ledger(self._home, plain, table)
+        kinds = (names.log, names.own, names.row, names.past, names.begun)
+        return Ledger(self._home, [kind(table.number) for kind in kinds], table)
 
     def _counted(self, sql: str) -> int:
         return int(str(self.run(sql).rows[0][0]))
