@@ -12,6 +12,7 @@ from syncd.connectors.postgresql.ledger import MANY_ROWS, Ledger
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.settling import Settling, differs
 from syncd.connectors.postgresql.shape import (
+    STRUCTURE,
     Shape,
     is_unique,
     list_foreign_keys,
@@ -176,6 +177,10 @@ class PostgresqlReplica:
         return int.from_bytes(digest[:8], "big", signed=True)
 
     # What is there
+
+    def structure(self) -> str:
+        """The versions of all that the catalogue says of users' tables and ours."""
+        return str(self._session.value(STRUCTURE))
 
     def tables(self) -> list[TableName]:
         """All tables, with their schemas."""

@@ -152,6 +152,10 @@ class SqliteStore:
 
     # What is there
 
+    def structure(self) -> str:
+        """The number that the file raises with each change of a definition."""
+        return f"{self.place} {self.run('PRAGMA schema_version').rows[0][0]}"
+
     def tables(self) -> list[TableName]:
         """All tables but SQLite's, GeoPackage's and syncd's own."""
         own = self.run("SELECT name FROM sqlite_master WHERE type = 'table'").rows
