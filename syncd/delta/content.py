@@ -11,8 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from syncd.delta.header import Cargo, DeltaTable
+from syncd.errors import RowRejectedError
 from syncd.model.cluster import Direction
 from syncd.model.exchange import Tracked
+from syncd.model.geometry import read
+from syncd.model.geopackage import from_geopackage, is_geopackage, to_geopackage
 from syncd.model.table import Kind, Type
 from syncd.ports import Check
 from syncd.repository.store import facts_of
@@ -95,24 +98,28 @@ def same_text(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
 
 
-def kept(rows: Sequence[Sequence[Any]], careful: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Rows in a form that SQLite keeps: it would make NULL of a NaN, and has no whole number above 64 bits."""
-    return _changed(rows, dict.fromkeys(careful, _keep))
+def kept(rows: Sequence[Sequence[Any]], careful: Mapping[int, Kind]) -> list[tuple[Any, ...]]:
+    """Rows in a form that SQLite keeps: it would make NULL of a NaN, and has no whole number above 64 bits.
+
+    Geometries have the form of a GeoPackage.
+    """
+    return _changed(
+        rows, {place: _blob if kind is Kind.GEOMETRY else _keep for place, kind in careful.items()}
+    )
 
 
 def restored(rows: Sequence[Sequence[Any]], careful: Mapping[int, Kind]) -> list[tuple[Any, ...]]:
     """The rows again."""
-    return _changed(
-        rows, {place: _number if kind is Kind.INTEGER else _fraction for place, kind in careful.items()}
-    )
+    return _changed(rows, {place: _RESTORED[kind] for place, kind in careful.items()})
 
 
 def careful_columns(tracked: Tracked) -> dict[int, Kind]:
-    """The places of columns whose values need another form; a SQLite file has no such values."""
+    """The places of columns whose values need another form; a SQLite file has no such numbers."""
     return {
         place: column.type.kind
         for place, column in enumerate(tracked.columns)
-        if column.type.product != SQLITE and column.type.kind in {Kind.FLOAT, Kind.INTEGER}
+        if column.type.kind is Kind.GEOMETRY
+        or (column.type.product != SQLITE and column.type.kind in {Kind.FLOAT, Kind.INTEGER})
     }
 
 
@@ -144,3 +151,25 @@ def _number(value: Any) -> Any:
 
 def _fraction(value: Any) -> Any:
     return float(value) if isinstance(value, str) else value
+
+
+def _blob(value: Any) -> Any:
+    """What is no geometry stays what it is: its receiver refuses that row alone."""
+    try:
+        return to_geopackage(value, read(value).srid) if isinstance(value, bytes) else value
+    except RowRejectedError:
+        return value
+
+
+def _geometry(value: Any) -> Any:
+    try:
+        return from_geopackage(value) if is_geopackage(value) else value
+    except RowRejectedError:
+        return value
+
+
+_RESTORED: Final[Mapping[Kind, Callable[[Any], Any]]] = {
+    Kind.INTEGER: _number,
+    Kind.FLOAT: _fraction,
+    Kind.GEOMETRY: _geometry,
+}

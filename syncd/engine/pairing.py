@@ -9,7 +9,7 @@ from syncd.engine.evolve import REFUSED_BY_STORE, loss
 from syncd.errors import FatalError, SyncdError
 from syncd.model.cluster import Cluster, ClusterTable, ConflictPolicy, Direction, Winner
 from syncd.model.exchange import Rules, Tracked
-from syncd.model.table import ANY_DIGITS, Column, Table, TableName
+from syncd.model.table import ANY_DIGITS, Column, Kind, Table, TableName
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,8 @@ def _share(cluster: Cluster, parent: Repository, entry: ClusterTable, table: Tab
             hint="give it one, or name unique columns: key: [...]",
             code="no_key",
         )
+    if any(_column(table, name).type.kind is Kind.GEOMETRY for name in key):
+        raise FatalError("its key holds a geometry, which tells no rows apart", code="no_key")
     local = _local_columns(table, key)
     if local and not parent.unique(table.name, key):
         raise _not_unique(key)
