@@ -16,6 +16,7 @@ from typing import Final
 from syncd.errors import RowRejectedError
 
 POINT: Final = 1
+COLLECTION: Final = 7
 LINES: Final = frozenset({2, 8})
 """Lines and arcs: one list of points."""
 AREAS: Final = frozenset({3, 17})
@@ -38,7 +39,8 @@ Box = tuple[float, float, float, float]
 class Shape:
     """A geometry that was read: its type's number (1 to 17), dimensions, and bytes in the form that was asked for.
 
-    `coordinates` are its points as little-endian doubles, in pieces.
+    `coordinates` are its points as little-endian doubles, in pieces. `has_curves`: a part of it is neither a point, line
+    or polygon nor a collection of them. `has_gaps`: it or a part of it is empty, other than a collection.
     """
 
     kind: int
@@ -47,6 +49,8 @@ class Shape:
     srid: int
     data: bytes
     coordinates: tuple[bytes, ...]
+    has_curves: bool = False
+    has_gaps: bool = False
 
     @property
     def width(self) -> int:
@@ -92,6 +96,8 @@ def read(data: bytes, *, srid: int = 0, iso: bool = False) -> Shape:
         walk.srid,
         b"".join(walk.pieces),
         tuple(walk.coordinates),
+        walk.has_curves,
+        walk.has_gaps,
     )
 
 
@@ -109,6 +115,8 @@ class _Walk:
     srid: int
     kind: int = 0
     dimensions: int = 0
+    has_curves: bool = False
+    has_gaps: bool = False
     pieces: list[bytes] = field(default_factory=list)
     coordinates: list[bytes] = field(default_factory=list)
 
@@ -130,6 +138,7 @@ class _Walk:
             self.kind, self.dimensions, self.srid = kind, dimensions, srid or self.srid
         elif dimensions != self.dimensions or srid not in {0, self.srid}:
             raise _broken("its parts have other dimensions, or another reference system, than the whole")
+        self.has_curves |= kind > COLLECTION
         self._head(kind, whole=depth == 0)
         if kind == POINT:
             return self._points(at, 1, order)
@@ -137,6 +146,7 @@ class _Walk:
 
     def _parts(self, kind: int, at: int, order: str, depth: int) -> int:
         count, at = self._count(at, order)
+        self.has_gaps |= not count and kind != COLLECTION
         if kind in LINES:
             return self._points(at, count, order)
         for _ in range(count):
@@ -172,16 +182,18 @@ class _Walk:
             turned.byteswap()
             piece = turned.tobytes()
         if count == 1 and piece[7] & 0x7F == 0x7F and piece[15] & 0x7F == 0x7F:
-            piece = _settled(piece, width)
+            piece = self._settled(piece, width)
         self.pieces.append(piece)
         self.coordinates.append(piece)
         return end
 
-
-def _settled(piece: bytes, width: int) -> bytes:
-    """An empty point's coordinates are no numbers, of which there are many."""
-    x, y = struct.unpack_from("<2d", piece)
-    return NO_NUMBER * width if x != x and y != y else piece
+    def _settled(self, piece: bytes, width: int) -> bytes:
+        """An empty point's coordinates are no numbers, of which there are many."""
+        x, y = struct.unpack_from("<2d", piece)
+        if x == x or y == y:
+            return piece
+        self.has_gaps = True
+        return NO_NUMBER * width
 
 
 def _kind_of(code: int) -> tuple[int, int]:

@@ -5,10 +5,11 @@ import subprocess
 
 import pytest
 
+from syncd.errors import FatalError
 from syncd.model.geometry import normal
 from syncd.model.geopackage import from_geopackage, to_geopackage
 from tests.cluster.equality import differences, moved
-from tests.cluster.geonodes import GeoPackageNode, postgis_node, texts
+from tests.cluster.geonodes import GeoPackageNode, mariadb_node, postgis_node, texts
 from tests.cluster.world import World
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.mysql]
@@ -208,3 +209,88 @@ def test_values_that_the_parents_column_does_not_take_are_set_aside_alone(make_w
 
     assert parent.run("SELECT id FROM places") == [(3,)]
     assert sorted(conflict["kind"] for conflict in world.conflicts()) == ["rule"] * 4
+
+
+@pytest.mark.parametrize("parent", ["postgresql", "sqlite", "mysql"])
+def test_three_products_hold_the_same_geometries_whoever_edits(
+    make_world, tmp_path, postgres, mariadb, parent
+):
+    nodes = {
+        "postgresql": postgis_node(postgres, "geometry(Geometry,4326)"),
+        "sqlite": GeoPackageNode(tmp_path / "tablet.gpkg"),
+        "mysql": mariadb_node(mariadb),
+    }
+    postgis, tablet, maria = nodes.values()
+    world = make_world(nodes.pop(parent), nodes)
+    put(postgis, EVERYWHERE)
+    converge(world)
+
+    tablet.run("UPDATE places SET shape = (SELECT shape FROM places WHERE id = 3) WHERE id = 1")
+    maria.run("UPDATE places SET shape = ST_GeomFromText('POINT(7 8)', 4326) WHERE id = 2")
+    maria.run("INSERT INTO places VALUES (10, 'ten', ST_GeomFromText('LINESTRING(0 0,9 9)', 4326))")
+    postgis.run("UPDATE places SET shape = NULL WHERE id = 4")
+    tablet.run("DELETE FROM places WHERE id = 5")
+    converge(world)
+
+    expected = {key: text for key, text in EVERYWHERE.items() if key not in {5}} | {
+        1: EVERYWHERE[3],
+        2: "SRID=4326;POINT(7 8)",
+        4: None,
+        10: "SRID=4326;LINESTRING(0 0,9 9)",
+    }
+    assert texts(postgis) == expected
+    assert ewkt_of(tablet, postgis) == expected
+    assert {key: spaceless(text) for key, text in texts(maria).items()} == {
+        key: spaceless(text) for key, text in expected.items()
+    }
+    assert world.conflicts() == []
+
+
+def spaceless(text):
+    """MariaDB prints the points of a multipoint without brackets."""
+    return text and text.replace("((1 2),(3 4))", "(1 2,3 4)")
+
+
+def test_what_mariadb_does_not_know_is_set_aside_there_and_the_rest_arrives(
+    make_world, tmp_path, postgres, mariadb
+):
+    parent = postgis_node(postgres)
+    maria = mariadb_node(mariadb)
+    world = make_world(parent, {"maria": maria})
+    put(parent, EVERYWHERE | RICHER)
+
+    world.sync()
+
+    assert texts(maria).keys() == EVERYWHERE.keys()
+    said = {held["row_key"]: held["error"] for held in world.held("maria")}
+    assert {key: text.partition(": ")[2] for key, text in said.items()} == {
+        '{"id": 21}': "MariaDB and MySQL have no heights (Z) and no measures (M)",
+        '{"id": 22}': "MariaDB and MySQL have no heights (Z) and no measures (M)",
+        '{"id": 23}': "MariaDB and MySQL have no empty geometry but the empty collection",
+        '{"id": 24}': "MariaDB and MySQL have no heights (Z) and no measures (M)",
+        '{"id": 25}': "MariaDB and MySQL have no empty geometry but the empty collection",
+        '{"id": 26}': "MariaDB and MySQL have no curves and surfaces",
+    }
+
+
+def test_a_geometry_without_a_reference_system_is_equal_to_one_with_its_columns(
+    make_world, tmp_path, postgres, mariadb
+):
+    parent = postgis_node(postgres, "geometry(Point,4326)")
+    maria = mariadb_node(mariadb, "point")
+    tablet = GeoPackageNode(tmp_path / "tablet.gpkg", "POINT")
+    world = make_world(parent, {"maria": maria, "tablet": tablet})
+    maria.run("INSERT INTO places VALUES (1, 'one', ST_GeomFromText('POINT(1 2)'))")
+
+    converge(world)
+
+    assert texts(parent) == {1: "SRID=4326;POINT(1 2)"}
+    assert ewkt_of(tablet, parent) == {1: "SRID=4326;POINT(1 2)"}
+
+
+def test_columns_of_different_reference_systems_are_refused(make_world, tmp_path, postgres):
+    parent = postgis_node(postgres, "geometry(Point,25832)")
+    world = make_world(parent, {"tablet": GeoPackageNode(tmp_path / "tablet.gpkg", "POINT")})
+
+    with pytest.raises(FatalError, match="coordinates of reference system 25832 mean others in 4326"):
+        world.sync()
