@@ -8,6 +8,26 @@ TABLE = "CREATE TABLE places (id {big} PRIMARY KEY NOT NULL, name {text}, shape 
 LAMBERT = ("ETRS89 / UTM zone 32N", 25832, "EPSG", 25832, "undefined", None)
 OWN_NUMBER = ("CH1903+ / LV95", 100001, "EPSG", 2056, "undefined", None)
 """A system that has another number in the file than at its organisation."""
+EVERYWHERE = {
+    1: "SRID=4326;POINT(8.5 47.25)",
+    2: "SRID=4326;LINESTRING(0 0,1 0.125,2.5 -3)",
+    3: "SRID=4326;POLYGON((0 0,4 0,4 4,0 4,0 0),(1 1,2 1,2 2,1 1))",
+    4: "SRID=4326;MULTIPOINT((1 2),(3 4))",
+    5: "SRID=4326;MULTIPOLYGON(((0 0,1 0,1 1,0 0)))",
+    6: "SRID=4326;GEOMETRYCOLLECTION(POINT(1 2),LINESTRING(0 0,1 1))",
+    7: "SRID=4326;GEOMETRYCOLLECTION EMPTY",
+    8: None,
+    9: "SRID=4326;MULTILINESTRING((0 0,1 1),(2 2,3 3))",
+}
+RICHER = {
+    21: "SRID=4326;LINESTRING Z (0 0 1,1 1 2)",
+    22: "SRID=4326;POINT ZM (1 2 3 4)",
+    23: "SRID=4326;POINT EMPTY",
+    24: "SRID=4326;POLYGON M ((0 0 1,4 0 2,4 4 3,0 0 4))",
+    25: "SRID=4326;LINESTRING EMPTY",
+    26: "SRID=4326;CURVEPOLYGON(CIRCULARSTRING(0 0,2 2,4 0,2 -2,0 0))",
+}
+"""What MariaDB does not know."""
 
 
 class GeoPackageNode(FileNode):
@@ -62,3 +82,8 @@ def texts(node):
         else "CONCAT('SRID=', ST_SRID(shape), ';', ST_AsText(shape))"
     )
     return dict(node.run(f"SELECT id, {text} FROM places"))
+
+
+def plain(text):
+    """The text of a geometry as MariaDB spells it: without brackets around the points of a multipoint."""
+    return text and text.replace("((1 2),(3 4))", "(1 2,3 4)")

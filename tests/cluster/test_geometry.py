@@ -9,31 +9,18 @@ from syncd.errors import FatalError
 from syncd.model.geometry import normal
 from syncd.model.geopackage import from_geopackage, to_geopackage
 from tests.cluster.equality import differences, moved
-from tests.cluster.geonodes import GeoPackageNode, mariadb_node, postgis_node, texts
+from tests.cluster.geonodes import (
+    EVERYWHERE,
+    RICHER,
+    GeoPackageNode,
+    mariadb_node,
+    plain,
+    postgis_node,
+    texts,
+)
 from tests.cluster.world import World
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.mysql]
-
-EVERYWHERE = {
-    1: "SRID=4326;POINT(8.5 47.25)",
-    2: "SRID=4326;LINESTRING(0 0,1 1e-9,2.5 -3)",
-    3: "SRID=4326;POLYGON((0 0,4 0,4 4,0 4,0 0),(1 1,2 1,2 2,1 1))",
-    4: "SRID=4326;MULTIPOINT((1 2),(3 4))",
-    5: "SRID=4326;MULTIPOLYGON(((0 0,1 0,1 1,0 0)))",
-    6: "SRID=4326;GEOMETRYCOLLECTION(POINT(1 2),LINESTRING(0 0,1 1))",
-    7: "SRID=4326;GEOMETRYCOLLECTION EMPTY",
-    8: None,
-    9: "SRID=4326;MULTILINESTRING((0 0,1 1),(2 2,3 3))",
-}
-RICHER = {
-    21: "SRID=4326;LINESTRING Z (0 0 1,1 1 2)",
-    22: "SRID=4326;POINT ZM (1 2 3 4)",
-    23: "SRID=4326;POINT EMPTY",
-    24: "SRID=4326;POLYGON M ((0 0 1,4 0 2,4 4 3,0 0 4))",
-    25: "SRID=4326;LINESTRING EMPTY",
-    26: "SRID=4326;CURVEPOLYGON(CIRCULARSTRING(0 0,2 2,4 0,2 -2,0 0))",
-}
-"""What MariaDB does not know."""
 
 
 @pytest.fixture
@@ -240,15 +227,10 @@ def test_three_products_hold_the_same_geometries_whoever_edits(
     }
     assert texts(postgis) == expected
     assert ewkt_of(tablet, postgis) == expected
-    assert {key: spaceless(text) for key, text in texts(maria).items()} == {
-        key: spaceless(text) for key, text in expected.items()
+    assert {key: plain(text) for key, text in texts(maria).items()} == {
+        key: plain(text) for key, text in expected.items()
     }
     assert world.conflicts() == []
-
-
-def spaceless(text):
-    """MariaDB prints the points of a multipoint without brackets."""
-    return text and text.replace("((1 2),(3 4))", "(1 2,3 4)")
 
 
 def test_what_mariadb_does_not_know_is_set_aside_there_and_the_rest_arrives(
