@@ -31,6 +31,14 @@ ROWS_AT_ONCE: Final = 1_000
 PLAIN_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*( ?\( ?[0-9]+( ?, ?[0-9]+)? ?\))?")
 SQLITE: Final = "sqlite"
 
+_DECLARED: Final = {
+    Kind.INTEGER: "INTEGER",
+    Kind.FLOAT: "REAL",
+    Kind.BOOLEAN: "BOOLEAN",
+    Kind.BYTES: "BLOB",
+    Kind.GEOMETRY: "BLOB",
+    Kind.ANY: "",
+}
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -66,11 +74,14 @@ def named(tables: Sequence[tuple[Tracked, Direction]], kind: Cargo) -> list[Delt
 def declared(kind: Type) -> str:
     """A column's type in the file.
 
-    A SQLite file's own declaration changes none of its values; values of other products stand as they travel, in a column without type.
+    A SQLite file's own declaration changes none of its values. Values of other products stand as they travel, under types
+    that change none of them and that a GeoPackage may have.
     """
-    if kind.product == SQLITE and PLAIN_TYPE.fullmatch(kind.native):
-        return kind.native
-    return ""
+    if kind.product == SQLITE:
+        return kind.native if PLAIN_TYPE.fullmatch(kind.native) else ""
+    if kind.kind is Kind.INTEGER and not kind.bits:
+        return ""
+    return _DECLARED.get(kind.kind, "TEXT")
 
 
 def digest_of(connection: sqlite3.Connection, tables: Sequence[DeltaTable], check: Check) -> str:
@@ -99,7 +110,8 @@ def same_text(one: str, other: str) -> bool:
 
 
 def kept(rows: Sequence[Sequence[Any]], careful: Mapping[int, Kind]) -> list[tuple[Any, ...]]:
-    """Rows in a form that SQLite keeps: it would make NULL of a NaN, and has no whole number above 64 bits.
+    """Rows in a form that SQLite keeps: it would make NULL of a NaN, takes the sign of a zero, and has no whole number above
+    64 bits.
 
     Geometries have the form of a GeoPackage.
     """
@@ -140,6 +152,9 @@ def _changed(
 def _keep(value: Any) -> Any:
     if isinstance(value, float) and math.isnan(value):
         return "NaN"
+    if isinstance(value, float) and value == 0.0 and math.copysign(1.0, value) < 0:
+        # Binary values stay what they are in a column of any type.
+        return b"-0.0"
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return str(value)
     return value
@@ -150,7 +165,7 @@ def _number(value: Any) -> Any:
 
 
 def _fraction(value: Any) -> Any:
-    return float(value) if isinstance(value, str) else value
+    return float(value) if isinstance(value, str | bytes) else value
 
 
 def _blob(value: Any) -> Any:

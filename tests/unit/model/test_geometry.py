@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from syncd.errors import RowRejectedError
 from syncd.model.geometry import normal, read
 from syncd.model.geopackage import box_of, from_geopackage, to_geopackage
+from syncd.model.wkt import NAMES, text_of
 
 NUMBERS = st.floats(allow_nan=False)
 SRIDS = st.sampled_from([0, 4326, 25832, 998999])
@@ -159,3 +160,22 @@ def test_every_number_that_is_none_makes_the_same_empty_point():
 
     assert normal(one) == other
     assert read(one).box is None
+
+
+@given(geometries(), SRIDS)
+def test_every_geometry_has_a_text(geometry, srid):
+    said = text_of(written(geometry, little(), srid=srid))
+
+    assert said.startswith(f"SRID={srid};" if srid else NAMES[geometry[0]])
+    assert said.count("(") == said.count(")")
+
+
+def test_the_text_of_a_geometry_names_all_its_parts():
+    line = (2, (True, False), [(0.0, 0.5, 1.0), (1.0, -1e-9, 2.0)])
+    area = (3, (True, False), [[(0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0)]])
+    whole = (7, (True, False), [line, area, (1, (True, False), None), (4, (True, False), [])])
+
+    assert text_of(written(whole, little(), srid=4326)) == (
+        "SRID=4326;GEOMETRYCOLLECTION Z (LINESTRING Z (0 0.5 1, 1 -1e-09 2), POLYGON Z ((0 0 0, 1 0 0, 0 0 0)),"
+        " POINT Z EMPTY, MULTIPOINT Z EMPTY)"
+    )
