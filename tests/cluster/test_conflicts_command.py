@@ -125,7 +125,7 @@ def test_the_cluster_must_be_named_where_several_are_declared(office):
 
 
 @pytest.mark.postgresql
-def test_people_read_geometries_as_text(tmp_path, postgres):
+def test_people_read_geometries_as_text_and_may_decide_twice_between_two_runs(tmp_path, postgres):
     parent, tablet = postgis_node(postgres), GeoPackageNode(tmp_path / "tablet.gpkg")
     (tmp_path / "syncd.yaml").write_text(
         f"state: {{path: '{tmp_path}/state'}}\n"
