@@ -63,12 +63,13 @@ class Shape:
         numbers = array("d", b"".join(self.coordinates))
         if sys.byteorder == "big":
             numbers.byteswap()
-        places = zip(numbers[0 :: self.width], numbers[1 :: self.width], strict=True)
-        kept = [(x, y) for x, y in places if x == x and y == y]
-        if not kept:
-            return None
-        xs, ys = zip(*kept, strict=True)
-        return min(xs), max(xs), min(ys), max(ys)
+        xs, ys = numbers[0 :: self.width], numbers[1 :: self.width]
+        total = sum(xs) + sum(ys)
+        if total != total:
+            # One of them is no number, or there are both infinities.
+            kept = [(x, y) for x, y in zip(xs, ys, strict=True) if x == x and y == y]
+            xs, ys = array("d", [x for x, _ in kept]), array("d", [y for _, y in kept])
+        return (min(xs), max(xs), min(ys), max(ys)) if xs else None
 
 
 def read(data: bytes, *, srid: int = 0, iso: bool = False) -> Shape:
@@ -80,7 +81,7 @@ def read(data: bytes, *, srid: int = 0, iso: bool = False) -> Shape:
     Raises:
         RowRejectedError: the bytes are no geometry.
 
-    Cost: about 2 microseconds for each part; points are copied in one piece.
+    Cost: about 3 microseconds, and 1 for each further part; the points of a part are copied in one piece.
     """
     walk = _Walk(data, iso, srid)
     try:

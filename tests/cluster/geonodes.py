@@ -62,9 +62,11 @@ class GeoPackageNode(FileNode):
         )
 
 
-def postgis_node(server, shape="geometry", table=TABLE):
-    """A database with PostGIS and the table `places`."""
-    node = PostgresNode(server, "CREATE EXTENSION postgis")
+def postgis_node(server, shape="geometry", table=TABLE, schema="public"):
+    """A database with PostGIS in a schema, and the table `places`."""
+    node = PostgresNode(
+        server, f"CREATE SCHEMA IF NOT EXISTS {schema}; CREATE EXTENSION postgis SCHEMA {schema}"
+    )
     node.run(table.format(big="bigint", text="text", shape=shape))
     return node
 

@@ -276,3 +276,17 @@ def test_columns_of_different_reference_systems_are_refused(make_world, tmp_path
 
     with pytest.raises(FatalError, match="coordinates of reference system 25832 mean others in 4326"):
         world.sync()
+
+
+def test_postgis_may_stand_in_a_schema_that_is_not_searched(make_world, tmp_path, postgres):
+    parent = postgis_node(postgres, "gis.geometry(Point,4326)", schema="gis")
+    child = GeoPackageNode(tmp_path / "tablet.gpkg", "POINT")
+    world = make_world(parent, {"tablet": child})
+    point = to_geopackage(struct.pack("<BIdd", 1, 1, 1.0, 2.0), 4326)
+    child.run("INSERT INTO places VALUES (1, 'one', ?)", (point,))
+    converge(world)
+
+    parent.run("UPDATE places SET name = 'moved', shape = gis.ST_SetSRID(gis.ST_MakePoint(3, 4), 4326)")
+    converge(world)
+
+    assert child.run("SELECT name, ST_MinX(shape), ST_MinY(shape) FROM places") == [("moved", 3.0, 4.0)]
