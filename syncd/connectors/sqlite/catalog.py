@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from syncd.connectors.sqlite.session import Session, quote
-from syncd.connectors.sqlite.types import read_type
+from syncd.connectors.sqlite.spatial import geometry_columns, systems_of
+from syncd.connectors.sqlite.types import PRODUCT, read_type
 from syncd.errors import FatalError, NotFoundError
 from syncd.model.plan import LAST_MARK, NEXT_MARK, Relation
 from syncd.model.table import Column, Kind, Table, TableName, Type
@@ -36,6 +37,7 @@ def read_table(session: Session, name: TableName, *, writable: bool = False) -> 
     found = find_table(session, name)
     if found is None:
         return None
+    shapes = _shapes(session, found)
     columns: list[Column] = []
     key: list[tuple[int, str]] = []
     for _, column, declared, not_null, _, place, hidden in session.execute(
@@ -43,10 +45,21 @@ def read_table(session: Session, name: TableName, *, writable: bool = False) -> 
     ):
         if hidden == 1 or (writable and hidden in GENERATED):
             continue
-        columns.append(Column(column, read_type(declared), not (not_null or place)))
+        srid = shapes.get(column.lower())
+        kind = read_type(declared) if srid is None else Type(Kind.GEOMETRY, declared, PRODUCT, srid=srid)
+        columns.append(Column(column, kind, not (not_null or place)))
         if place:
             key.append((place, column))
     return Table(TableName(found), tuple(columns), tuple(column for _, column in sorted(key)))
+
+
+def _shapes(session: Session, table: str) -> dict[str, int]:
+    """The geometry columns of a table, in lower case, with the SRID of each."""
+    numbers = geometry_columns(session, table)
+    if not numbers:
+        return {}
+    srids = systems_of(session).srids
+    return {name: srids.get(number, max(number, 0)) for name, number in numbers.items()}
 
 
 def describe(session: Session, relation: Relation) -> Table:

@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from syncd.connectors.sqlite.definition import read_creation
+from syncd.connectors.sqlite.geopackage import SAME
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.connectors.sqlite.storage import affinity_of, keep, keepers_of
 from syncd.connectors.sqlite.types import declaration
 from syncd.errors import FatalError, SyncdError
 from syncd.model.following import unbalanced
 from syncd.model.run import Counters
+from syncd.model.table import Kind, Type
 from syncd.model.writing import ACTIVE, SINCE, UNTIL, Target
 
 STAGE_NAME: Final = "syncd_stage"
@@ -160,8 +162,8 @@ class Matching:
         conditions = []
         for name in self._others:
             column = self._target.table.column(name)
-            untyped = column is not None and affinity_of(column.type.native) == "none"
-            conditions.append(differs(f"{old}.{quote(name)}", f"{new}.{quote(name)}", signed=untyped))
+            kind = column.type if column is not None else Type(Kind.TEXT, "TEXT")
+            conditions.append(differs(f"{old}.{quote(name)}", f"{new}.{quote(name)}", kind))
         if self._target.revive:
             conditions.append(f"{old}.{quote(self._target.revive)} IS NOT NULL")
         return any_of(conditions)
@@ -220,14 +222,13 @@ def any_of(conditions: list[str]) -> str:
     return f"({any_of(conditions[:middle])} OR {any_of(conditions[middle:])})"
 
 
-def differs(old: str, new: str, *, signed: bool) -> str:
-    """The condition that two columns of one declaration hold different values, bit by bit.
-
-    `signed`: the columns have no type, and keep the sign of a zero.
-    """
+def differs(old: str, new: str, kind: Type) -> str:
+    """The condition that two columns of one type hold different values, bit by bit; geometries may have other headers."""
     # Not equal bit by bit: no collation of the column's, and 1 is not 1.0 nor '1'.
     differs = f"{old} IS NOT {new} COLLATE BINARY OR typeof({old}) <> typeof({new})"
-    if signed:
+    if kind.kind is Kind.GEOMETRY:
+        return f"(({differs}) AND {SAME}({old}) IS NOT {SAME}({new}))"
+    if affinity_of(kind.native) == "none":
         # Only columns without a type keep the sign of -0.0, which no comparison sees.
         differs += f" OR ({old} = 0 AND syncd_negative({old}) <> syncd_negative({new}))"
     return f"({differs})"

@@ -12,6 +12,7 @@ from syncd.connectors.sqlite.capture import KINDS, triggers_of
 from syncd.connectors.sqlite.catalog import list_tables, read_table
 from syncd.connectors.sqlite.reading import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, next_rows
 from syncd.connectors.sqlite.session import Session, quote, refuse_unwritable
+from syncd.connectors.sqlite.spatial import changed, leaving
 from syncd.connectors.sqlite.staged import Staging
 from syncd.connectors.sqlite.types import PRODUCT, declaration
 from syncd.errors import FatalError, NotFoundError
@@ -306,6 +307,7 @@ class SqliteStore:
 
     def extract(self, select: str, columns: Sequence[Column], form: Format, check: Check) -> Generator[Batch]:
         """The rows of a SELECT, in batches of bounded memory."""
+        changes = leaving(self._session, columns) if form is Format.ROWS else ()
         cursor = self._session.execute(select)
         wanted = FIRST_ROWS
         try:
@@ -315,7 +317,7 @@ class SqliteStore:
                     rows = cursor.fetchmany(wanted)
                 if not rows:
                     return
-                yield Batch(form, rows, len(rows))
+                yield Batch(form, changed(rows, changes), len(rows))
                 wanted = next_rows(rows, BATCH_ROWS, BATCH_BYTES)
         finally:
             # An open statement would keep the stage from being dropped, and that failure would hide a stop.

@@ -5,7 +5,8 @@ from typing import Any
 
 from syncd.connectors.sqlite.merging import any_of, differs
 from syncd.connectors.sqlite.session import Session, quote
-from syncd.connectors.sqlite.storage import affinity_of, keep, keepers_of
+from syncd.connectors.sqlite.spatial import entering
+from syncd.connectors.sqlite.storage import keep, keepers_of
 from syncd.connectors.sqlite.types import declaration
 from syncd.model.batch import Batch
 from syncd.model.exchange import Tracked
@@ -41,7 +42,9 @@ class Staging:
         facts = facts_of(edits=stage.edits)
         names = stage.fields
         rows: Any = batch.data
-        keepers = keepers_of(_table(stage.theirs), _table(stage.table), stage.table.names)
+        theirs, mine = _table(stage.theirs), _table(stage.table)
+        shapes = entering(self._session, theirs, mine, stage.table.names)
+        keepers = keepers_of(theirs, mine, stage.table.names, shapes)
         if keepers:
             rows = keep(rows, [(index + len(facts), keeper) for index, keeper in keepers])
         slots = ", ".join("?" * len(names))
@@ -129,8 +132,8 @@ class Staging:
         place = dict(zip(table.names, stage_columns(table), strict=True))
         conditions = []
         for name in names:
-            untyped = affinity_of(table.column(name).type.native) == "none"
-            conditions.append(differs(f"{old}.{quote(name)}", f"{new}.{place[name]}", signed=untyped))
+            column = table.column(name)
+            conditions.append(differs(f"{old}.{quote(name)}", f"{new}.{place[name]}", column.type))
         return any_of(conditions)
 
     def _delete(self, stage: Stage, name: str, which: str) -> int:
