@@ -22,6 +22,7 @@ from syncd.repository.placing import (
     Placed,
     Placing,
 )
+from syncd.repository.present import present_rows
 from syncd.repository.record import Conflict, keep_conflict, settle_refused
 from syncd.repository.refused import Refused
 from syncd.repository.retry import Retry
@@ -102,8 +103,7 @@ class Consolidation:
         held = retry.keep(stages, placed.refused, aside)
         for stage, row in retry.settled:
             settle_refused(self._node, stage.table, row, self._moment)
-        for each in retry.fresh:
-            self._record_refused(each)
+        self._record_refused(retry.fresh)
         self._tell_refused(stages, placed, held)
         for number, counts in placed.counts.items():
             self._counts[number] = self._counts.get(number, TableCounts()) + counts
@@ -278,9 +278,18 @@ class Consolidation:
             changed |= mask if mask > STANDS else 0
         return changed if masks else ALL_COLUMNS
 
-    def _record_refused(self, refused: Refused) -> None:
-        """A row that a table refuses is a conflict with a rule, and a person is to look at it."""
-        table = self._open(refused.table).table
+    def _record_refused(self, fresh: Sequence[Refused]) -> None:
+        """Rows that a table refuses are conflicts with a rule, and a person is to look at them."""
+        for number in sorted({each.table for each in fresh}):
+            table = self._open(number).table
+            rows = [each for each in fresh if each.table == number]
+            for start in range(0, len(rows), AT_ONCE):
+                some = rows[start : start + AT_ONCE]
+                present = present_rows(self._node, table, [each.row for each in some], self._check)
+                for each, ours in zip(some, present, strict=True):
+                    self._keep_refused(table, each, ours)
+
+    def _keep_refused(self, table: Tracked, refused: Refused, ours: tuple[Any, ...] | None) -> None:
         gone, _, base, _, mask, _ = refused.facts
         keep_conflict(
             self._node,
@@ -293,7 +302,7 @@ class Consolidation:
                 child=self._peer.name,
                 state="open",
                 key=refused.row,
-                parent=None,
+                parent=ours,
                 theirs=None if gone else refused.row,
                 merged=None,
                 mask=mask,

@@ -1,0 +1,130 @@
+"""What a review of the rules found, each with a small history."""
+
+import pytest
+
+from syncd.errors import BusyError
+from syncd.repository.image import row_of
+from syncd.repository.reapply import take
+from tests.cluster.nodes import make_node
+from tests.cluster.world import World
+
+CODED = "CREATE TABLE t (id INTEGER PRIMARY KEY, code VARCHAR(20) UNIQUE, v VARCHAR(20))"
+every_product = pytest.mark.parametrize(
+    "product",
+    [
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.postgresql),
+        pytest.param("mysql", marks=pytest.mark.mysql),
+    ],
+)
+
+
+@pytest.fixture
+def start(tmp_path, request):
+    """Makes a cluster of one product with one table, t, unless others are named."""
+    made = []
+
+    def server(product):
+        return request.getfixturevalue("postgres" if product == "postgresql" else "mariadb")
+
+    def begin(schema, policy=None, tables=("t",), product="sqlite", names=("c0",), parent=None):
+        nodes = {name: make_node(product, schema, tmp_path, name, server) for name in names}
+        above = make_node(product, parent or schema, tmp_path, "P", server)
+        made.append(World(above, nodes, tables, policy))
+        return made[-1]
+
+    yield begin
+    for world in made:
+        world.close_ports()
+        for node in world.everyone().values():
+            node.close()
+
+
+def settle(world, runs=3):
+    """Some runs, each late enough for whatever waits."""
+    for _ in range(runs):
+        world.clock += 7200
+        world.sync(strict=False)
+
+
+def decide(world, number, side, columns=()):
+    """What a person does."""
+    port = world.port("P")
+    world.sync(strict=False)
+    return take(
+        port.node,
+        port.tracked,
+        number,
+        side,
+        columns=columns,
+        by="me",
+        at="2026-01-01T00:00:00+00:00",
+        check=lambda: None,
+    )
+
+
+def clash(world):
+    """The child gives row 1 a code that the parent has just given to another row."""
+    world.children["c0"].run("UPDATE t SET code = 'x' WHERE id = 1")
+    world.parent.run("INSERT INTO t VALUES (3, 'x', 'three')")
+    world.sync(strict=False)
+
+
+def copies(world, table="t"):
+    """The different contents that the repositories have."""
+    return {tuple(node.rows(table)) for node in world.everyone().values()}
+
+
+@every_product
+def test_a_refused_edit_is_on_record_with_the_row_in_force_and_taking_that_row_keeps_it(start, product):
+    world = start(CODED, product=product)
+    world.parent.run("INSERT INTO t VALUES (1, 'a', 'one'), (2, 'b', 'two')")
+    world.sync()
+    clash(world)
+    (record,) = world.conflicts()
+    assert row_of(("code", "v"), record["parent_row"]) == ("a", "one")
+
+    decide(world, record["id"], "parent")
+    settle(world)
+
+    assert copies(world) == {((1, "a", "one"), (2, "b", "two"), (3, "x", "three"))}
+    assert world.held() == world.held("c0") == []
+
+
+@every_product
+def test_a_refused_insert_goes_where_it_was_made_when_the_parent_is_right(start, product):
+    world = start(CODED, product=product)
+    world.sync()
+    world.parent.run("INSERT INTO t VALUES (3, 'z', 'p3')")
+    world.children["c0"].run("INSERT INTO t VALUES (4, 'z', 'c4')")
+    world.sync(strict=False)
+
+    decide(world, world.conflicts()[0]["id"], "parent")
+    settle(world)
+
+    assert copies(world) == {((3, "z", "p3"),)}
+
+
+def test_columns_taken_of_a_refused_row_that_change_nothing_still_settle_it_everywhere(start):
+    world = start(CODED)
+    world.parent.run("INSERT INTO t VALUES (1, 'a', 'one'), (2, 'b', 'two')")
+    world.sync()
+    clash(world)
+
+    decide(world, world.conflicts()[0]["id"], "child", ("v",))
+    settle(world)
+
+    assert copies(world) == {((1, "a", "one"), (2, "b", "two"), (3, "x", "three"))}
+
+
+def test_a_refused_row_that_has_changed_since_is_not_taken_unseen(start):
+    world = start(CODED)
+    world.parent.run("INSERT INTO t VALUES (1, 'a', 'one'), (2, 'b', 'two')")
+    world.sync()
+    clash(world)
+    world.parent.run("UPDATE t SET v = 'newer' WHERE id = 1")
+
+    with pytest.raises(BusyError) as raised:
+        decide(world, world.conflicts()[0]["id"], "parent")
+
+    assert raised.value.code == "row_moved"
