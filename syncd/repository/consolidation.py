@@ -28,6 +28,8 @@ from syncd.repository.refused import Refused
 from syncd.repository.retry import Retry
 from syncd.repository.store import (
     ALL_COLUMNS,
+    BORN,
+    DELETED,
     INSERTED,
     NUMBER,
     STATE,
@@ -155,6 +157,11 @@ class Consolidation:
             # Conflicts with others were decided in favour of the very row that this child had.
             self._assume(stage, number, gen)
             return
+        inserted = bool(op & BORN) or (bool(op & INSERTED) and op < DELETED)
+        if gone and inserted and (gen <= base or table.number in self._rules.blind):
+            # It took back a row that it had made itself, and never had ours.
+            self._mark(stage, [number], SAME)
+            return
         start = start_of(found[-1], self._received, table) if policy.summed else None
         sums = summed(table, ours, theirs, start) if ours is not None and theirs is not None else {}
         if theirs == ours and all(ours is not None and ours[place] == total for place, total in sums.items()):
@@ -179,7 +186,7 @@ class Consolidation:
             told = told_of(held_start(table, ours) if ours and start else None, table)
             if not self._merge(stage, number, found[1:7], decision, told):
                 return
-        kind = kind_of(parent, child, inserted=bool(op & INSERTED) and op < 4)
+        kind = kind_of(parent, child, inserted=inserted)
         key = theirs or ours or tuple(found[12 : 12 + width])
         self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from syncd.errors import BusyError
+from syncd.model.cluster import ConflictPolicy, DeleteRule, Winner
 from syncd.repository.image import row_of
 from syncd.repository.reapply import take
 from tests.cluster.nodes import make_node
@@ -128,3 +129,70 @@ def test_a_refused_row_that_has_changed_since_is_not_taken_unseen(start):
         decide(world, world.conflicts()[0]["id"], "parent")
 
     assert raised.value.code == "row_moved"
+
+
+PRECIOUS = (5, "X", "precious")
+
+
+def parted(start, product):
+    """A child that has but a part of the table, and does not have the parent's row 5."""
+    policy = ConflictPolicy(Winner.CHILD, delete=DeleteRule.WINS)
+    schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, part VARCHAR(20), v VARCHAR(20))"
+    world = start(schema, policy, product=product)
+    world.wheres["c0", "t"] = "part = 'C'"
+    world.parent.run("INSERT INTO t VALUES (5, 'X', 'precious'), (6, 'C', 'known')")
+    world.sync()
+    return world
+
+
+@every_product
+def test_a_row_that_a_child_made_and_took_back_does_not_delete_one_that_it_never_had(start, product):
+    world = parted(start, product)
+    child = world.children["c0"]
+
+    child.run("INSERT INTO t VALUES (5, 'C', 'mine')")
+    child.run("DELETE FROM t WHERE id = 5")
+    world.sync()
+
+    assert world.parent.rows("t") == [PRECIOUS, (6, "C", "known")]
+    assert world.conflicts() == []
+
+
+@every_product
+def test_a_row_that_came_and_went_and_came_is_a_conflict_with_one_that_the_child_never_had(start, product):
+    world = parted(start, product)
+    child = world.children["c0"]
+
+    child.run("INSERT INTO t VALUES (5, 'C', 'mine')")
+    child.run("DELETE FROM t WHERE id = 5")
+    child.run("INSERT INTO t VALUES (5, 'C', 'again')")
+    world.sync()
+
+    (record,) = world.conflicts()
+    assert (record["kind"], record["winner"]) == ("insert/insert", "child")
+    assert row_of(("part", "v"), record["parent_row"]) == PRECIOUS[1:]
+
+
+@every_product
+def test_a_known_row_that_went_came_and_went_is_deleted(start, product):
+    world = parted(start, product)
+    child = world.children["c0"]
+
+    child.run("DELETE FROM t WHERE id = 6")
+    child.run("INSERT INTO t VALUES (6, 'C', 'again')")
+    child.run("DELETE FROM t WHERE id = 6")
+    world.sync()
+
+    assert world.parent.rows("t") == [PRECIOUS]
+    assert world.conflicts() == []
+
+
+def test_a_known_row_that_was_replaced_and_then_deleted_is_deleted(start):
+    world = parted(start, "sqlite")
+    child = world.children["c0"]
+
+    child.run("INSERT OR REPLACE INTO t VALUES (6, 'C', 'again')")
+    child.run("DELETE FROM t WHERE id = 6")
+    world.sync()
+
+    assert world.parent.rows("t") == [PRECIOUS]
