@@ -94,6 +94,8 @@ class Consolidation:
             self._check()
             self._count(stage.table, received=_counted(self._node, stage))
             self._refuse_outside(stage)
+            if stage.table.timed:
+                self._slow_down(stage)
             self._settle(stage)
         placing = Placing(self._node.store, list(stages.values()), self._foreign_keys, self._check)
         placed = placing.place()
@@ -172,7 +174,7 @@ class Consolidation:
         aligned = [column.name.lower() for column in stage.theirs.columns] == [
             name.lower() for name in table.names
         ]
-        child = Side(theirs, mask if aligned else ALL_COLUMNS, self._clamped(at), self._peer.name, sums)
+        child = Side(theirs, mask if aligned else ALL_COLUMNS, at, self._peer.name, sums)
         author = self._names.get(nid, "") if nid else self._node_name
         parent = Side(ours, self._mask_since(stage, found, base), ours_at, author)
         decision = decide(policy, table.names, parent, child)
@@ -326,15 +328,15 @@ class Consolidation:
             said = f": {errors[0].message}" if errors else ""
             self._warnings.append(f"{table.name}: {count} rows from '{self._peer.name}' are set aside{said}")
 
-    def _clamped(self, at: int) -> int:
-        """A child's clock that runs ahead wins nothing by that."""
-        latest = round((self._now + self._rules.max_skew_seconds) * 1000)
-        if at > latest:
-            said = f"the clock of '{self._peer.name}' is ahead by more than {self._rules.max_skew_seconds:g} seconds"
+    def _slow_down(self, stage: Stage) -> None:
+        """A child's clock that runs ahead wins nothing by that: its edits were made after its last run, and no more is known."""
+        limit = self._rules.max_skew_seconds
+        latest = round((self._now + limit) * 1000)
+        counted = round(min(self._peer.last_seen or self._now, self._now) * 1000)
+        if self._node.store.run(f"UPDATE {stage.name} SET s_at = {counted} WHERE s_at > {latest}").changed:
+            said = f"the clock of '{self._peer.name}' is ahead by more than {limit:g} seconds: its edits count as made at its last run"
             if said not in self._warnings:
                 self._warnings.append(said)
-            return latest
-        return at
 
     def _mark(self, stage: Stage, numbers: Sequence[int], state: int) -> None:
         for start in range(0, len(numbers), AT_ONCE):

@@ -1,5 +1,7 @@
 """What a review of the rules found, each with a small history."""
 
+import time
+
 import pytest
 
 from syncd.errors import BusyError
@@ -196,3 +198,21 @@ def test_a_known_row_that_was_replaced_and_then_deleted_is_deleted(start):
     world.sync()
 
     assert world.parent.rows("t") == [PRECIOUS]
+
+
+@every_product
+def test_a_child_whose_clock_is_a_day_ahead_wins_nothing_by_an_edit_that_met_no_conflict(start, product):
+    schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR(20))"
+    world = start(schema, ConflictPolicy(Winner.NEWEST), product=product, names=("c0", "c1"))
+    world.clock = time.time() - 60
+    world.parent.run("INSERT INTO t VALUES (1, 'first')")
+    world.sync()
+    world.children["c0"].run("UPDATE t SET v = 'of a fast clock'")
+    world.children["c0"].run("UPDATE syncd_world_1_log SET at = at + 86400000")
+    world.children["c1"].run("UPDATE t SET v = 'really newest'")
+    world.clock += 60
+
+    members = world.sync()
+
+    assert copies(world) == {((1, "really newest"),)}
+    assert any("'c0' is ahead by more than 60 seconds" in said for said in members[0].warnings)
