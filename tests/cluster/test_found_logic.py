@@ -30,10 +30,10 @@ def start(tmp_path, request):
     def server(product):
         return request.getfixturevalue("postgres" if product == "postgresql" else "mariadb")
 
-    def begin(schema, policy=None, tables=("t",), product="sqlite", names=("c0",), parent=None):
+    def begin(schema, policy=None, tables=("t",), product="sqlite", names=("c0",), parent=None, above=None):
         nodes = {name: make_node(product, schema, tmp_path, name, server) for name in names}
-        above = make_node(product, parent or schema, tmp_path, "P", server)
-        made.append(World(above, nodes, tables, policy))
+        top = make_node(above or product, parent or schema, tmp_path, "P", server)
+        made.append(World(top, nodes, tables, policy))
         return made[-1]
 
     yield begin
@@ -216,3 +216,34 @@ def test_a_child_whose_clock_is_a_day_ahead_wins_nothing_by_an_edit_that_met_no_
 
     assert copies(world) == {((1, "really newest"),)}
     assert any("'c0' is ahead by more than 60 seconds" in said for said in members[0].warnings)
+
+
+@pytest.mark.parametrize(
+    ("product", "kind"),
+    [
+        pytest.param("postgresql", "timestamp(0)", marks=pytest.mark.postgresql),
+        pytest.param("mysql", "datetime", marks=pytest.mark.mysql),
+    ],
+)
+def test_a_time_that_is_too_fine_for_the_parent_waits_and_is_never_rounded(start, product, kind):
+    world = start(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, d TIMESTAMP)",
+        parent=f"CREATE TABLE t (id INTEGER PRIMARY KEY, d {kind})",
+        above=product,
+    )
+    world.sync()
+    world.children["c0"].run("INSERT INTO t VALUES (1, '2026-01-01 10:00:00.750000')")
+
+    waits = []
+    for _ in range(4):
+        world.sync(strict=False)
+        (row,) = world.held()
+        waits.append(row["next_try"] - world.clock * 1000)
+        world.clock += 600
+
+    assert waits == [10_000, 20_000, 40_000, 80_000]
+    assert world.parent.rows("t") == []
+    world.children["c0"].run("UPDATE t SET d = '2026-01-01 10:00:00'")
+    world.sync()
+    assert len(world.parent.rows("t")) == 1
+    assert [record["state"] for record in world.conflicts()] == ["resolved"]
