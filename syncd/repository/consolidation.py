@@ -13,6 +13,7 @@ from syncd.ports import Check
 from syncd.repository.addition import held_start, start_of, summed, told_of
 from syncd.repository.conflict import Decision, Side, decide, kind_of
 from syncd.repository.dispute import AT_ONCE, disputed
+from syncd.repository.mask import narrowed, places_of, widened
 from syncd.repository.node import Node
 from syncd.repository.placing import (
     BUMP,
@@ -58,6 +59,7 @@ class Consolidation:
     def __init__(
         self,
         node: Node,
+        every: Sequence[Tracked],
         open_stage: Open,
         foreign_keys: Sequence[ForeignKey],
         peer: Peer,
@@ -66,6 +68,7 @@ class Consolidation:
         check: Check,
     ) -> None:
         self._node = node
+        self._whole = {table.number: table.names for table in every}
         self._open = open_stage
         self._foreign_keys = foreign_keys
         self._peer = peer
@@ -101,7 +104,8 @@ class Consolidation:
         placed = placing.place()
         for stage in stages.values():
             self._refuse_edited_meanwhile(stage)
-            write_versions(self._node, stage, self._peer.number, self._gen)
+            mask = widened("s.s_mask", self._places(stage.table))
+            write_versions(self._node, stage, self._peer.number, self._gen, mask)
         for number, errors in self._formless.items():
             placed.refused.setdefault(number, {}).update(errors)
         held = retry.keep(stages, placed.refused, aside)
@@ -285,7 +289,10 @@ class Consolidation:
         changed = 0
         for mask in masks:
             changed |= mask if mask > STANDS else 0
-        return changed if masks else ALL_COLUMNS
+        return narrowed(changed, self._places(stage.table)) if masks else ALL_COLUMNS
+
+    def _places(self, table: Tracked) -> tuple[int, ...]:
+        return places_of(table.names, self._whole.get(table.number, table.names))
 
     def _record_refused(self, fresh: Sequence[Refused]) -> None:
         """Rows that a table refuses are conflicts with a rule, and a person is to look at them."""

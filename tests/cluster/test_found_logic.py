@@ -247,3 +247,31 @@ def test_a_time_that_is_too_fine_for_the_parent_waits_and_is_never_rounded(start
     world.sync()
     assert len(world.parent.rows("t")) == 1
     assert [record["state"] for record in world.conflicts()] == ["resolved"]
+
+
+@every_product
+def test_columns_that_only_the_parent_has_do_not_shift_what_a_merge_takes_for_changed(start, product):
+    both = "a VARCHAR(20), b VARCHAR(20))"
+    world = start(
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, {both}",
+        ConflictPolicy(Winner.MERGE_FIELDS, then=Winner.PARENT),
+        parent=f"CREATE TABLE t (id INTEGER PRIMARY KEY, extra VARCHAR(20), {both}",
+        product=product,
+        names=("c0", "c1"),
+    )
+    world.parent.run("INSERT INTO t VALUES (1, 'e', 'a', 'b'), (2, 'e', 'a', 'b'), (3, 'e', 'a', 'b')")
+    world.sync()
+    world.parent.run("UPDATE t SET a = 'of P' WHERE id = 1")
+    world.parent.run("UPDATE t SET b = 'of P' WHERE id = 2")
+    world.children["c0"].run("UPDATE t SET b = 'of c0'")
+    world.children["c1"].run("UPDATE t SET a = 'of c1' WHERE id = 3")
+
+    world.sync()
+    world.sync()
+
+    assert world.parent.run("SELECT a, b FROM t ORDER BY id") == [
+        ("of P", "of c0"),
+        ("a", "of P"),
+        ("of c1", "of c0"),
+    ]
+    assert world.children["c0"].rows("t") == world.children["c1"].rows("t")
