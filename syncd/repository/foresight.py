@@ -10,6 +10,7 @@ from syncd.ports import Check
 from syncd.repository.node import PARENT, Node
 from syncd.repository.store import (
     ALL_COLUMNS,
+    BORN,
     DELETED,
     FACTS_OF_EDITS,
     INSERTED,
@@ -88,8 +89,8 @@ def count_conflicts(
     first = store.quote(table.key[0])
     there = f"t.{first} IS NOT NULL"
     parts = [f"FROM {stage.name} s LEFT JOIN {store.text_of(table.name)} t ON {_staged(store, table, 't')}"]
-    inserted = f"(s.s_op % 2 = 1 AND s.s_op < {DELETED})"
-    disputed = f"({there} AND {inserted})"
+    inserted = f"(s.s_op >= {BORN} OR (s.s_op % 2 = 1 AND s.s_op < {DELETED}))"
+    disputed = f"({there} AND {inserted} AND s.s_gone = 0)"
     if tracked:
         parts.append(
             f"LEFT JOIN {store.quote(node.names.row(table.number))} v ON {_staged(store, table, 'v')}"
@@ -143,7 +144,10 @@ def _edited(node: Node, table: Tracked, received: int) -> str:
     store, names = node.store, node.names
     keys = ", ".join(store.quote(name) for name in table.key)
     later, base = node.gen() + 1, node.peer(PARENT).received.gen
-    happened = f"max(op % 2) + max(CASE WHEN op >= {DELETED} THEN {DELETED} ELSE 0 END)"
+    happened = (
+        f"max(op % 2) + max(CASE WHEN op % {BORN} >= {DELETED} THEN {DELETED} ELSE 0 END)"
+        f" + max(CASE WHEN op >= {BORN} THEN {BORN} ELSE 0 END)"
+    )
     return (
         f"(SELECT {keys}, max(gen) AS gen, min(base) AS base, {happened} AS op FROM ("
         f"SELECT {keys}, gen, base, op FROM {store.quote(names.own(table.number))} WHERE gen > {received}"

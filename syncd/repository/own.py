@@ -7,7 +7,7 @@ from syncd.cluster_ports import Keys
 from syncd.model.exchange import Tracked
 from syncd.repository.node import Node
 
-HELD: Final = 8
+HELD: Final = 16
 """Added to `op` for a moment, to tell rows that are kept from those that go."""
 
 

@@ -20,6 +20,11 @@ INSERTED: Final = 1
 UPDATED: Final = 2
 DELETED: Final = 4
 """Bits of `op`: what happened to a row since it was last sent; all of them are kept."""
+BORN: Final = 8
+"""Added to the `op` of an unsent edit: the first that happened was the insert, so the child had no such row before.
+
+At SQLite that may also be an INSERT OR REPLACE of a row that it had: no trigger tells them apart."""
+HAPPENED: Final = INSERTED | UPDATED | DELETED
 ALL_COLUMNS: Final = -1
 """The mask that says nothing about single columns."""
 MOST_COLUMNS: Final = 62
@@ -254,7 +259,9 @@ class Store(Protocol):
     # Moving rows
 
     def seal_child(self, names: Names, table: Tracked, gen: int, base: int) -> int:
-        """Take the log's rows into `own` with this generation; a row that is there keeps its base. How many rows.
+        """Take the log's rows into `own` with this generation; a row that is there keeps its base, and whether it is BORN.
+
+        How many rows.
 
         Where columns are summed, BEFORE of each row's first edit goes into `begun`.
         """

@@ -392,7 +392,15 @@ def test_a_sum_may_be_taken_back_by_hand(counting):
     (record,) = counting.world.conflicts()
     port = counting.world.port("P")
 
-    take(port.node, port.tracked, record["id"], "child", by="me", at="now", check=lambda: None)
+    take(
+        port.node,
+        port.tracked,
+        record["id"],
+        "child",
+        by="me",
+        at="2026-01-01T00:00:00+00:00",
+        check=lambda: None,
+    )
     counting.edit("c1", "add", 1, 2)
     counting.sync(None, (), None)
 

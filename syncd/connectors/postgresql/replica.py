@@ -254,7 +254,8 @@ class PostgresqlReplica:
     def seal_child(self, names: Names, table: Tracked, gen: int, base: int) -> int:
         """Take the log into `own`."""
         kept = self._ledger(names, table)
-        return self._counted(kept.seal_child(gen, base, many=self._counted(kept.length()) >= MANY_ROWS))
+        many = self._counted(kept.length()) >= MANY_ROWS
+        return self._counted(kept.seal_child(gen, base, self.text_of(table.name), many=many))
 
     def seal_parent(self, names: Names, table: Tracked, gen: int) -> int:
         """Take the log into `row` and `past`."""

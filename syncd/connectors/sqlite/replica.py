@@ -22,6 +22,9 @@ from syncd.model.table import Column, Table, TableName
 from syncd.ports import Check
 from syncd.repository.naming import Names
 from syncd.repository.store import (
+    BORN,
+    HAPPENED,
+    INSERTED,
     ForeignKey,
     Purpose,
     Result,
@@ -281,10 +284,12 @@ class SqliteStore:
         log, own = quote(names.log(table.number)), quote(names.own(table.number))
         keys = ", ".join(quote(name) for name in table.key)
         summing.seal(self._session, names, table, gen)
+        born = f"CASE op WHEN {INSERTED} THEN {INSERTED | BORN} ELSE op END"
         sealed = self.run(
             f"INSERT INTO {own} ({keys}, gen, base, op, mask, at)"
-            f" SELECT {keys}, {gen}, {base}, op, mask, at FROM {log} WHERE true"
-            f" ON CONFLICT ({keys}) DO UPDATE SET gen = excluded.gen, op = op | excluded.op,"
+            # The log gives its rows in the order in which they were written.
+            f" SELECT {keys}, {gen}, {base}, {born}, mask, at FROM {log} WHERE true"
+            f" ON CONFLICT ({keys}) DO UPDATE SET gen = excluded.gen, op = op | (excluded.op & {HAPPENED}),"
             " mask = mask | excluded.mask, at = max(at, excluded.at)"
         ).changed
         self.run(f"DELETE FROM {log}")
