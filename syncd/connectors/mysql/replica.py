@@ -341,7 +341,13 @@ class MysqlStore:
         return self._purpose is Purpose.APPLY
 
     def _rows(self, stage: Stage) -> Rows:
-        return Rows(self._session, stage, self.text_of(stage.table.name), self._check)
+        captured = self._names is not None and stage.table.captured
+        log = (
+            keeping.kept(self._session, self._names.log(stage.table.number))
+            if captured and self._names
+            else ""
+        )
+        return Rows(self._session, stage, self.text_of(stage.table.name), log, self._check)
 
     def _named(self, table: Tracked) -> Tracked:
         """The table under its true name."""
