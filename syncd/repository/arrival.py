@@ -178,7 +178,11 @@ class NodeArrival:
         numbers = tuple(int(str(fact)) for fact in row[:facts])
         if not stage.edits:
             numbers = (*numbers, 0, 0, 0, 0, 0)
-        return Refused(stage.table.number, 0, numbers, tuple(row[facts:]), error)
+        end = facts + len(stage.table.columns)
+        told = row[end] if stage.told else None
+        return Refused(
+            stage.table.number, 0, numbers, tuple(row[facts:end]), error, None if told is None else str(told)
+        )
 
 
 def _moved(node: Node, what: str) -> BusyError:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from syncd.errors import TransientError
+from syncd.errors import RowRejectedError, SyncdError, TransientError
 from syncd.model.batch import Batch, Format
 from syncd.model.cluster import ConflictPolicy
 from syncd.model.exchange import Applied, Peer, Rules, TableCounts, Tracked
 from syncd.ports import Check
+from syncd.repository.addition import held_start, start_of, summed, told_of
 from syncd.repository.conflict import Decision, Side, decide, kind_of
 from syncd.repository.dispute import AT_ONCE, disputed
 from syncd.repository.node import Node
@@ -66,17 +67,22 @@ class Consolidation:
         self._foreign_keys = foreign_keys
         self._peer = peer
         self._rules = rules
+        known = peer.received.gen >= 0 or rules.fresh
+        self._received = peer.received.gen if known else None
         self._now = now
         self._check = check
         self._counts: dict[int, TableCounts] = {}
         self._warnings: list[str] = []
         self._gen = 0
+        self._formless: dict[int, dict[int, SyncdError]] = {}
+        """Rows whose sum has no form here, with the errors."""
         self._oldest = node.oldest()
         self._names = {peer.number: peer.name for peer in node.peers()}
 
     def carry_out(self, stages: Mapping[int, Stage], aside: Sequence[Refused]) -> Applied:
         """Decide and write everything; the caller commits."""
-        retry = Retry(self._node, self._open, self._peer.number, self._now)
+        retry = Retry(self._node, self._open, self._peer.number, self._now, received=self._received)
+        retry.join(stages)
         retry.stage()
         if not stages and not aside:
             return Applied()
@@ -91,6 +97,8 @@ class Consolidation:
         for stage in stages.values():
             self._refuse_edited_meanwhile(stage)
             write_versions(self._node, stage, self._peer.number, self._gen)
+        for number, errors in self._formless.items():
+            placed.refused.setdefault(number, {}).update(errors)
         held = retry.keep(stages, placed.refused, aside)
         for stage, row in retry.settled:
             settle_refused(self._node, stage.table, row, self._moment)
@@ -141,13 +149,15 @@ class Consolidation:
         table, width = stage.table, len(stage.table.columns)
         number, gone, _, base, op, mask, at, gen, nid, _, ours_at, there = found[:12]
         theirs = None if gone else tuple(found[12 : 12 + width])
-        ours = tuple(found[12 + width :]) if there else None
+        ours = tuple(found[12 + width : 12 + 2 * width]) if there else None
         stands = self._stands_since(stage, number, gen) if gen > base >= 0 else gen
         if stands <= base < gen:
             # Conflicts with others were decided in favour of the very row that this child had.
             self._assume(stage, number, gen)
             return
-        if theirs == ours:
+        start = start_of(found[-1], self._received, table) if policy.summed else None
+        sums = summed(table, ours, theirs, start) if ours is not None and theirs is not None else {}
+        if theirs == ours and all(ours is not None and ours[place] == total for place, total in sums.items()):
             # A version that nobody knows yet stays unknown: the rows were equal before the first contact.
             self._mark(stage, [number], ADOPTED if gen else SAME)
             self._count(table, same=1)
@@ -155,7 +165,7 @@ class Consolidation:
         aligned = [column.name.lower() for column in stage.theirs.columns] == [
             name.lower() for name in table.names
         ]
-        child = Side(theirs, mask if aligned else ALL_COLUMNS, self._clamped(at), self._peer.name)
+        child = Side(theirs, mask if aligned else ALL_COLUMNS, self._clamped(at), self._peer.name, sums)
         author = self._names.get(nid, "") if nid else self._node_name
         parent = Side(ours, self._mask_since(stage, found, base), ours_at, author)
         decision = decide(policy, table.names, parent, child)
@@ -165,7 +175,10 @@ class Consolidation:
         elif decision.winner == "child":
             self._mark(stage, [number], DECIDED)
         else:
-            self._merge(stage, number, found[1:7], decision)
+            # It differs from ours by what was added, also if it has to wait.
+            told = told_of(held_start(table, ours) if ours and start else None, table)
+            if not self._merge(stage, number, found[1:7], decision, told):
+                return
         kind = kind_of(parent, child, inserted=bool(op & INSERTED) and op < 4)
         key = theirs or ours or tuple(found[12 : 12 + width])
         self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
@@ -215,18 +228,29 @@ class Consolidation:
     def _assume(self, stage: Stage, number: int, base: int) -> None:
         self._node.store.run(f"UPDATE {stage.name} SET s_base = {base} WHERE {NUMBER} = {number}")
 
-    def _merge(self, stage: Stage, number: int, facts: Sequence[int], decision: Decision) -> None:
-        """Put the decided row in the place of the staged one."""
+    def _merge(
+        self, stage: Stage, number: int, facts: Sequence[int], decision: Decision, told: str | None
+    ) -> bool:
+        """Put the decided row in the place of the staged one; False when a sum has no form here: then that one waits."""
         store = self._node.store
+        store.savepoint()
         store.run(f"DELETE FROM {stage.name} WHERE {NUMBER} = {number}")
         # What was read here has the form of this node's own columns.
         amended = replace(stage, theirs=stage.table)
         gone, gen, base, _, mask, at = facts
-        made = (gone, gen, base, MERGED, mask, at, *(decision.row or ()))
-        store.fill(amended, Batch(Format.ROWS, [made], 1), self._check)
-        store.filled(amended)
+        made = (gone, gen, base, MERGED, mask, at, *(decision.row or ()), *((told,) if stage.told else ()))
+        try:
+            store.fill(amended, Batch(Format.ROWS, [made], 1), self._check)
+            store.filled(amended)
+        except RowRejectedError as error:
+            store.undo()
+            self._mark(stage, [number], REFUSED)
+            self._formless.setdefault(stage.table.number, {})[number] = error
+            return False
+        store.release()
         rows: Sequence[Any] = store.run(f"SELECT max({NUMBER}) FROM {stage.name}").rows
         self._mark(stage, [int(rows[0][0])], DECIDED)
+        return True
 
     def _refuse_edited_meanwhile(self, stage: Stage) -> None:
         """A row that somebody inserted after our own edits were counted was left alone, and must be judged first."""

@@ -1,6 +1,6 @@
 """A database as a node of a cluster: the port of the coordinator over one product's statements."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from syncd.cluster_ports import Keys
 from syncd.model.batch import Format
@@ -17,7 +17,7 @@ from syncd.repository.naming import Names
 from syncd.repository.node import PARENT, Node
 from syncd.repository.own import learn
 from syncd.repository.readers import is_ahead
-from syncd.repository.refused import all_refused, is_any_due, key_of
+from syncd.repository.refused import all_refused, key_of
 from syncd.repository.store import ForeignKey, Purpose, Store
 
 
@@ -35,6 +35,8 @@ class Replica:
         self.node = Node(store, self.names)
         self._now = now
         self._rules: Sequence[ForeignKey] | None = None
+        self._role: Role | None = None
+        """Its part in the cluster, once it was enrolled."""
 
     def tables(self) -> list[TableName]:
         """All tables that could take part."""
@@ -57,7 +59,7 @@ class Replica:
     def enrol(self, role: Role, name: str, tables: Sequence[Tracked], join: str, check: Check) -> list[str]:
         """Be a node with these tables; what was done, in words."""
         done = enrolment.enrol(self.store, self.names, role, name, tables, join, check)
-        self.tracked = tuple(tables)
+        self.tracked, self._role = tuple(tables), role
         return done
 
     def recall(self, role: Role, name: str, tables: Sequence[Tracked]) -> None:
@@ -82,7 +84,13 @@ class Replica:
 
     def hello(self, recall: int | None = None) -> Hello | None:
         """Who this node is; None before it was enrolled."""
-        return self.node.hello(self.tracked, recall) if self.node.exists else None
+        if self._role is None and not self.node.exists:
+            return None
+        return self.node.hello(self.tracked, recall, self._role)
+
+    def tokens(self, gens: Collection[int]) -> Mapping[int, str]:
+        """The tokens that this node had at these generations."""
+        return self.node.tokens(gens)
 
     def renew(self, gen: int, check: Check) -> None:
         """Take a new epoch, with generations after `gen`."""
@@ -117,6 +125,9 @@ class Replica:
                     own = self.store.quote(self.names.own(table.number))
                     if not keep_bases:
                         self.store.run(f"UPDATE {own} SET base = {UNKNOWN_BASE}")
+                        if table.sums:
+                            begun = self.store.quote(self.names.begun(table.number))
+                            self.store.run(f"DELETE FROM {begun}")
                     enrolment.offer(self.store, self.names, table, mark.gen)
             self.node.put_peer(Peer(PARENT, 0))
 
@@ -136,10 +147,6 @@ class Replica:
                 key = key_of(table, row_of(table.names, str(row["image"])))
                 found.setdefault(table.number, []).append(key)
         return found
-
-    def due(self, now: float) -> bool:
-        """Is there a row set aside that is to be tried again now?"""
-        return is_any_due(self.node, now)
 
     def depart(self, role: Role, received: int, held: Keys, check: Check) -> NodeDeparture:
         """Count what was edited, and open the state."""
@@ -165,6 +172,7 @@ class Replica:
     def retire(self, check: Check) -> None:
         """Take everything of the cluster out of the database."""
         self._write(lambda: enrolment.retire(self.store, self.names, check), check)
+        self._role = None
 
     def hold(self) -> bool:
         """Be the only coordinator of this cluster."""

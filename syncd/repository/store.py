@@ -25,6 +25,9 @@ ALL_COLUMNS: Final = -1
 MOST_COLUMNS: Final = 62
 
 WHOLE: Final = Type(Kind.INTEGER, bits=64)
+TEXT: Final = Type(Kind.TEXT)
+BEFORE: Final = "syncd_before"
+"""The column of a log and of `begun` that has the values of summed columns before an edit."""
 
 
 class Purpose(StrEnum):
@@ -72,6 +75,17 @@ class Stage:
         place = dict(zip(self.table.names, stage_columns(self.table), strict=True))
         return tuple(place[name] for name in self.table.key)
 
+    @property
+    def told(self) -> bool:
+        """Does each row say with which values of summed columns its edits began? It stands in TOLD, as a text."""
+        return self.edits and bool(self.table.sums)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What a row consists of that arrives: the facts, the table's columns, and TOLD where it is `told`."""
+        told = (TOLD,) if self.told else ()
+        return (*facts_of(edits=self.edits), *stage_columns(self.table), *told)
+
 
 FACTS_OF_EDITS: Final = ("s_gone", "s_gen", "s_base", "s_op", "s_mask", "s_at")
 FACTS_OF_VERSIONS: Final = ("s_gone",)
@@ -79,6 +93,8 @@ FACTS_OF_VERSIONS: Final = ("s_gone",)
 
 `s_gen` is the generation at the child, `s_base` that of the parent on which the edit was made, `s_mask` the changed columns by their
 place, `s_at` the moment in milliseconds since 1970 (0: not recorded)."""
+TOLD: Final = "s_told"
+"""The text that follows the columns of an edit where the table has summed ones; see `addition`."""
 STATE: Final = "s_state"
 NUMBER: Final = "s_n"
 """Columns that a stage has besides: what is to be done with a row, 0 at first, and a number that no other row has."""
@@ -102,6 +118,8 @@ class Store(Protocol):
     """What it can give and take, cheapest first; ROWS is among them."""
     place: str
     """The database, for messages."""
+    told: str
+    """The aggregate over rows of `begun` that gives what TOLD says: ``GEN:BEFORE`` of each, with ``;`` between."""
 
     def quote(self, name: str) -> str:
         """An identifier as SQL."""
@@ -204,6 +222,9 @@ class Store(Protocol):
         - own: gen, base, op, mask, at; the key is their primary key
         - row: gen, nid, ngen, at; the key is their primary key, and there is an index on gen
         - past: gen, mask; an index on the key
+        - begun, at a child where columns are summed: gen, and as a text BEFORE, which the log then has too
+
+        A log that was made without BEFORE gets it.
         """
         ...
 
@@ -226,7 +247,10 @@ class Store(Protocol):
     # Moving rows
 
     def seal_child(self, names: Names, table: Tracked, gen: int, base: int) -> int:
-        """Take the log's rows into `own` with this generation; a row that is there keeps its base. How many rows."""
+        """Take the log's rows into `own` with this generation; a row that is there keeps its base. How many rows.
+
+        Where columns are summed, BEFORE of each row's first edit goes into `begun`.
+        """
         ...
 
     def seal_parent(self, names: Names, table: Tracked, gen: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pymysql.constants import FIELD_TYPE
 
-from syncd.connectors.mysql import capture, keeping, participant, seal, staging
+from syncd.connectors.mysql import capture, keeping, participant, seal, staging, summing
 from syncd.connectors.mysql.capture import silence
 from syncd.connectors.mysql.catalog import find
 from syncd.connectors.mysql.reading import Origin, batches_of
@@ -33,8 +33,9 @@ TURN_SECONDS: Final = 60.0
 """How long another transaction of the same cluster may take; nobody else waits for it."""
 ASK_SECONDS: Final = 0.25
 POLL_SECONDS: Final = 0.05
+MOST_TOLD_BYTES: Final = 16 * 1024 * 1024
 PART: Final = "syncd_part"
-LOCKS: Final = f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}, lock_wait_timeout = {LOCK_SECONDS}"
+LOCKS: Final = f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}, lock_wait_timeout = {LOCK_SECONDS}, group_concat_max_len = {MOST_TOLD_BYTES}"
 
 _WHOLE: Final = frozenset(
     {FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG}
@@ -52,6 +53,7 @@ class MysqlStore:
 
     product = "mysql"
     formats: tuple[Format, ...] = (Format.COPYTEXT, Format.ROWS)
+    told = summing.TOLD_OF
 
     def __init__(self, session: Session) -> None:
         self._session = session

@@ -7,6 +7,7 @@ condition. So the rows are copied first in a way that sees committed ones alone,
 from contextlib import closing
 from typing import Final
 
+from syncd.connectors.mysql import summing
 from syncd.connectors.mysql.keeping import ORDER, kept
 from syncd.connectors.mysql.loading import Gate, Loading
 from syncd.connectors.mysql.reading import Origin, batches_of
@@ -17,7 +18,7 @@ from syncd.model.exchange import Tracked
 from syncd.model.table import Column, Table, TableName
 from syncd.ports import Check
 from syncd.repository.naming import Names
-from syncd.repository.store import WHOLE
+from syncd.repository.store import BEFORE, TEXT, WHOLE
 
 TAKEN: Final = "syncd_taken"
 OWN_NODE: Final = 0
@@ -30,6 +31,7 @@ def seal_child(
     """Take the rows into `own`; how many different ones. `live`: statements see what was committed before they began."""
     if not _take(session, names, table, live=live, check=check):
         return 0
+    summing.seal(session, names, table, gen, TAKEN, check)
     key = ", ".join(quote(name) for name in table.key)
     session.execute(
         f"INSERT INTO {kept(session, names.own(table.number))} ({key}, gen, base, op, mask, at)"
@@ -82,6 +84,7 @@ def _carry(session: Session, log: str, table: Tracked, check: Check) -> None:
         Column(ORDER, read_type("bigint unsigned"), nullable=False),
         *(Column(name, table.column(name).type, nullable=False) for name in table.key),
         *(Column(name, WHOLE, nullable=False) for name in ("op", "mask", "at")),
+        *([Column(BEFORE, TEXT)] if table.sums else []),
     )
     rows = Table(TableName(TAKEN), columns)
     with closing(batches_of(session, Origin(rows, f"{log} AS t"), Format.COPYTEXT, check)) as batches:

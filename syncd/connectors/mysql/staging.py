@@ -16,7 +16,7 @@ from syncd.model.exchange import Tracked
 from syncd.model.table import Column, Kind, Table
 from syncd.ports import Check
 from syncd.repository.naming import Names
-from syncd.repository.store import NUMBER, STATE, WHOLE, Stage, facts_of, stage_columns
+from syncd.repository.store import NUMBER, STATE, TEXT, TOLD, WHOLE, Stage, facts_of, stage_columns
 
 BY_KEY: Final = "syncd_key"
 FILLING: Final = "syncd_fill"
@@ -87,6 +87,7 @@ def stage_statement(session: Session, stage: Stage) -> str:
         f"{STATE} smallint NOT NULL DEFAULT 0",
         *(f"{fact} bigint NOT NULL" for fact in facts_of(edits=stage.edits)),
         *columns,
+        *([f"{TOLD} longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"] if stage.told else []),
         f"INDEX {BY_KEY} ({key})",
     ]
     return f"CREATE TEMPORARY TABLE {quote(stage.name)} ({', '.join(lines)}) ENGINE=InnoDB"
@@ -101,8 +102,9 @@ def fill(session: Session, stage: Stage, batch: Batch, check: Check) -> None:
     facts = tuple(Column(fact, WHOLE, nullable=False) for fact in facts_of(edits=stage.edits))
     names = staged_names(stage.table)
     taken = tuple(replace(column, name=names[column.name]) for column in stage.table.columns)
-    source = Table(stage.theirs.name, (*facts, *stage.theirs.columns))
-    gate = Gate(quote(stage.name), (*facts, *taken), source, batch.format)
+    told = (Column(TOLD, TEXT),) if stage.told else ()
+    source = Table(stage.theirs.name, (*facts, *stage.theirs.columns, *told))
+    gate = Gate(quote(stage.name), (*facts, *taken, *told), source, batch.format)
     with_others = session.in_transaction
     if with_others:
         session.execute(f"SAVEPOINT {FILLING}")

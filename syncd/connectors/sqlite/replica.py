@@ -7,7 +7,8 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from syncd.connectors.sqlite.capture import triggers_of
+from syncd.connectors.sqlite import summing
+from syncd.connectors.sqlite.capture import KINDS, triggers_of
 from syncd.connectors.sqlite.catalog import list_tables, read_table
 from syncd.connectors.sqlite.reading import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, next_rows
 from syncd.connectors.sqlite.session import Session, quote, refuse_unwritable
@@ -39,6 +40,7 @@ class SqliteStore:
 
     product = PRODUCT
     formats: tuple[Format, ...] = (Format.SQLITE, Format.ROWS)
+    told = summing.TOLD_OF
 
     def __init__(self, path: str) -> None:
         if not Path(path).expanduser().exists():
@@ -234,6 +236,7 @@ class SqliteStore:
         if not parent:
             facts = "gen INTEGER, base INTEGER, op INTEGER, mask INTEGER, at INTEGER"
             self.run(f"{make} {quote(names.own(number))} ({keys}, {facts}, {own}")
+            summing.create(self._session, names, table)
             return
         row, past = names.row(number), names.past(number)
         self.run(f"{make} {quote(row)} ({keys}, gen INTEGER, nid INTEGER, ngen INTEGER, at INTEGER, {own}")
@@ -253,7 +256,8 @@ class SqliteStore:
 
     def release_capture(self, names: Names, table: Tracked) -> None:
         """Drop them."""
-        for name in triggers_of(names, table):
+        for kind in KINDS:
+            name = names.trigger(table.number, kind)
             self.run(f"DROP TRIGGER IF EXISTS {quote(name)}")
 
     def captures(self, names: Names, table: Tracked) -> bool:
@@ -271,6 +275,7 @@ class SqliteStore:
         """Take the log's rows into `own`; a row that is there keeps its base."""
         log, own = quote(names.log(table.number)), quote(names.own(table.number))
         keys = ", ".join(quote(name) for name in table.key)
+        summing.seal(self._session, names, table, gen)
         sealed = self.run(
             f"INSERT INTO {own} ({keys}, gen, base, op, mask, at)"
             f" SELECT {keys}, {gen}, {base}, op, mask, at FROM {log} WHERE true"

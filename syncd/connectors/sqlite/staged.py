@@ -12,7 +12,7 @@ from syncd.model.exchange import Tracked
 from syncd.model.table import Table
 from syncd.ports import Check
 from syncd.repository.naming import Names
-from syncd.repository.store import NUMBER, STATE, Stage, facts_of, stage_columns
+from syncd.repository.store import NUMBER, STATE, TOLD, Stage, facts_of, stage_columns
 
 
 class Staging:
@@ -32,13 +32,14 @@ class Staging:
         parts += [f"{fact} INTEGER" for fact in facts_of(edits=stage.edits)]
         named = zip(stage_columns(stage.table), stage.table.columns, strict=True)
         parts += [f"{name} {declaration(column)}" for name, column in named]
+        parts += [f"{TOLD} TEXT"] if stage.told else []
         self.run(f"CREATE TEMP TABLE {stage.name} ({', '.join(parts)})")
 
     def fill(self, stage: Stage, batch: Batch, check: Check) -> None:
         """Add rows."""
         check()
         facts = facts_of(edits=stage.edits)
-        names = (*facts, *stage_columns(stage.table))
+        names = stage.fields
         rows: Any = batch.data
         keepers = keepers_of(_table(stage.theirs), _table(stage.table), stage.table.names)
         if keepers:
