@@ -107,6 +107,11 @@ def read_creation(sql: str) -> Creation:
     return Creation(sql, tokens[2].begin, tokens[2].end, tuple(columns), strict)
 
 
+def settles_conflicts(sql: str) -> bool:
+    """Does a CREATE TABLE statement say by itself what becomes of rows that clash (ON CONFLICT)?"""
+    return any(one.word == "ON" and other.word == "CONFLICT" for one, other in pairwise(tokens_of(sql)))
+
+
 def strict_type(column: Column) -> str:
     """The declaration of a column in a STRICT table, which knows six types."""
     declared = column.type.native.upper()

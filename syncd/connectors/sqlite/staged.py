@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from syncd.connectors.sqlite.definition import settles_conflicts
 from syncd.connectors.sqlite.merging import any_of, differs
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.connectors.sqlite.storage import affinity_of, keep, keepers_of
@@ -66,7 +67,7 @@ class Staging:
         place = dict(zip(table.names, stage_columns(table), strict=True))
         sets = ", ".join(f"{quote(name)} = s.{place[name]}" for name in table.others)
         return self.run(
-            f"UPDATE {quote(table.name.name)} AS t SET {sets} FROM temp.{stage.name} s"
+            f"UPDATE{self._or_abort(table)} {quote(table.name.name)} AS t SET {sets} FROM temp.{stage.name} s"
             f" WHERE {_meeting(table)} AND ({which}) AND {self.differs(table, table.others, 't', 's')}"
         )
 
@@ -77,7 +78,7 @@ class Staging:
         columns = ", ".join(quote(column) for column in table.names)
         values = ", ".join(f"s.{column}" for column in stage_columns(table))
         return self.run(
-            f"INSERT INTO {name} ({columns}) SELECT {values} FROM temp.{stage.name} s WHERE ({which})"
+            f"INSERT{self._or_abort(table)} INTO {name} ({columns}) SELECT {values} FROM temp.{stage.name} s WHERE ({which})"
             f" AND NOT EXISTS (SELECT 1 FROM {name} t WHERE {_meeting(table)})"
         )
 
@@ -132,6 +133,16 @@ class Staging:
             untyped = affinity_of(table.column(name).type.native) == "none"
             conditions.append(differs(f"{old}.{quote(name)}", f"{new}.{place[name]}", signed=untyped))
         return any_of(conditions)
+
+    def _or_abort(self, table: Tracked) -> str:
+        """What keeps a table's own ON CONFLICT from deleting other rows, or from leaving ours out without a word.
+
+        Only where it has one: the same word would also come over those in the triggers of a user, or of GeoPackage.
+        """
+        found = self._session.execute(
+            "SELECT sql FROM sqlite_master WHERE name = ?", (table.name.name,)
+        ).fetchone()
+        return " OR ABORT" if found is not None and settles_conflicts(str(found[0])) else ""
 
     def _delete(self, stage: Stage, name: str, which: str) -> int:
         keys = ", ".join(quote(key) for key in stage.table.key)
