@@ -200,7 +200,7 @@ class Placing:
         which = f"s.{NUMBER} IN ({', '.join(map(str, clashing))})"
         store.savepoint()
         try:
-            there = store.delete(stage, which)
+            updated = store.exchange(stage, which)
             inserted = store.insert(stage, which)
         except SyncdError as error:
             if not is_of_a_row(error):
@@ -209,7 +209,7 @@ class Placing:
             return False
         store.release()
         self._shift(stage, clashing, -REFUSED)
-        self.placed.add(stage.table.number, updated=there, inserted=inserted - there)
+        self.placed.add(stage.table.number, updated=updated, inserted=inserted)
         for number in clashing:
             del refused[number]
         return True

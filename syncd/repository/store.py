@@ -292,6 +292,13 @@ class Store(Protocol):
         """Give the table's rows the values of staged rows (`which` is a condition on them, as ``s``) where they differ."""
         ...
 
+    def exchange(self, stage: Stage, which: str) -> int:
+        """The same for rows that take each other's unique values: they go together, and come again changed.
+
+        Columns that the cluster does not know come again with the values that they had.
+        """
+        ...
+
     def insert(self, stage: Stage, which: str) -> int:
         """Insert the staged rows that the table lacks; a row that somebody inserts meanwhile is left alone."""
         ...

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.cluster.nodes import make_node
+from syncd.model.cluster import ClusterTable
+from tests.cluster.nodes import PRODUCTS, make_node
 from tests.cluster.world import World
 
 
@@ -53,3 +54,60 @@ def test_triggers_of_a_user_keep_their_own_word_about_conflicts(make_world):
     world.sync()
 
     assert world.parent.run("SELECT v FROM last") == [("b",)]
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_rows_that_exchange_unique_values_keep_what_the_cluster_does_not_know(make_world, product):
+    plain = "CREATE TABLE t (id integer PRIMARY KEY, code varchar(9) UNIQUE, note {text})"
+    world = make_world(
+        {"P": plain, "c0": "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT UNIQUE)"},
+        products={"P": product, "c0": "sqlite"},
+    )
+    world.parent.run("INSERT INTO t VALUES (1, 'a', 'one'), (2, 'b', 'two')")
+    world.sync()
+    child = world.children["c0"]
+    child.run("UPDATE t SET code = 'x' WHERE id = 1")
+    child.run("UPDATE t SET code = 'a' WHERE id = 2")
+    child.run("UPDATE t SET code = 'c' WHERE id = 1")
+    child.run("INSERT INTO t VALUES (3, 'b')")
+
+    world.sync()
+
+    assert world.parent.rows("t") == [(1, "c", "one"), (2, "a", "two"), (3, "b", None)]
+    child.run("UPDATE t SET code = 'y' WHERE id = 2")
+    child.run("UPDATE t SET code = 'a' WHERE id = 1")
+    child.run("UPDATE t SET code = 'c' WHERE id = 2")
+    world.sync()
+    assert world.parent.rows("t") == [(1, "a", "one"), (2, "c", "two"), (3, "b", None)]
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_rows_that_exchange_unique_values_keep_their_own_numbers(make_world, product):
+    number = {
+        "sqlite": "integer PRIMARY KEY AUTOINCREMENT",
+        "postgresql": "integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY",
+        "mysql": "integer PRIMARY KEY AUTO_INCREMENT",
+    }
+    later = " DEFERRABLE INITIALLY DEFERRED" if product != "mysql" else ""
+    text = "CREATE TABLE t (n {}, gid varchar(9) NOT NULL UNIQUE, code varchar(9) UNIQUE)"
+    points = f"CREATE TABLE x (id integer PRIMARY KEY, n integer REFERENCES t (n){later})"
+    world = make_world(
+        {"P": f"{text.format(number[product])}; {points}", "c0": text.format(number["sqlite"])},
+        [ClusterTable("t", key=("gid",))],
+        products={"P": product, "c0": "sqlite"},
+    )
+    world.parent.run("INSERT INTO t (gid, code) VALUES ('g1', 'a'), ('g2', 'b')")
+    world.sync()
+    numbers = world.parent.run("SELECT gid, n FROM t ORDER BY gid")
+    if product != "mysql":
+        # MariaDB looks at each statement: there such rows wait.
+        world.parent.run("INSERT INTO x SELECT n, n FROM t")
+    child = world.children["c0"]
+    child.run("UPDATE t SET code = 'x' WHERE gid = 'g1'")
+    child.run("UPDATE t SET code = 'a' WHERE gid = 'g2'")
+    child.run("UPDATE t SET code = 'b' WHERE gid = 'g1'")
+
+    world.sync()
+
+    assert world.parent.run("SELECT gid, code FROM t ORDER BY gid") == [("g1", "b"), ("g2", "a")]
+    assert world.parent.run("SELECT gid, n FROM t ORDER BY gid") == numbers

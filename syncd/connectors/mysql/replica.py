@@ -15,7 +15,7 @@ from pymysql.constants import FIELD_TYPE
 
 from syncd.connectors.mysql import capture, keeping, participant, seal, staging, summing
 from syncd.connectors.mysql.capture import silence
-from syncd.connectors.mysql.catalog import find
+from syncd.connectors.mysql.catalog import find, read_table
 from syncd.connectors.mysql.reading import Origin, batches_of
 from syncd.connectors.mysql.session import Session, literal, quote
 from syncd.connectors.mysql.staging import Rows
@@ -286,6 +286,13 @@ class MysqlStore:
     def update(self, stage: Stage, which: str) -> int:
         """Give the table's rows the staged values where they differ."""
         return staging.update(self._rows(stage), which)
+
+    def exchange(self, stage: Stage, which: str) -> int:
+        """Take rows out and put them in again with the staged values."""
+        rows = self._rows(stage)
+        found = find(self._session, stage.table.name)
+        every = read_table(self._session, found, writable=True).column_names if found is not None else ()
+        return staging.exchange(rows, [name for name in every if name not in stage.table.names], which)
 
     def insert(self, stage: Stage, which: str) -> int:
         """Insert the staged rows that the table lacks."""

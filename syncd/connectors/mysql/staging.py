@@ -21,6 +21,7 @@ from syncd.repository.store import NUMBER, STATE, TEXT, TOLD, WHOLE, Stage, fact
 BY_KEY: Final = "syncd_key"
 FILLING: Final = "syncd_fill"
 SPARING: Final = "syncd_spare"
+KEPT: Final = "syncd_kept"
 _STAGED: Final = re.compile(r"(?:`[^`]*`\.)*[`'](c\d+)[`']")
 
 
@@ -174,6 +175,26 @@ def insert(rows: Rows, which: str) -> int:
             if left == before:
                 raise
             before = left
+
+
+def exchange(rows: Rows, others: Sequence[str], which: str) -> int:
+    """Take rows out and put them in again with the staged values; `others` are the columns that the stage lacks."""
+    staged = staged_names(rows.table)
+    kept = "".join(f", t.{quote(name)} AS k{number}" for number, name in enumerate(others))
+    rows.session.execute(f"DROP TEMPORARY TABLE IF EXISTS {KEPT}")
+    rows.run(
+        f"CREATE TEMPORARY TABLE {KEPT} ENGINE=InnoDB AS SELECT s.{NUMBER}{kept}"
+        f" FROM {rows.staged} s JOIN {rows.text} t ON {rows.on()} WHERE {which}"
+    )
+    delete(rows, which)
+    names = ", ".join(quote(name) for name in (*staged, *others))
+    values = [*(f"s.{name}" for name in staged.values()), *(f"k.k{number}" for number in range(len(others)))]
+    changed = rows.run(
+        f"INSERT INTO {rows.text} ({names}) SELECT {', '.join(values)}"
+        f" FROM {KEPT} k JOIN {rows.staged} s ON s.{NUMBER} = k.{NUMBER}"
+    ).changed
+    rows.run(f"DROP TEMPORARY TABLE {KEPT}")
+    return changed
 
 
 def delete(rows: Rows, which: str) -> int:

@@ -340,6 +340,10 @@ class SqliteStore:
         """Update the rows that differ."""
         return self._staging.update(stage, which)
 
+    def exchange(self, stage: Stage, which: str) -> int:
+        """Take rows out and put them in again changed."""
+        return self._staging.exchange(stage, which)
+
     def insert(self, stage: Stage, which: str) -> int:
         """Insert the rows that the table lacks."""
         return self._staging.insert(stage, which)

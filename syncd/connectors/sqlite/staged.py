@@ -1,8 +1,9 @@
 """Staged rows of a SQLite file's tables: made, filled, and brought into the users' tables."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from syncd.connectors.sqlite.catalog import read_table
 from syncd.connectors.sqlite.definition import settles_conflicts
 from syncd.connectors.sqlite.merging import any_of, differs
 from syncd.connectors.sqlite.session import Session, quote
@@ -14,6 +15,8 @@ from syncd.model.table import Table
 from syncd.ports import Check
 from syncd.repository.naming import Names
 from syncd.repository.store import NUMBER, STATE, TOLD, Stage, facts_of, stage_columns
+
+KEPT: Final = "syncd_kept"
 
 
 class Staging:
@@ -70,6 +73,28 @@ class Staging:
             f"UPDATE{self._or_abort(table)} {quote(table.name.name)} AS t SET {sets} FROM temp.{stage.name} s"
             f" WHERE {_meeting(table)} AND ({which}) AND {self.differs(table, table.others, 't', 's')}"
         )
+
+    def exchange(self, stage: Stage, which: str) -> int:
+        """Take rows out and put them in again with the staged values, and their other columns as they were."""
+        table = stage.table
+        name = quote(table.name.name)
+        found = read_table(self._session, table.name, writable=True)
+        others = [each for each in (found.column_names if found else ()) if each not in table.names]
+        kept = "".join(f", t.{quote(other)} AS k{number}" for number, other in enumerate(others))
+        self.run(f"DROP TABLE IF EXISTS temp.{KEPT}")
+        self.run(
+            f"CREATE TEMP TABLE {KEPT} AS SELECT s.{NUMBER} AS n{kept} FROM temp.{stage.name} s"
+            f" JOIN {name} t ON {_meeting(table)} WHERE {which}"
+        )
+        self.delete(stage, which)
+        names = ", ".join(quote(each) for each in (*table.names, *others))
+        values = [f"s.{each}" for each in stage_columns(table)] + [f"k.k{at}" for at in range(len(others))]
+        changed = self.run(
+            f"INSERT{self._or_abort(table)} INTO {name} ({names}) SELECT {', '.join(values)}"
+            f" FROM temp.{KEPT} k JOIN temp.{stage.name} s ON s.{NUMBER} = k.n"
+        )
+        self.run(f"DROP TABLE temp.{KEPT}")
+        return changed
 
     def insert(self, stage: Stage, which: str) -> int:
         """Insert the rows that the table lacks."""
