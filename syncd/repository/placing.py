@@ -117,7 +117,8 @@ class Placing:
         place = dict(zip(table.names, stage_columns(table), strict=True))
         same = " AND ".join(f"t.{quote(key)} = {stage.name}.{place[key]}" for key in table.key)
         points = " AND ".join(
-            f"x.{quote(mine)} = t.{quote(theirs)}"
+            # The column pointed at says which values are equal.
+            f"t.{quote(theirs)} = x.{quote(mine)}"
             for mine, theirs in zip(rule.columns, rule.parent_columns, strict=True)
         )
         itself = ""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from syncd.model.cluster import ClusterTable
+from syncd.engine.exchange import Exchange
+from syncd.model.cluster import ClusterTable, ConflictPolicy, Winner
 from tests.cluster.nodes import PRODUCTS, make_node
 from tests.cluster.world import World
 
@@ -111,3 +112,52 @@ def test_rows_that_exchange_unique_values_keep_their_own_numbers(make_world, pro
 
     assert world.parent.run("SELECT gid, code FROM t ORDER BY gid") == [("g1", "b"), ("g2", "a")]
     assert world.parent.run("SELECT gid, n FROM t ORDER BY gid") == numbers
+
+
+NOCASE = "CREATE TABLE t (id TEXT PRIMARY KEY NOT NULL COLLATE NOCASE, v TEXT)"
+
+
+def test_another_spelling_of_a_key_that_is_the_same_by_its_collation_is_a_conflict_too(make_world):
+    world = make_world(NOCASE, policy=ConflictPolicy(Winner.PARENT))
+    world.parent.run("INSERT INTO t VALUES ('a', '1'), ('b', '1')")
+    world.sync()
+    world.parent.run("UPDATE t SET v = 'parent'")
+    world.children["c0"].run("UPDATE t SET id = 'A', v = 'child' WHERE id = 'a'")
+
+    world.sync()
+
+    assert world.parent.rows("t") == [("a", "parent"), ("b", "parent")]
+    assert world.children["c0"].rows("t") == [("a", "parent"), ("b", "parent")]
+    assert [each["kind"] for each in world.conflicts()] == ["update/update"]
+
+
+def test_a_key_that_is_only_spelt_anew_is_spelt_so_everywhere(make_world):
+    world = make_world(NOCASE)
+    world.parent.run("INSERT INTO t VALUES ('a', '1')")
+    world.sync()
+    world.children["c0"].run("UPDATE t SET id = 'A'")
+
+    world.sync()
+
+    assert world.parent.rows("t") == world.children["c0"].rows("t") == [("A", "1")]
+    assert world.conflicts() == []
+
+
+def test_an_edit_under_another_spelling_of_the_key_is_not_overwritten(make_world, monkeypatch):
+    world = make_world(NOCASE, policy=ConflictPolicy(Winner.PARENT))
+    world.parent.run("INSERT INTO t VALUES ('a', '1')")
+    world.sync()
+    world.parent.run("UPDATE t SET id = 'A', v = 'parent'")
+    scatter = Exchange.scatter
+
+    def edit_before(exchange, late):
+        world.children["c0"].run("UPDATE t SET v = 'child'")
+        scatter(exchange, late)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Exchange, "scatter", edit_before)
+        world.sync()
+    world.sync()
+
+    assert [(each["kind"], each["winner"]) for each in world.conflicts()] == [("update/update", "parent")]
+    assert world.parent.rows("t") == world.children["c0"].rows("t") == [("A", "parent")]

@@ -10,10 +10,11 @@ from typing import Any, Final
 from syncd.connectors.sqlite import summing
 from syncd.connectors.sqlite.capture import KINDS, triggers_of
 from syncd.connectors.sqlite.catalog import list_tables, read_table
+from syncd.connectors.sqlite.definition import key_columns
 from syncd.connectors.sqlite.reading import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, next_rows
 from syncd.connectors.sqlite.session import Session, quote, refuse_unwritable
 from syncd.connectors.sqlite.staged import Staging
-from syncd.connectors.sqlite.types import PRODUCT, declaration
+from syncd.connectors.sqlite.types import PRODUCT
 from syncd.errors import FatalError, NotFoundError
 from syncd.model.batch import Batch, Format
 from syncd.model.exchange import Tracked
@@ -227,7 +228,7 @@ class SqliteStore:
 
     def create_log(self, names: Names, table: Tracked, *, parent: bool) -> None:
         """Create the tables of one tracked table unless they are there."""
-        keys = ", ".join(f"{quote(name)} {declaration(table.column(name))}" for name in table.key)
+        keys = key_columns(self._session, table.name.name, [table.column(name) for name in table.key])
         ordered = ", ".join(quote(name) for name in table.key)
         own = f"PRIMARY KEY ({ordered})) WITHOUT ROWID"
         make = "CREATE TABLE IF NOT EXISTS"

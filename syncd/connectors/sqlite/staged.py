@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from syncd.connectors.sqlite.catalog import read_table
-from syncd.connectors.sqlite.definition import settles_conflicts
+from syncd.connectors.sqlite.definition import collations_of, settles_conflicts
 from syncd.connectors.sqlite.merging import any_of, differs
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.connectors.sqlite.storage import affinity_of, keep, keepers_of
@@ -65,13 +65,16 @@ class Staging:
     def update(self, stage: Stage, which: str) -> int:
         """Update the rows that differ."""
         table = stage.table
-        if not table.others:
+        # Two spellings of a key may be one row.
+        collated = collations_of(self._session, table.name.name, table.key)
+        names = [name for name in table.names if name in table.others or name in collated]
+        if not names:
             return 0
         place = dict(zip(table.names, stage_columns(table), strict=True))
-        sets = ", ".join(f"{quote(name)} = s.{place[name]}" for name in table.others)
+        sets = ", ".join(f"{quote(name)} = s.{place[name]}" for name in names)
         return self.run(
             f"UPDATE{self._or_abort(table)} {quote(table.name.name)} AS t SET {sets} FROM temp.{stage.name} s"
-            f" WHERE {_meeting(table)} AND ({which}) AND {self.differs(table, table.others, 't', 's')}"
+            f" WHERE {_meeting(table)} AND ({which}) AND {self.differs(table, names, 't', 's')}"
         )
 
     def exchange(self, stage: Stage, which: str) -> int:
