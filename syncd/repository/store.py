@@ -50,13 +50,17 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A rule that rows of `table` point at rows of `parent`; `acts`: deleting the row pointed at changes the others."""
+    """A rule that rows of `table` point at rows of `parent`; `acts`: deleting the row pointed at changes the others.
+
+    `deferred`: it is looked at only when a transaction ends, also while rows arrive.
+    """
 
     table: TableName
     columns: tuple[str, ...]
     parent: TableName
     parent_columns: tuple[str, ...]
     acts: bool
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,3 +161,43 @@ def test_an_edit_under_another_spelling_of_the_key_is_not_overwritten(make_world
 
     assert [(each["kind"], each["winner"]) for each in world.conflicts()] == [("update/update", "parent")]
     assert world.parent.rows("t") == world.children["c0"].rows("t") == [("A", "parent")]
+
+
+LATE = (
+    "CREATE TABLE a (id INTEGER PRIMARY KEY, b INTEGER REFERENCES b DEFERRABLE INITIALLY DEFERRED);"
+    "CREATE TABLE b (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a DEFERRABLE INITIALLY DEFERRED, of INTEGER REFERENCES b)"
+)
+
+
+def test_a_row_that_breaks_a_deferred_rule_waits_alone_with_those_that_point_at_it(make_world):
+    world = make_world(LATE, ["a", "b"])
+    world.parent.run("INSERT INTO a (id) VALUES (1), (2)")
+    world.sync()
+    world.parent.run("DELETE FROM a WHERE id = 1")
+    child = world.children["c0"]
+    child.run("INSERT INTO b VALUES (10, 1, NULL), (11, 2, NULL), (12, 2, 10)")
+
+    world.sync()
+
+    assert world.parent.rows("b") == [(11, 2, None)]
+    assert child.rows("a") == [(1, None), (2, None)]
+    assert [each["kind"] for each in world.conflicts()] == ["rule", "rule"]
+    world.parent.run("INSERT INTO a (id) VALUES (1)")
+    world.clock += 3600
+    world.sync()
+    assert world.parent.rows("b") == [(10, 1, None), (11, 2, None), (12, 2, 10)]
+
+
+def test_rows_that_point_at_each_other_by_deferred_rules_arrive_together(make_world):
+    world = make_world(LATE, ["a", "b"])
+    world.sync()
+    child = world.children["c0"]
+    child.run("BEGIN")
+    child.run("INSERT INTO a VALUES (1, 1)")
+    child.run("INSERT INTO b VALUES (1, 1, NULL)")
+    child.run("COMMIT")
+
+    world.sync()
+
+    assert (world.parent.rows("a"), world.parent.rows("b")) == ([(1, 1)], [(1, 1, None)])
+    assert world.conflicts() == []

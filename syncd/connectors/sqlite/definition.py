@@ -108,9 +108,9 @@ def read_creation(sql: str) -> Creation:
     return Creation(sql, tokens[2].begin, tokens[2].end, tuple(columns), strict)
 
 
-def settles_conflicts(sql: str) -> bool:
-    """Does a CREATE TABLE statement say by itself what becomes of rows that clash (ON CONFLICT)?"""
-    return any(one.word == "ON" and other.word == "CONFLICT" for one, other in pairwise(tokens_of(sql)))
+def says(sql: str, first: str, second: str) -> bool:
+    """Do these two words in upper case stand side by side in a statement?"""
+    return any((one.word, other.word) == (first, second) for one, other in pairwise(tokens_of(sql)))
 
 
 def collations_of(session: Session, table: str, names: Iterable[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from syncd.connectors.sqlite.catalog import read_table
-from syncd.connectors.sqlite.definition import collations_of, settles_conflicts
+from syncd.connectors.sqlite.definition import collations_of, says
 from syncd.connectors.sqlite.merging import any_of, differs
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.connectors.sqlite.storage import affinity_of, keep, keepers_of
@@ -170,7 +170,7 @@ class Staging:
         found = self._session.execute(
             "SELECT sql FROM sqlite_master WHERE name = ?", (table.name.name,)
         ).fetchone()
-        return " OR ABORT" if found is not None and settles_conflicts(str(found[0])) else ""
+        return " OR ABORT" if found is not None and says(str(found[0]), "ON", "CONFLICT") else ""
 
     def _delete(self, stage: Stage, name: str, which: str) -> int:
         keys = ", ".join(quote(key) for key in stage.table.key)
