@@ -55,13 +55,17 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A rule that rows of `table` point at rows of `parent`; `acts`: deleting the row pointed at changes the others."""
+    """A rule that rows of `table` point at rows of `parent`; `acts`: deleting the row pointed at changes the others.
+
+    `deferred`: it is looked at only when a transaction ends, also while rows arrive.
+    """
 
     table: TableName
     columns: tuple[str, ...]
     parent: TableName
     parent_columns: tuple[str, ...]
     acts: bool
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +308,13 @@ class Store(Protocol):
 
     def update(self, stage: Stage, which: str) -> int:
         """Give the table's rows the values of staged rows (`which` is a condition on them, as ``s``) where they differ."""
+        ...
+
+    def exchange(self, stage: Stage, which: str) -> int:
+        """The same for rows that take each other's unique values: they go together, and come again changed.
+
+        Columns that the cluster does not know come again with the values that they had.
+        """
         ...
 
     def insert(self, stage: Stage, which: str) -> int:

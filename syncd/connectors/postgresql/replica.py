@@ -296,6 +296,10 @@ class PostgresqlReplica:
             return self._change(sql)
         return self._try(sql, settling.exchange(which))
 
+    def exchange(self, stage: Stage, which: str) -> int:
+        """Take rows out and put them in again changed."""
+        return self._change(self._settling(stage).exchange(which))
+
     def insert(self, stage: Stage, which: str) -> int:
         """Insert what is missing; with care only when somebody inserts one of the keys meanwhile, because that costs more."""
         settling = self._settling(stage)

@@ -5,16 +5,18 @@ import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from syncd.connectors.sqlite import summing
 from syncd.connectors.sqlite.capture import KINDS, triggers_of
 from syncd.connectors.sqlite.catalog import list_tables, read_table
+from syncd.connectors.sqlite.definition import key_columns
+from syncd.connectors.sqlite.pointing import foreign_keys
 from syncd.connectors.sqlite.reading import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, next_rows
 from syncd.connectors.sqlite.session import Session, quote, refuse_unwritable
 from syncd.connectors.sqlite.spatial import changed, leaving
 from syncd.connectors.sqlite.staged import Staging
-from syncd.connectors.sqlite.types import PRODUCT, declaration
+from syncd.connectors.sqlite.types import PRODUCT
 from syncd.errors import FatalError, NotFoundError
 from syncd.model.batch import Batch, Format
 from syncd.model.exchange import Tracked
@@ -36,7 +38,6 @@ POINT: Final = "syncd_part"
 LOCK_SECONDS: Final = 5.0
 """How long a user's transaction is waited for: the other children wait with us."""
 GLANCE_SECONDS: Final = 0.01
-ACTS: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 
 
 class SqliteStore:
@@ -200,26 +201,7 @@ class SqliteStore:
 
     def foreign_keys(self) -> list[ForeignKey]:
         """All rules between tables of the file."""
-        rows = self.run(
-            'SELECT m.name, f.id, f."table", f."from", f."to", f.on_delete, f.on_update'
-            " FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'"
-            " ORDER BY m.name, f.id, f.seq"
-        ).rows
-        grouped: dict[tuple[object, object], list[Any]] = {}
-        for row in rows:
-            grouped.setdefault((row[0], row[1]), []).append(row)
-        found = []
-        for parts in grouped.values():
-            parent = read_table(self._session, TableName(str(parts[0][2])))
-            if parent is None:
-                continue
-            columns = tuple(str(part[3]) for part in parts)
-            named = tuple(str(part[4]) for part in parts if part[4] is not None)
-            acts = parts[0][5] in ACTS or parts[0][6] in ACTS
-            found.append(
-                ForeignKey(TableName(str(parts[0][0])), columns, parent.name, named or parent.key, acts)
-            )
-        return found
+        return foreign_keys(self._session)
 
     def relation_exists(self, name: str) -> bool:
         """Is there a table of that name?"""
@@ -235,7 +217,7 @@ class SqliteStore:
 
     def create_log(self, names: Names, table: Tracked, *, parent: bool) -> None:
         """Create the tables of one tracked table unless they are there."""
-        keys = ", ".join(f"{quote(name)} {declaration(table.column(name))}" for name in table.key)
+        keys = key_columns(self._session, table.name.name, [table.column(name) for name in table.key])
         ordered = ", ".join(quote(name) for name in table.key)
         own = f"PRIMARY KEY ({ordered})) WITHOUT ROWID"
         make = "CREATE TABLE IF NOT EXISTS"
@@ -350,6 +332,10 @@ class SqliteStore:
     def update(self, stage: Stage, which: str) -> int:
         """Update the rows that differ."""
         return self._staging.update(stage, which)
+
+    def exchange(self, stage: Stage, which: str) -> int:
+        """Take rows out and put them in again changed."""
+        return self._staging.exchange(stage, which)
 
     def insert(self, stage: Stage, which: str) -> int:
         """Insert the rows that the table lacks."""

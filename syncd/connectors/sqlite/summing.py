@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from syncd.connectors.sqlite.definition import key_columns
 from syncd.connectors.sqlite.session import Session, quote
-from syncd.connectors.sqlite.types import declaration
 from syncd.model.exchange import Tracked
 from syncd.repository.naming import Names
 from syncd.repository.store import BEFORE
@@ -18,7 +18,7 @@ def create(session: Session, names: Names, table: Tracked) -> None:
     if not table.sums:
         return
     log = names.log(table.number)
-    keys = ", ".join(f"{quote(name)} {declaration(table.column(name))}" for name in table.key)
+    keys = key_columns(session, table.name.name, [table.column(name) for name in table.key])
     ordered = ", ".join(quote(name) for name in table.key)
     session.execute(
         f"CREATE TABLE IF NOT EXISTS {quote(names.begun(table.number))}"
