@@ -57,6 +57,10 @@ class Replica:
         """The table with its writable columns and key, or None."""
         return self._catalogue.once(("table", name), lambda: self.store.table(name))
 
+    def unkeyed(self, tables: Sequence[Tracked]) -> list[str]:
+        """In words, those of the tables with rows that lack a key, and so take no part."""
+        return [said for table in tables if (said := enrolment.unkeyed(self.store, table))]
+
     def unique(self, name: TableName, columns: Sequence[str]) -> bool:
         """Do these columns always have values, and never the same twice?"""
         asked = ("unique", name, tuple(columns))

@@ -4,7 +4,7 @@ Names in arguments are plain, texts that end in `sql` are SQL. `?` stands for a 
 written into the statements. Stages are temporary tables with the columns of `stage_columns`.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
@@ -117,6 +117,12 @@ def facts_of(*, edits: bool) -> tuple[str, ...]:
 def stage_columns(table: Tracked) -> tuple[str, ...]:
     """Names of a stage's columns for the table's own, in order: users' names cannot collide with ours."""
     return tuple(f"c{number}" for number in range(len(table.columns)))
+
+
+def keyed(quote: Callable[[str], str], table: Tracked, alias: str = "") -> str:
+    """The condition that a row has a key."""
+    prefix = f"{alias}." if alias else ""
+    return " AND ".join(f"{prefix}{quote(name)} IS NOT NULL" for name in table.optional_key) or "1 = 1"
 
 
 class Store(Protocol):

@@ -201,3 +201,40 @@ def test_rows_that_point_at_each_other_by_deferred_rules_arrive_together(make_wo
 
     assert (world.parent.rows("a"), world.parent.rows("b")) == ([(1, 1)], [(1, 1, None)])
     assert world.conflicts() == []
+
+
+def test_a_row_without_a_key_stops_nobody_and_is_told(make_world):
+    world = make_world("CREATE TABLE t (gid TEXT PRIMARY KEY, v TEXT)")
+    child = world.children["c0"]
+    child.run("INSERT INTO t VALUES (NULL, 'early'), ('e', 'early')")
+    world.sync()
+    world.parent.run("INSERT INTO t VALUES (NULL, 'parent'), ('p', 'parent')")
+    child.run("INSERT INTO t VALUES (NULL, 'child'), ('c', 'child')")
+
+    (member,) = world.sync()
+
+    good = [("c", "child"), ("e", "early"), ("p", "parent")]
+    assert world.parent.run("SELECT * FROM t WHERE gid IS NOT NULL ORDER BY gid") == good
+    assert child.run("SELECT * FROM t WHERE gid IS NOT NULL ORDER BY gid") == good
+    assert world.parent.run("SELECT v FROM t WHERE gid IS NULL") == [("parent",)]
+    assert child.run("SELECT v FROM t WHERE gid IS NULL ORDER BY v") == [("child",), ("early",)]
+    assert [said for said in member.warnings if said.startswith("t: ")] != []
+    child.run("UPDATE t SET gid = v WHERE gid IS NULL")
+    world.sync()
+    assert world.parent.run("SELECT gid FROM t WHERE gid IS NOT NULL ORDER BY gid") == [
+        ("c",),
+        ("child",),
+        ("e",),
+        ("early",),
+        ("p",),
+    ]
+
+
+def test_a_key_that_cannot_be_empty_is_not_looked_at(make_world):
+    schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE u (a TEXT, b TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID"
+    world = make_world(schema, ["t", "u"])
+    world.sync()
+
+    keys = {tracked.name.name: tracked.optional_key for tracked in world.port("P").tracked}
+
+    assert keys == {"t": (), "u": ()}

@@ -32,12 +32,7 @@ PART: Final = "syncd_part"
 EXCHANGE: Final = "syncd_exchange"
 """Savepoints: the engine's part of a transaction, and one of our own inside it."""
 
-SETTINGS: Final = {
-    "lock_timeout": "5s",
-    "work_mem": "64MB",
-    "temp_buffers": "32MB",
-    "jit": "off",
-}
+SETTINGS: Final = {"lock_timeout": "5s", "work_mem": "64MB", "temp_buffers": "32MB", "jit": "off"}
 """A user's work is blocked only for a moment, and what is staged is sorted and joined in memory."""
 LIVING_CLIENT: Final = (140_000, "client_connection_check_interval", "1s")
 """From which version on the server notices in the middle of a statement that nobody waits for it any more."""

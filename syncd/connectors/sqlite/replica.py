@@ -9,7 +9,7 @@ from typing import Final
 
 from syncd.connectors.sqlite import summing
 from syncd.connectors.sqlite.capture import KINDS, triggers_of
-from syncd.connectors.sqlite.catalog import list_tables, read_table
+from syncd.connectors.sqlite.catalog import list_tables, read_table, with_empty_keys
 from syncd.connectors.sqlite.definition import key_columns
 from syncd.connectors.sqlite.pointing import foreign_keys
 from syncd.connectors.sqlite.reading import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, next_rows
@@ -31,6 +31,7 @@ from syncd.repository.store import (
     Purpose,
     Result,
     Stage,
+    keyed,
 )
 
 TYPES: Final = {"int": "INTEGER", "text": "TEXT", "bytes": "BLOB"}
@@ -185,7 +186,7 @@ class SqliteStore:
             raise FatalError(
                 f"{found.name} in {self.place} is a view", hint="name the tables that it reads instead"
             )
-        return found
+        return with_empty_keys(self._session, found)
 
     def unique(self, name: TableName, columns: Sequence[str]) -> bool:
         """Is there a unique index on exactly these columns, none of which may be NULL?"""
@@ -270,7 +271,7 @@ class SqliteStore:
         sealed = self.run(
             f"INSERT INTO {own} ({keys}, gen, base, op, mask, at)"
             # The log gives its rows in the order in which they were written.
-            f" SELECT {keys}, {gen}, {base}, {born}, mask, at FROM {log} WHERE true"
+            f" SELECT {keys}, {gen}, {base}, {born}, mask, at FROM {log} WHERE {keyed(quote, table)}"
             f" ON CONFLICT ({keys}) DO UPDATE SET gen = excluded.gen, op = op | (excluded.op & {HAPPENED}),"
             " mask = mask | excluded.mask, at = max(at, excluded.at)"
         ).changed
@@ -282,13 +283,15 @@ class SqliteStore:
         log, row = quote(names.log(table.number)), quote(names.row(table.number))
         keys = ", ".join(quote(name) for name in table.key)
         sealed = self.run(
-            f"INSERT INTO {row} ({keys}, gen, nid, ngen, at) SELECT {keys}, {gen}, 0, {gen}, at FROM {log} WHERE true"
+            f"INSERT INTO {row} ({keys}, gen, nid, ngen, at) SELECT {keys}, {gen}, 0, {gen}, at FROM {log} WHERE {keyed(quote, table)}"
             f" ON CONFLICT ({keys}) DO UPDATE SET gen = excluded.gen, nid = 0, ngen = excluded.ngen,"
             f" at = CASE WHEN gen = excluded.gen THEN max(at, excluded.at) ELSE excluded.at END"
         ).changed
         if table.by_column:
             past = quote(names.past(table.number))
-            self.run(f"INSERT INTO {past} ({keys}, gen, mask) SELECT {keys}, {gen}, mask FROM {log}")
+            self.run(
+                f"INSERT INTO {past} ({keys}, gen, mask) SELECT {keys}, {gen}, mask FROM {log} WHERE {keyed(quote, table)}"
+            )
         self.run(f"DELETE FROM {log}")
         return sealed
 

@@ -15,7 +15,7 @@ from syncd.model.exchange import Tracked
 from syncd.model.table import Table
 from syncd.ports import Check
 from syncd.repository.naming import Names
-from syncd.repository.store import NUMBER, STATE, TOLD, Stage, facts_of, stage_columns
+from syncd.repository.store import NUMBER, STATE, TOLD, Stage, facts_of, keyed, stage_columns
 
 KEPT: Final = "syncd_kept"
 
@@ -153,7 +153,7 @@ class Staging:
         return self.run(
             f"INSERT INTO temp.{stage.name} (s_gone, {staged}) SELECT 1, {keys} FROM {quote(table.name.name)} t"
             f" WHERE NOT EXISTS (SELECT 1 FROM temp.{stage.name} s WHERE {_meeting(table)})"
-            f" AND NOT EXISTS (SELECT 1 FROM {own} o WHERE {owned})"
+            f" AND NOT EXISTS (SELECT 1 FROM {own} o WHERE {owned}) AND {keyed(quote, table, 't')}"
         )
 
     def differs(self, table: Tracked, names: Sequence[str], old: str, new: str) -> str:

@@ -6,7 +6,7 @@ from syncd.connectors.sqlite.definition import key_columns
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.model.exchange import Tracked
 from syncd.repository.naming import Names
-from syncd.repository.store import BEFORE
+from syncd.repository.store import BEFORE, keyed
 
 TOLD_OF: Final = f"group_concat(b.gen || ':' || coalesce(b.{BEFORE}, '?'), ';')"
 ROWID: Final = ("rowid", "_rowid_", "oid")
@@ -38,5 +38,5 @@ def seal(session: Session, names: Names, table: Tracked, gen: int) -> None:
     session.execute(
         f"INSERT INTO {quote(names.begun(table.number))} ({keys}, gen, {BEFORE})"
         f" SELECT {keys}, {gen}, {BEFORE} FROM {log}"
-        f" WHERE {order} IN (SELECT min({order}) FROM {log} GROUP BY {keys})"
+        f" WHERE {order} IN (SELECT min({order}) FROM {log} GROUP BY {keys}) AND {keyed(quote, table)}"
     )
