@@ -4,7 +4,7 @@ A repository keeps generations: it knows which rows were edited since a state th
 transaction with the cursor that says so. Every method may raise TransientError (try again) and FatalError.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,7 +46,7 @@ class Departure(Protocol):
     """The state that a receiver has afterwards."""
 
     def edits(self, table: Tracked, form: Format, check: Check) -> Generator[Block]:
-        """A child's unsent edits of a table: the facts of FACTS_OF_EDITS, then the columns."""
+        """A child's unsent edits of a table: the facts of FACTS_OF_EDITS, then the columns, then TOLD where some are summed."""
         ...
 
     def authors(self, table: Tracked, since: int) -> list[int]:
@@ -123,6 +123,10 @@ class Repository(Protocol):
         """The table with its writable columns and key, or None."""
         ...
 
+    def unkeyed(self, tables: Sequence[Tracked]) -> list[str]:
+        """In words, those of the tables with rows that lack a key, and so take no part."""
+        ...
+
     def unique(self, name: TableName, columns: Sequence[str]) -> bool:
         """Do these columns of a table always have values, and never the same twice?"""
         ...
@@ -140,6 +144,10 @@ class Repository(Protocol):
 
     def hello(self, recall: int | None = None) -> Hello | None:
         """Who this node is; None before it was enrolled. `recall`: the generation whose token is wanted."""
+        ...
+
+    def tokens(self, gens: Collection[int]) -> Mapping[int, str]:
+        """At a parent: the tokens that it had at these generations, as far as it knows them."""
         ...
 
     def renew(self, gen: int, check: Check) -> None:
@@ -164,10 +172,6 @@ class Repository(Protocol):
 
     def held(self, peer: Peer) -> Keys:
         """At a parent: rows of a child that are set aside, whose edits are therefore unsent still."""
-        ...
-
-    def due(self, now: float) -> bool:
-        """Is there a row set aside that is to be tried again now?"""
         ...
 
     def depart(self, role: Role, received: int, held: Keys, check: Check) -> Departure:

@@ -1,5 +1,6 @@
 """`syncd export` and `syncd import`: children that are not connected take part by files."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,29 @@ if TYPE_CHECKING:
 
 FILE = click.Path(path_type=Path)
 
+Command = Callable[..., int]
+
+
+def export_words(command: Command) -> Command:
+    """The words that a command takes which writes a delta file."""
+    words = (
+        click.argument("cluster"),
+        click.argument("child"),
+        click.argument("file", type=FILE),
+        click.option("--ack-only", is_flag=True, help="Only say what was received; carry no rows."),
+        click.option(
+            "--only-new", is_flag=True, help="Leave out what an earlier file has, trusting that it arrives."
+        ),
+        config_option,
+        json_option,
+    )
+    for word in reversed(words):
+        command = word(command)
+    return command
+
 
 @click.command()
-@click.argument("cluster")
-@click.argument("child")
-@click.argument("file", type=FILE)
-@click.option("--ack-only", is_flag=True, help="Only say what was received; carry no rows.")
-@click.option(
-    "--only-new", is_flag=True, help="Leave out what an earlier file has, trusting that it arrives."
-)
-@config_option
-@json_option
+@export_words
 def export(
     cluster: str, child: str, file: Path, ack_only: bool, only_new: bool, config: Path | None, as_json: bool
 ) -> int:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from syncd.cli.address import config_option, json_option
+from syncd.cli.delta import FILE, export_words
 
 if TYPE_CHECKING:
     from syncd.workflow import Result
-
-FILE = click.Path(path_type=Path)
 
 
 @click.group()
@@ -46,15 +45,7 @@ def synchronize(
 
 
 @workflow.command()
-@click.argument("cluster")
-@click.argument("child")
-@click.argument("file", type=FILE)
-@click.option("--ack-only", is_flag=True, help="Only say what was received; carry no rows.")
-@click.option(
-    "--only-new", is_flag=True, help="Leave out what an earlier file has, trusting that it arrives."
-)
-@config_option
-@json_option
+@export_words
 def export(
     cluster: str, child: str, file: Path, ack_only: bool, only_new: bool, config: Path | None, as_json: bool
 ) -> int:

@@ -18,7 +18,7 @@ from syncd.model.geometry import read
 from syncd.model.geopackage import from_geopackage, is_geopackage, to_geopackage
 from syncd.model.table import Kind, Type
 from syncd.ports import Check
-from syncd.repository.store import facts_of
+from syncd.repository.store import TOLD, facts_of
 
 HEADER: Final = "syncd_header"
 FID: Final = "syncd_row"
@@ -52,6 +52,11 @@ def facts(kind: Cargo) -> tuple[str, ...]:
     return facts_of(edits=kind is Cargo.EDITS)
 
 
+def has_told(table: DeltaTable, kind: Cargo) -> bool:
+    """Does each row say in TOLD with which values of summed columns its edits began?"""
+    return kind is Cargo.EDITS and bool(table.tracked.sums)
+
+
 def named(tables: Sequence[tuple[Tracked, Direction]], kind: Cargo) -> list[DeltaTable]:
     """Names for tables and columns that do not collide with each other or with ours, whatever the case."""
     found = []
@@ -61,7 +66,7 @@ def named(tables: Sequence[tuple[Tracked, Direction]], kind: Cargo) -> list[Delt
         if name.lower() in taken or name.lower().startswith(("sqlite_", "gpkg_", "rtree_")):
             name = f"table_{tracked.number}"
         taken.add(name.lower())
-        used = {FID, *facts(kind)}
+        used = {FID, *facts(kind), TOLD}
         columns = []
         for place, column in enumerate(tracked.names):
             fresh = column if column.lower() not in used else f"column_{place}"

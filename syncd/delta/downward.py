@@ -21,9 +21,10 @@ from syncd.engine.carrying import Lane, Stream, carry
 from syncd.engine.exchange import Exchange
 from syncd.engine.greeting import Greeting
 from syncd.engine.member import Member
-from syncd.engine.pairing import Pair, Pairs
+from syncd.engine.pairing import Pair, Pairs, Shared
 from syncd.errors import FatalError
 from syncd.model.batch import Format
+from syncd.model.cluster import Direction
 from syncd.model.exchange import START, Applied, Hello, Peer, Role
 from syncd.repository.image import row_of
 from syncd.repository.node import PARENT
@@ -39,7 +40,7 @@ def export_versions(site: Site, path: Path, wish: Wish) -> Exported:
     with site.held(), closing(DeltaWriter(path, Cargo.VERSIONS, site.key)) as writer:
         exchange = Exchange(site.cluster, site.port, (), site.wheres, site.check, site.now)
         shared = exchange.share()
-        member = _member(site, [Pair(each, each.tracked, each.tracked) for each in shared], wish)
+        member = _member(site, [_as_told(each) for each in shared], wish)
         tables = named([(pair.parent, pair.shared.entry.direction) for pair in member.pairs], Cargo.VERSIONS)
         writer.add_tables(tables, geometry_of(site.port.store, tables))
         draft = replace(_draft(site, member, wish), filters=exchange.filters(member))
@@ -57,6 +58,13 @@ def export_versions(site: Site, path: Path, wish: Wish) -> Exported:
     if not wish.ack_only:
         Logbook(site.port).note(site.child.repository, Way.OUT, [header.mark], header.filters, site.check)
     return exported(path, header)
+
+
+def _as_told(shared: Shared) -> Pair:
+    """A table as the child is told of it: it records what summed columns held before."""
+    captured = shared.entry.direction is not Direction.DOWN
+    told = replace(shared.tracked, sums=shared.sums if captured else ())
+    return Pair(shared, told, told)
 
 
 def import_versions(site: Site, reader: DeltaReader) -> Imported:

@@ -1,6 +1,6 @@
 """A delta file in the place of a child, so that the coordinator exchanges with it as with any other."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -46,6 +46,10 @@ class FileChild:
         found = self._tables.get(name)
         return Table(found.name, found.columns, found.key) if found else None
 
+    def unkeyed(self, tables: Sequence[Tracked]) -> list[str]:
+        """None: such rows do not travel."""
+        return []
+
     def unique(self, name: TableName, columns: Sequence[str]) -> bool:
         """The sender has made sure of it."""
         return True
@@ -61,6 +65,10 @@ class FileChild:
     def hello(self, recall: int | None = None) -> Hello | None:
         """Who the child is, and its token at a generation, as far as the file says it."""
         return self._hello
+
+    def tokens(self, gens: Collection[int]) -> Mapping[int, str]:
+        """None: it is no parent."""
+        return {}
 
     def renew(self, gen: int, check: Check) -> None:
         """Refuse: only at its own site a child takes another epoch.
@@ -93,10 +101,6 @@ class FileChild:
     def held(self, peer: Peer) -> Keys:
         """None: it is no parent."""
         return {}
-
-    def due(self, now: float) -> bool:
-        """Nothing is tried again in a file."""
-        return False
 
     def depart(self, role: Role, received: int, held: Keys, check: Check) -> "FileDeparture":
         """The edits of the file that the parent has not received."""
@@ -142,7 +146,8 @@ class FileDeparture:
 
     def edits(self, table: Tracked, form: Format, check: Check) -> Generator[Block]:
         """The edits of a table."""
-        yield from self._reader.rows(table.number, table.names, f"s_gen > {self._received}", check)
+        since = f"s_gen > {self._received}"
+        yield from self._reader.rows(table.number, table.names, since, check, told=bool(table.sums))
 
     def authors(self, table: Tracked, since: int) -> list[int]:
         """None: these are edits."""

@@ -20,6 +20,7 @@ from syncd.delta.content import (
     careful_columns,
     digest_of,
     facts,
+    has_told,
     quote,
     restored,
     same_text,
@@ -30,6 +31,7 @@ from syncd.errors import FatalError, NotFoundError
 from syncd.model.batch import Format
 from syncd.model.exchange import Block
 from syncd.ports import Check
+from syncd.repository.store import TOLD
 
 MAGIC: Final = b"SQLite format 3\0"
 
@@ -53,15 +55,17 @@ class DeltaReader:
             self.close()
             raise
 
-    def rows(self, number: int, names: tuple[str, ...], condition: str, check: Check) -> Generator[Block]:
+    def rows(
+        self, number: int, names: tuple[str, ...], condition: str, check: Check, *, told: bool = False
+    ) -> Generator[Block]:
         """The facts and these columns of a table's rows, in tuples, in the order in which they were written.
 
-        `condition` is SQL over the facts. A table that the file does not have has no rows.
+        `condition` is SQL over the facts. A table that the file does not have has no rows. `told`: TOLD follows.
         """
         table = self.header.table(number)
         if table is None:
             return
-        select, careful = self._select(table, names, condition)
+        select, careful = self._select(table, names, condition, told=told)
         with self._errors():
             cursor = self._connection.execute(select)
             while rows := cursor.fetchmany(ROWS_AT_ONCE):
@@ -74,14 +78,15 @@ class DeltaReader:
         self._connection.close()
 
     def _select(
-        self, table: DeltaTable, names: tuple[str, ...], condition: str
+        self, table: DeltaTable, names: tuple[str, ...], condition: str, *, told: bool
     ) -> tuple[str, dict[int, Any]]:
         places = {name: place for place, name in enumerate(table.tracked.names)}
         chosen = [places[name] for name in names]
-        told = facts(self.header.kind)
+        first = facts(self.header.kind)
         kinds = careful_columns(table.tracked)
-        careful = {len(told) + at: kinds[place] for at, place in enumerate(chosen) if place in kinds}
-        columns = ", ".join([*told, *(quote(table.columns[place]) for place in chosen)])
+        careful = {len(first) + at: kinds[place] for at, place in enumerate(chosen) if place in kinds}
+        last = [TOLD if has_told(table, self.header.kind) else "NULL"] if told else []
+        columns = ", ".join([*first, *(quote(table.columns[place]) for place in chosen), *last])
         where = f" WHERE {condition}" if condition else ""
         return f"SELECT {columns} FROM {quote(table.table)}{where} ORDER BY {FID}", careful
 

@@ -1,6 +1,7 @@
 """Which tables a child shares with a parent that is known by its file alone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from syncd.delta.header import DeltaTable
 from syncd.engine.pairing import Pairs, Shared, pair_with
@@ -15,6 +16,6 @@ def pairs_with(tables: Sequence[DeltaTable], child: Replica, name: str) -> Pairs
 
 
 def _shared(table: DeltaTable) -> Shared:
-    tracked = table.tracked
+    tracked, sums = replace(table.tracked, sums=()), table.tracked.sums
     entry = ClusterTable(str(tracked.name), table.direction)
-    return Shared(entry, ConflictPolicy(), tracked, Table(tracked.name, tracked.columns, tracked.key))
+    return Shared(entry, ConflictPolicy(), tracked, Table(tracked.name, tracked.columns, tracked.key), sums)

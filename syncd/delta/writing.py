@@ -16,6 +16,7 @@ from syncd.delta.content import (
     declared,
     digest_of,
     facts,
+    has_told,
     kept,
     quote,
     signature_of,
@@ -28,6 +29,7 @@ from syncd.model.exchange import Block
 from syncd.model.table import Kind
 from syncd.ports import Check
 from syncd.repository.crash import crash_point
+from syncd.repository.store import TOLD
 
 
 class DeltaWriter:
@@ -61,6 +63,9 @@ class DeltaWriter:
                 kind = own[1] if own and own[0] == name else declared(column.type)
                 parts.append(f"{quote(name)} {kind}".rstrip())
             names = [*facts(self._kind), *map(quote, table.columns)]
+            if has_told(table, self._kind):
+                names.append(TOLD)
+                parts.append(f"{TOLD} TEXT")
             slots = ", ".join("?" * len(names))
             insert = f"INSERT INTO {quote(table.table)} ({', '.join(names)}) VALUES ({slots})"
             skipped = len(facts(self._kind))

@@ -7,18 +7,18 @@ others; what it has missed it gets in the next run, because every cursor is move
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from syncd.cluster_ports import Arrival, Departure, Known, Repository
-from syncd.engine.carrying import Lane, Stream, carry, form_between
+from syncd.cluster_ports import Departure, Known, Repository
+from syncd.engine.ahead import Sending, has_news, opened_ahead
+from syncd.engine.carrying import Lane, Stream, carry
 from syncd.engine.greeting import Greeting, greet
 from syncd.engine.lease import LIVE, compact_if_due, expire, lease_warning
-from syncd.engine.member import Delivery, Member
+from syncd.engine.member import Delivery, Member, guarded, side_by_side
 from syncd.engine.pairing import Pairs, Shared, pair_with, rules_for, shared_tables
-from syncd.errors import BusyError, FatalError, RunCancelledError, SyncdError
+from syncd.errors import BusyError, FatalError
 from syncd.model.cluster import Child, Cluster, Direction
 from syncd.model.exchange import (
     NOTHING_RECEIVED,
@@ -33,7 +33,6 @@ from syncd.ports import Check
 
 SEEN_EVERY_SECONDS: Final = 3600.0
 """How old the note of a child's last visit may grow when nothing else is to be written."""
-MOST_AT_ONCE: Final = 16
 REFILLING: Final = "refilling"
 """The state of a child whose rows are to fill a parent that was restored, until it has sent them."""
 
@@ -68,6 +67,7 @@ class Exchange:
         self._now = now
         self._accept_restore = accept_restore or cluster.on_parent_restore == "refill"
         self._full = full
+        self._mine: Hello | None = None
         self.problems: list[str] = []
         self.done: list[str] = []
 
@@ -100,9 +100,13 @@ class Exchange:
 
     def gather(self, heard: Callable[[Member, str], None] = lambda *_: None) -> None:
         """Consolidate the edits of all children that were met into the parent, one after the other."""
-        for member in self.live:
-            self._guard(member, partial(self._up, member))
-            heard(member, "up")
+        due = self._mine is not None and self._mine.is_due(self._now())
+        senders = [member for member in self.live if due or has_news(member)]
+        sendings = {member.child.repository: Sending(member, self._parent) for member in senders}
+        with opened_ahead(sendings, self._check) as take:
+            for member in self.live:
+                guarded(member, partial(self._up, member, take))
+                heard(member, "up")
 
     def share(self) -> Sequence[Shared]:
         """Make what is missing at the parent; its tables that take part."""
@@ -110,39 +114,22 @@ class Exchange:
         self._shared = shared
         tables = [each.tracked for each in shared]
         self.done = self._parent.enrol(Role.PARENT, self._cluster.parent, tables, "", self._check)
+        self.problems += self._parent.unkeyed(tables)
         self._peers = {peer.name: peer for peer in self._parent.peers()}
         return shared
 
     def meet(self) -> None:
         """Learn who is there with which tables, and make what is missing in the databases."""
         self.share()
-        self._each(self.live, self._acquaint)
+        side_by_side(self.live, self._acquaint)
+        self._mine = self._parent.hello()
+        received = {member.hello.received.gen for member in self.live if member.hello is not None}
+        tokens = self._parent.tokens(received)
         for member in self.live:
-            self._guard(member, partial(self._greet, member))
+            guarded(member, partial(self._greet, member, tokens))
         rewound = [member for member in self.live if member.greeting and member.greeting.parent_rewound]
         if rewound:
             self._parent_was_restored(rewound)
-
-    def _each(self, members: Sequence[Member], action: Callable[[Member], None]) -> None:
-        """Do something with several children side by side: each has a connection of its own."""
-        if len(members) <= 1:
-            for member in members:
-                self._guard(member, partial(action, member))
-            return
-        with ThreadPoolExecutor(min(MOST_AT_ONCE, len(members))) as threads:
-            for future in [
-                threads.submit(self._guard, member, partial(action, member)) for member in members
-            ]:
-                future.result()
-
-    def _guard(self, member: Member, action: Callable[[], None]) -> None:
-        """What fails at one child is its failure alone."""
-        try:
-            action()
-        except RunCancelledError:
-            raise
-        except SyncdError as error:
-            member.failure = error
 
     def _acquaint(self, member: Member) -> None:
         port, name = member.port, member.child.repository
@@ -155,17 +142,27 @@ class Exchange:
             raise FatalError(found.problems[0], code="no_tables")
         tables = [pair.child for pair in found.pairs]
         member.done = port.enrol(Role.CHILD, name, tables, member.child.on_join, self._check)
+        without = port.unkeyed(tables)
+        member.unshared += tuple(without)
+        member.warnings += without
         member.hello = port.hello(peer.received.gen if peer and peer.received.gen >= 0 else None)
 
-    def _greet(self, member: Member) -> None:
-        hello = member.hello
+    def _greet(self, member: Member, tokens: Mapping[int, str]) -> None:
+        """Judge it by the parent's `tokens` at the generations that the children have of it."""
+        hello, mine = member.hello, self._mine
         if hello is None:
             raise FatalError(f"{member.port.place} was not enrolled")
         name = member.child.repository
-        mine = self._parent.hello(hello.received.gen if hello.received.gen >= 0 else None)
         if mine is None:
             raise FatalError(f"{self._parent.place} was not enrolled")
-        greeting = greet(name, mine, mine.recalled, self._peers.get(name), hello, list(self._peers.values()))
+        greeting = greet(
+            name,
+            mine,
+            tokens.get(hello.received.gen),
+            self._peers.get(name),
+            hello,
+            list(self._peers.values()),
+        )
         if greeting.rewound:
             member.port.renew(greeting.peer.received.gen, self._check)
             member.warnings.append(
@@ -187,7 +184,7 @@ class Exchange:
         if unasked:
             self._accept(unasked)
         for member in self.live if unasked else members:
-            self._guard(member, partial(self._refill_from, member))
+            guarded(member, partial(self._refill_from, member))
 
     def _accept(self, members: Sequence[Member]) -> None:
         names = ", ".join(f"'{member.child.repository}'" for member in members)
@@ -208,39 +205,39 @@ class Exchange:
         member.hello = member.port.hello()
         member.greeting = Greeting(member.peer, whole=True)
 
-    def _up(self, member: Member) -> None:
+    def _up(self, member: Member, take: Callable[[str], Sending | None]) -> None:
         """Consolidate one child's edits into the parent."""
-        hello, peer = member.hello, member.peer
-        quiet = hello is not None and not hello.changed and hello.mark == peer.received
-        if hello is None or (quiet and not self._parent.due(self._now())):
-            return
         began = time.monotonic()
-        departure = member.port.depart(Role.CHILD, peer.received.gen, self._parent.held(peer), self._check)
-        arrival: Arrival | None = None
+        sending = take(member.child.repository)
+        if sending is None:
+            return
+        peer, arrival = member.peer, None
         try:
-            pairs = [pair for pair in member.pairs if pair.child.captured]
+            pairs = sending.pairs
             arrival = self._parent.arrive(
                 [pair.parent for pair in pairs], [pair.child for pair in pairs], self._check
             )
             for pair in pairs:
-                form = form_between(member.port, self._parent, pair.child, pair.parent)
                 lane = Lane(arrival, pair.parent.number)
-                carry([Stream(partial(departure.edits, pair.child), (lane,))], form, self._check)
+                blocks = partial(sending.blocks, pair.child)
+                carry([Stream(blocks, (lane,))], sending.form(pair.child), self._check)
                 lane.raise_failure()
-            departure.seal(self._check)
+            sending.departure.seal(self._check)
             rules = rules_for(
                 member.pairs,
                 self._conditions(member),
                 self._cluster.max_skew_seconds,
                 refilling=peer.state == REFILLING,
+                fresh=member.greeting is not None and member.greeting.fresh,
             )
-            applied = arrival.apply_edits(peer, departure.mark, rules, self._check)
+            mark = sending.departure.mark
+            applied = arrival.apply_edits(peer, mark, rules, self._check)
         finally:
             if arrival is not None:
                 arrival.close()
-            departure.close()
+            sending.close()
             member.up_seconds = time.monotonic() - began
-        member.peer = replace(peer, received=departure.mark)
+        member.peer = replace(peer, received=mark)
         self._count_up(member, applied)
 
     def _count_up(self, member: Member, applied: Applied) -> None:
@@ -291,7 +288,7 @@ class Exchange:
             or mine.changed
             or hello.received != mine.mark
             or member.peer.filters != self.filters(member)
-            or member.port.due(self._now())
+            or hello.is_due(self._now())
         )
 
     def filters(self, member: Member) -> str:
@@ -315,11 +312,11 @@ class Exchange:
         ]
         try:
             for each in deliveries:
-                self._guard(each.member, partial(each.open, self._check))
+                guarded(each.member, partial(each.open, self._check))
             self._carry_all(departure, [each for each in deliveries if each.member.live])
             departure.seal(self._check)
             mark = departure.mark
-            self._each(
+            side_by_side(
                 [each.member for each in deliveries if each.member.live],
                 lambda member: self._apply(next(d for d in deliveries if d.member is member), mark),
             )

@@ -11,13 +11,15 @@ class Greeting:
     """How a child goes on. `whole`: it needs all rows, since changes are not known one by one since it was here.
 
     `rewound`: it was restored from a copy and takes another epoch; what it sent since then comes back to it.
-    `parent_rewound`: the parent was restored; its children know more than it does.
+    `parent_rewound`: the parent was restored; its children know more than it does. `fresh`: nothing of it can have come
+    to the parent in a time of which the parent knows nothing.
     """
 
     peer: Peer
     whole: bool = False
     rewound: bool = False
     parent_rewound: bool = False
+    fresh: bool = False
 
 
 def greet(
@@ -36,6 +38,8 @@ def greet(
     for other in others:
         if other.id == child.id and other.name != name:
             raise _twice(name, f"that of the child '{other.name}'")
+    # By file a child has the parent's rows before the parent has heard of it.
+    fresh = child.epoch == 1 and (peer is not None or child.received.gen < 0)
     number = max((other.number for other in others), default=0) + 1
     if peer is None or not peer.id or peer.id != child.id:
         peer = Peer(name, number, id=child.id, epoch=child.epoch, floor=0)
@@ -51,11 +55,12 @@ def greet(
     if rewound:
         peer = replace(peer, number=number)
     has = child.received
+    fresh = fresh and not rewound
     if has.gen < 0:
-        return Greeting(peer, whole=True, rewound=rewound)
+        return Greeting(peer, whole=True, rewound=rewound, fresh=fresh)
     if has.gen < parent.oldest_gen:
-        return Greeting(peer, whole=True, rewound=rewound)
-    return Greeting(peer, rewound=rewound, parent_rewound=recalled != has.token)
+        return Greeting(peer, whole=True, rewound=rewound, fresh=fresh)
+    return Greeting(peer, rewound=rewound, parent_rewound=recalled != has.token, fresh=fresh)
 
 
 def _twice(name: str, whose: str) -> FatalError:

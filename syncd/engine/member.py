@@ -1,17 +1,22 @@
 """A child in one run of a cluster, and the parent's rows on their way to it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from syncd.cluster_ports import Arrival, Known, Repository
 from syncd.engine.carrying import Lane, form_between
 from syncd.engine.greeting import Greeting
 from syncd.engine.pairing import Pair
-from syncd.errors import FatalError, SyncdError
+from syncd.errors import FatalError, RunCancelledError, SyncdError
 from syncd.model.cluster import Child, Direction
 from syncd.model.exchange import NOTHING_RECEIVED, Hello, Peer, TableCounts, Wanted
 from syncd.ports import Check
+
+MOST_AT_ONCE: Final = 16
+"""How many children are asked side by side."""
 
 
 @dataclass(slots=True)
@@ -94,3 +99,24 @@ class Delivery:
         since = NOTHING_RECEIVED if number in self.whole else hello.received.gen
         form = form_between(parent, self.member.port, pair.parent, pair.child)
         return Wanted(since, conditions.get(number, "")), form, pair.parent
+
+
+def guarded(member: Member, action: Callable[[], None]) -> None:
+    """Do something; what fails at one child is its failure alone."""
+    try:
+        action()
+    except RunCancelledError:
+        raise
+    except SyncdError as error:
+        member.failure = error
+
+
+def side_by_side(members: Sequence[Member], action: Callable[[Member], None]) -> None:
+    """Do something with several children at once: each has a connection of its own."""
+    if len(members) <= 1:
+        for member in members:
+            guarded(member, partial(action, member))
+        return
+    with ThreadPoolExecutor(min(MOST_AT_ONCE, len(members))) as threads:
+        for future in [threads.submit(guarded, member, partial(action, member)) for member in members]:
+            future.result()

@@ -11,15 +11,22 @@ from syncd.model.cluster import Cluster, ClusterTable, ConflictPolicy, Direction
 from syncd.model.exchange import Rules, Tracked
 from syncd.model.table import ANY_DIGITS, Column, Kind, Table, TableName
 
+NUMBERS = frozenset({Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT})
+"""Families of which values can be added."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A table of the cluster as its parent has it, with what the cluster says about it."""
+    """A table of the cluster as its parent has it, with what the cluster says about it.
+
+    `sums` are its summed columns: what they held before is recorded by children alone, so `tracked` does not name them.
+    """
 
     entry: ClusterTable
     policy: ConflictPolicy
     tracked: Tracked
     table: Table
+    sums: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +92,12 @@ def pair_with(shared: Sequence[Shared], child: Repository, name: str) -> Pairs:
 
 
 def rules_for(
-    pairs: Sequence[Pair], wheres: Mapping[int, str], max_skew_seconds: float, *, refilling: bool
+    pairs: Sequence[Pair], wheres: Mapping[int, str], max_skew_seconds: float, *, refilling: bool, fresh: bool
 ) -> Rules:
-    """How the parent judges what a child sends. `refilling`: the parent lost its past, so the child's rows win."""
+    """How the parent judges what a child sends. `refilling`: the parent lost its past, so the child's rows win.
+
+    `fresh`: nothing of the child can have come before what the parent knows of.
+    """
     policies = {pair.shared.tracked.number: pair.shared.policy for pair in pairs}
     if refilling:
         policies = dict.fromkeys(policies, ConflictPolicy(Winner.CHILD))
@@ -98,6 +108,7 @@ def rules_for(
         allow_outside=frozenset(number for number, entry in entries.items() if entry.allow_outside),
         blind=frozenset(number for number, entry in entries.items() if entry.direction is Direction.UP),
         max_skew_seconds=max_skew_seconds,
+        fresh=fresh,
     )
 
 
@@ -126,7 +137,7 @@ def _share(cluster: Cluster, parent: Repository, entry: ClusterTable, table: Tab
         by_column=policy.by_column,
         timed=_timed(policy),
     )
-    return Shared(entry, policy, tracked, table)
+    return Shared(entry, policy, tracked, table, _sums(policy, table, key))
 
 
 def _pair(shared: Shared, child: Repository, there: Sequence[TableName]) -> Pair:
@@ -155,12 +166,37 @@ def _pair(shared: Shared, child: Repository, there: Sequence[TableName]) -> Pair
     ours = {column.name for column in both} | _local_columns(shared.table, mine.key)
     _refuse_mandatory(shared.table, ours, "at the parent")
     _refuse_losses(both, theirs)
-    direction = shared.entry.direction
+    captured = shared.entry.direction is not Direction.DOWN
+    sums = shared.sums if captured else ()
+    summed = tuple(_number(table, name).name for name in sums)
     return Pair(
         shared,
-        replace(mine, columns=tuple(both)),
-        replace(mine, name=table.name, columns=theirs, key=key, captured=direction is not Direction.DOWN),
+        replace(mine, columns=tuple(both), sums=sums),
+        replace(mine, name=table.name, columns=theirs, key=key, captured=captured, sums=summed),
     )
+
+
+def _sums(policy: ConflictPolicy, table: Table, key: Sequence[str]) -> tuple[str, ...]:
+    found = tuple(_number(table, name).name for name in policy.summed)
+    if set(found) & set(key):
+        raise FatalError(
+            f"column {next(iter(set(found) & set(key)))} is in the key, and cannot be summed",
+            hint="take it out of conflict.columns",
+            code="no_number",
+        )
+    return found
+
+
+def _number(table: Table, name: str) -> Column:
+    """A column that can be summed."""
+    column = _column(table, name)
+    if column.type.kind not in NUMBERS:
+        raise FatalError(
+            f"column {column.name} is {column.type}, and sum adds numbers only",
+            hint="choose max, min or append for it, or give it a type of whole numbers, decimals or fractions",
+            code="no_number",
+        )
+    return column
 
 
 def _local_columns(table: Table, key: Sequence[str]) -> set[str]:

@@ -44,6 +44,8 @@ class Combine(StrEnum):
     MIN = "min"
     APPEND = "append"
     """The parent's text, then what the child's text has more than the base, or all of it."""
+    SUM = "sum"
+    """The parent's number and what the child added to the one that its edits were made on."""
 
 
 class DeleteRule(StrEnum):
@@ -76,6 +78,11 @@ class ConflictPolicy:
     def by_column(self) -> bool:
         """Must it be known which columns were changed?"""
         return self.winner is Winner.MERGE_FIELDS or bool(self.columns)
+
+    @property
+    def summed(self) -> tuple[str, ...]:
+        """The columns in which both sides' additions count."""
+        return tuple(name for name, rule in self.columns.items() if rule is Combine.SUM)
 
 
 @dataclass(frozen=True, slots=True)

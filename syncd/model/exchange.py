@@ -43,7 +43,7 @@ class Tracked:
 
     `number` names the table in the whole cluster. `columns` are those that both sides have, as this node spells them, in the
     parent's order; `key` are those that tell rows apart. `captured`: edits made here are recorded. `by_column`: with the
-    columns that changed; `timed`: with the moment. `where` is a condition of the parent for one child, else empty.
+    columns that changed; `timed`: with the moment; `sums`: with the values that these columns had before.
     """
 
     number: int
@@ -53,6 +53,7 @@ class Tracked:
     captured: bool = True
     by_column: bool = False
     timed: bool = False
+    sums: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,6 +64,11 @@ class Tracked:
     def others(self) -> tuple[str, ...]:
         """The names of the columns that are not in the key, in order."""
         return tuple(column.name for column in self.columns if column.name not in self.key)
+
+    @property
+    def optional_key(self) -> tuple[str, ...]:
+        """The names of key columns that may be without a value, as in SQLite: such rows take no part."""
+        return tuple(column.name for column in self.columns if column.name in self.key and column.nullable)
 
     def column(self, name: str) -> Column:
         """The column of that exact name."""
@@ -78,7 +84,7 @@ class Hello:
     that a child has (for a parent: START). `oldest_base` is the lowest parent generation that an unsent edit was made on.
     `changed`: there are edits that no generation counts yet. `unsent` counts rows with unsent edits that are counted.
     `oldest_gen`: changes after it are known one by one. `compacted` is when older ones were last forgotten, in seconds
-    since 1970.
+    since 1970, `next_try` when the first of the rows that are set aside is to be tried again (None: there is none).
     """
 
     id: str
@@ -93,6 +99,11 @@ class Hello:
     unsent: int = 0
     oldest_gen: int = 0
     compacted: float = 0.0
+    next_try: float | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Is a row that is set aside to be tried again at this moment, in seconds since 1970?"""
+        return self.next_try is not None and self.next_try <= now
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +172,8 @@ class Wanted:
 class Rules:
     """How edits that arrive are judged: the policy of each table by its number, and who sends.
 
-    `blind` are the tables of which the sender never receives a row, so that it knows no version but its own.
+    `blind` are the tables of which the sender never receives a row, so that it knows no version but its own. `fresh`:
+    where nothing was received of it, nothing ever was.
     """
 
     policies: Mapping[int, ConflictPolicy] = field(default_factory=dict)
@@ -170,6 +182,7 @@ class Rules:
     blind: frozenset[int] = frozenset()
     atomic: bool = False
     max_skew_seconds: float = 60.0
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)

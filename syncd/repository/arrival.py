@@ -84,7 +84,7 @@ class NodeArrival:
                 raise _moved(node, f"child '{peer.name}'")
             self._lock()
             seal(node, Role.PARENT, self._every)
-            step = Consolidation(node, self._open, self._rules, peer, rules, self._now(), check)
+            step = Consolidation(node, self._every, self._open, self._rules, peer, rules, self._now(), check)
             applied = step.carry_out(self._stages, self._aside)
             crash_point("edits are placed")
             # The child has all that it was sent; what was refused is kept here.
@@ -178,7 +178,11 @@ class NodeArrival:
         numbers = tuple(int(str(fact)) for fact in row[:facts])
         if not stage.edits:
             numbers = (*numbers, 0, 0, 0, 0, 0)
-        return Refused(stage.table.number, 0, numbers, tuple(row[facts:]), error)
+        end = facts + len(stage.table.columns)
+        told = row[end] if stage.told else None
+        return Refused(
+            stage.table.number, 0, numbers, tuple(row[facts:end]), error, None if told is None else str(told)
+        )
 
 
 def _moved(node: Node, what: str) -> BusyError:

@@ -1,7 +1,7 @@
 """Who wins when a child's edit meets a version that it was not made on: pure rules over two rows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -15,13 +15,15 @@ Row = tuple[Any, ...]
 class Side:
     """One of the two rows: None when it is deleted. `mask` has a bit for each column that changed since both were equal.
 
-    `at` is the moment of the edit in milliseconds, 0 when nobody recorded it. `repository` is who made it.
+    `at` is the moment of the edit in milliseconds, 0 when nobody recorded it. `repository` is who made it. `summed`, of a
+    child's side, has the parent's values with what the child added, by the columns' places, as far as that is known.
     """
 
     row: Row | None
     mask: int
     at: int
     repository: str
+    summed: Mapping[int, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,12 @@ def _by_column(policy: ConflictPolicy, columns: Sequence[str], parent: Side, chi
     merged: list[Any] = []
     disputed = False
     for place, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
-        if mine == other:
+        if place in child.summed and rules.get(place) is Combine.SUM:
+            # Both may have added the same.
+            merged.append(child.summed[place])
+        elif mine == other:
             merged.append(mine)
-        elif place in rules:
+        elif rules.get(place) in _COMBINED:
             merged.append(_COMBINED[rules[place]](mine, other))
         elif merging and not _changed(child, place):
             merged.append(mine)

@@ -37,7 +37,7 @@ class Delivery:
     ) -> Applied:
         """Write everything that may be written; the caller commits."""
         node = self._node
-        retry = Retry(node, self._open, PARENTS, self._now, self._base)
+        retry = Retry(node, self._open, PARENTS, self._now, base=self._base)
         retry.stage()
         counts: dict[int, TableCounts] = {}
         for number, stage in stages.items():

@@ -11,7 +11,7 @@ from syncd.ports import Check
 from syncd.repository.crash import crash_point
 from syncd.repository.node import PARENT, Node
 from syncd.repository.refused import PARENTS, key_text_of, let_go, refused_keys
-from syncd.repository.store import FACTS_OF_EDITS, FACTS_OF_VERSIONS, WHOLE, Purpose
+from syncd.repository.store import FACTS_OF_EDITS, FACTS_OF_VERSIONS, TEXT, TOLD, WHOLE, Purpose, keyed
 
 TURNS: Final = 4
 """How often a state is looked for that nobody changes while it is being made durable, before writers have to wait."""
@@ -37,13 +37,17 @@ class NodeDeparture:
         columns = ", ".join(
             f"{'o' if column.name in keys else 't'}.{store.quote(column.name)}" for column in table.columns
         )
+        if table.sums:
+            begun = store.quote(names.begun(table.number))
+            same = " AND ".join(f"b.{store.quote(name)} = o.{store.quote(name)}" for name in table.key)
+            columns += f", (SELECT {store.told} FROM {begun} b WHERE {same})"
         select = (
             f"SELECT {store.whole(f'CASE WHEN t.{first} IS NULL THEN 1 ELSE 0 END')}, o.gen, o.base, {store.whole('o.op')},"
             f" o.mask, o.at, {columns} FROM {store.quote(names.own(table.number))} o"
             f" LEFT JOIN {store.text_of(table.name)} t ON {_meeting(store, table, 'o')}"
             f" WHERE o.gen > {self._received}"
         )
-        yield from self._blocks(select, FACTS_OF_EDITS, table, form, check)
+        yield from self._blocks(select, FACTS_OF_EDITS, table, form, check, told=bool(table.sums))
 
     def authors(self, table: Tracked, since: int) -> list[int]:
         """Whose edits there are."""
@@ -61,7 +65,8 @@ class NodeDeparture:
         if wanted.where:
             source = f"(SELECT {plain} FROM {source} WHERE ({wanted.where}))"
         if wanted.since == NOTHING_RECEIVED:
-            select = f"SELECT {store.whole('0')}, {plain} FROM {source} t"
+            having = keyed(store.quote, table, "t")
+            select = f"SELECT {store.whole('0')}, {plain} FROM {source} t WHERE {having}"
         else:
             keys = set(table.key)
             columns = ", ".join(
@@ -95,9 +100,17 @@ class NodeDeparture:
         self._node.store.rollback()
 
     def _blocks(
-        self, select: str, facts: Sequence[str], table: Tracked, form: Format, check: Check
+        self,
+        select: str,
+        facts: Sequence[str],
+        table: Tracked,
+        form: Format,
+        check: Check,
+        *,
+        told: bool = False,
     ) -> Generator[Block]:
         columns = [*(Column(fact, WHOLE) for fact in facts), *table.columns]
+        columns += [Column(TOLD, TEXT)] if told else []
         for batch in self._node.store.extract(select, columns, form, check):
             yield Block(table.number, batch.format, batch.data, batch.rows)
 

@@ -7,7 +7,17 @@ from syncd.model.exchange import Rules
 from syncd.model.table import Column
 from syncd.ports import Check
 from syncd.repository.node import Node
-from syncd.repository.store import FACTS_OF_EDITS, NUMBER, STATE, WHOLE, Stage, stage_columns
+from syncd.repository.store import (
+    BORN,
+    FACTS_OF_EDITS,
+    NUMBER,
+    STATE,
+    TEXT,
+    TOLD,
+    WHOLE,
+    Stage,
+    stage_columns,
+)
 
 AT_ONCE: Final = 2_000
 """How many conflicts are in memory."""
@@ -19,7 +29,7 @@ def disputed(
     """The next staged edits that were not made on the parent's present version; at most AT_ONCE.
 
     Each: number, facts, then generation, author, author's generation and moment of our version (0 without one), is our
-    row there, then the child's columns, then ours. `peer` is the child's number; versions before `oldest` are forgotten.
+    row there, then the child's columns, then ours, then TOLD (None where no columns are summed). `peer` is the child's number; versions before `oldest` are forgotten.
     """
     table = stage.table
     quote = node.store.quote
@@ -28,7 +38,7 @@ def disputed(
     row = quote(node.names.row(table.number))
     on = [" AND ".join(f"{side}.{quote(key)} = s.{place[key]}" for key in table.key) for side in ("v", "t")]
     own = f"(v.nid = {peer} AND v.ngen <= s.s_gen)"
-    inserted = "(s.s_op % 2 = 1 AND s.s_op < 4)"
+    inserted = f"(s.s_op >= {BORN} OR (s.s_op % 2 = 1 AND s.s_op < 4))"
     there = f"t.{first} IS NOT NULL"
     blind = "1 = 1" if table.number in rules.blind else "1 = 0"
     behind = f"(({there} OR v.{first} IS NOT NULL) AND (coalesce(v.gen, 0) > s.s_base OR {blind}))"
@@ -38,6 +48,7 @@ def disputed(
     facts = ", ".join(f"s.{fact}" for fact in FACTS_OF_EDITS)
     versions = ", ".join(whole(f"coalesce(v.{name}, 0)") for name in ("gen", "nid", "ngen", "at"))
     both = [f"s.{name}" for name in stage_columns(table)] + [f"t.{quote(name)}" for name in table.names]
+    both.append(f"s.{TOLD}" if stage.told else "NULL")
     select = (
         f"SELECT {whole(f's.{NUMBER}')}, {facts}, {versions},"
         f" {whole(f'CASE WHEN {there} THEN 1 ELSE 0 END')}, {', '.join(both)}"
@@ -47,7 +58,7 @@ def disputed(
         f" AND (v.{first} IS NULL OR NOT {own}) ORDER BY s.{NUMBER} LIMIT {AT_ONCE}"
     )
     numbers = [Column(f"n{at}", WHOLE) for at in range(1 + len(FACTS_OF_EDITS) + 5)]
-    columns = [*numbers, *table.columns, *table.columns]
+    columns = [*numbers, *table.columns, *table.columns, Column(TOLD, TEXT)]
     found: list[tuple[Any, ...]] = []
     for batch in node.store.extract(select, columns, Format.ROWS, check):
         found += tuples_of(batch)

@@ -11,7 +11,7 @@ from syncd.ports import Check
 from syncd.repository.naming import Names
 from syncd.repository.node import Node
 from syncd.repository.readers import forget_feeds, restart_feeds
-from syncd.repository.store import ALL_COLUMNS, INSERTED, Purpose, Store
+from syncd.repository.store import ALL_COLUMNS, INSERTED, Purpose, Store, keyed
 
 REPLACE: Final = "replace"
 
@@ -19,7 +19,14 @@ REPLACE: Final = "replace"
 def shape_of(table: Tracked) -> str:
     """What a table's triggers and tables of ours were made for, as one text."""
     columns = [[column.name, column.type.native] for column in table.columns]
-    facts = [columns, table.key, table.captured, table.by_column, table.timed]
+    facts = [
+        columns,
+        table.key,
+        table.captured,
+        table.by_column,
+        table.timed,
+        *([table.sums] if table.sums else []),
+    ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
@@ -59,7 +66,7 @@ def enrol(
         for table in changed:
             done.append(f"renews the triggers of {table.name}")
             _forget_masks(node, table, role)
-            _renew(node, table)
+            _renew(node, table, role)
         store.commit(check)
     finally:
         store.rollback()
@@ -118,7 +125,7 @@ def retire(store: Store, names: Names, check: Check) -> None:
         # A trigger that stays would write into a table that goes, and no program could edit a row any more.
         store.release_capture(names, table)
     for number in node.tables():
-        for name in (names.log, names.own, names.row, names.past):
+        for name in (names.log, names.own, names.begun, names.row, names.past):
             store.drop(name(number))
     for other in (
         names.marks,
@@ -147,16 +154,46 @@ def offer(store: Store, names: Names, table: Tracked, gen: int) -> int:
     own = store.quote(names.own(table.number))
     meeting = " AND ".join(f"o.{store.quote(key)} = t.{store.quote(key)}" for key in table.key)
     qualified = ", ".join(f"t.{store.quote(key)}" for key in table.key)
-    return store.run(
+    having = keyed(store.quote, table, "t")
+    offered = store.run(
         f"INSERT INTO {own} ({keys}, gen, base, op, mask, at)"
         f" SELECT {qualified}, {gen}, {UNKNOWN_BASE}, {INSERTED}, {ALL_COLUMNS}, 0"
         f" FROM {store.text_of(table.name)} t"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {own} o WHERE {meeting})"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {own} o WHERE {meeting}) AND {having}"
     ).changed
+    if table.sums:
+        _begin_unknown(store, names, table)
+    return offered
 
 
-def _renew(node: Node, table: Tracked) -> None:
+def _begin_unknown(store: Store, names: Names, table: Tracked) -> None:
+    """Of edits that no trigger told of, nobody knows what they added."""
+    keys = ", ".join(store.quote(key) for key in table.key)
+    own, begun = store.quote(names.own(table.number)), store.quote(names.begun(table.number))
+    meeting = " AND ".join(f"b.{store.quote(key)} = o.{store.quote(key)}" for key in table.key)
+    store.run(
+        f"INSERT INTO {begun} ({keys}, gen)"
+        f" SELECT {', '.join(f'o.{store.quote(key)}' for key in table.key)}, o.gen FROM {own} o"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {begun} b WHERE {meeting} AND b.gen = o.gen)"
+    )
+
+
+def unkeyed(store: Store, table: Tracked) -> str:
+    """What to say when a table has rows without a key; empty when all rows have one."""
+    if not table.optional_key:
+        return ""
+    without = f"SELECT 1 FROM {store.text_of(table.name)} WHERE NOT ({keyed(store.quote, table)}) LIMIT 1"
+    if not store.run(without).rows:
+        return ""
+    columns = ", ".join(table.optional_key)
+    return f"{table.name}: rows in {store.place} without a value in {columns} are not synchronised: nothing tells them apart"
+
+
+def _renew(node: Node, table: Tracked, role: Role) -> None:
     """Nobody knows what was edited while the triggers were not as they should be."""
+    if table.sums:
+        node.store.create_log(node.names, table, parent=role is Role.PARENT)
+        _begin_unknown(node.store, node.names, table)
     _capture(node, table)
     restart_feeds(node, table.number)
 
@@ -192,7 +229,7 @@ def _untrack(node: Node, number: int, name: str, *, parent: bool) -> str:
         columns = store.table(found)
         if columns is not None and columns.key:
             store.release_capture(names, Tracked(number, found, columns.columns, columns.key))
-    for table in (names.log, names.row, names.past) if parent else (names.log, names.own):
+    for table in (names.log, names.row, names.past) if parent else (names.log, names.own, names.begun):
         store.drop(table(number))
     node.drop_table(number)
     forget_feeds(node, number)

@@ -79,6 +79,10 @@ class Names:
         """At a child: rows with edits that the parent has not acknowledged."""
         return f"{self.prefix}{number}_own"
 
+    def begun(self, number: int) -> str:
+        """At a child: what summed columns held before the edits of each generation that the parent may not have."""
+        return f"{self.prefix}{number}_begun"
+
     def row(self, number: int) -> str:
         """At a parent: the generation of each row that changed, and whose edit it is."""
         return f"{self.prefix}{number}_row"

@@ -2,10 +2,10 @@
 
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from syncd.model.exchange import START, Hello, Mark, Peer, Role, Tracked
+from syncd.model.exchange import NOTHING_RECEIVED, START, Hello, Mark, Peer, Role, Tracked
 from syncd.repository.naming import Names
 from syncd.repository.store import Store
 
@@ -72,6 +72,7 @@ REFUSED: Final = {
     "at": "int",
     "code": "text",
     "error": "text",
+    "told": "text",
     "tries": "int",
     "next_try": "int",
     "first_seen": "int",
@@ -130,42 +131,44 @@ class Node:
         """The present generation."""
         return int(self._rows(f"SELECT gen FROM {self._node}")[0][0])
 
-    def hello(self, logs: Sequence[Tracked], recall: int | None) -> Hello:
-        """Who this node is, and whether something of it is not counted or sent."""
-        names, quote = self.names, self.store.quote
-        row = self._rows(
-            f"SELECT n.id, n.epoch, n.role, n.name, n.gen, m.token, n.oldest, n.compacted FROM {self._node} n"
-            f" JOIN {self._marks} m ON m.gen = n.gen"
-        )[0]
-        role = Role(str(row[2]))
-        captured = [table for table in logs if table.captured]
-        changed = False
-        if captured:
-            asked = " OR ".join(f"EXISTS (SELECT 1 FROM {quote(names.log(t.number))})" for t in captured)
-            changed = bool(int(self._rows(f"SELECT CASE WHEN {asked} THEN 1 ELSE 0 END")[0][0]))
-        received, unsent, oldest_base = START, 0, None
-        if role is Role.CHILD:
-            received = self.peer(PARENT).received
-            if captured:
-                parts = " UNION ALL ".join(
-                    f"SELECT count(*) AS unsent, min(base) AS base FROM {quote(names.own(t.number))}"
-                    for t in captured
-                )
-                counted = self._rows(f"SELECT sum(unsent), min(base) FROM ({parts}) o")[0]
-                unsent, oldest_base = int(counted[0] or 0), None if counted[1] is None else int(counted[1])
+    def hello(self, logs: Sequence[Tracked], recall: int | None, role: Role | None = None) -> Hello:
+        """Who this node is, and whether something of it is not counted or sent. Cost: one statement where `role` is known."""
+        numbers = [table.number for table in logs if table.captured]
+        if numbers and role is None:
+            role = Role(str(self._rows(f"SELECT role FROM {self._node}")[0][0]))
+        row = self._rows(self._hello_sql(numbers, recall, child=role is Role.CHILD))[0]
         return Hello(
             id=str(row[0]),
             epoch=int(row[1]),
-            role=role,
+            role=Role(str(row[2])),
             name=str(row[3]),
             mark=Mark(int(row[4]), str(row[5])),
-            received=received,
-            recalled=None if recall is None else self.token(recall),
-            oldest_base=oldest_base,
-            changed=changed,
-            unsent=unsent,
+            received=START if row[9] is None else Mark(int(row[9]), str(row[10])),
+            recalled=None if row[8] is None else str(row[8]),
+            oldest_base=None if row[14] is None else int(row[14]),
+            changed=bool(int(row[12])),
+            unsent=int(row[13] or 0),
             oldest_gen=int(row[6]),
             compacted=int(row[7]) / 1000,
+            next_try=None if row[11] is None else int(row[11]) / 1000,
+        )
+
+    def _hello_sql(self, numbers: Sequence[int], recall: int | None, *, child: bool) -> str:
+        names, quote = self.names, self.store.quote
+        logs = [f"EXISTS (SELECT 1 FROM {quote(names.log(number))})" for number in numbers]
+        changed = f"CASE WHEN {' OR '.join(logs)} THEN 1 ELSE 0 END" if logs else "0"
+        token = f"SELECT token FROM {self._marks} WHERE gen = {NOTHING_RECEIVED if recall is None else int(recall)}"
+        unsent = "SELECT 0 AS unsent, NULL AS base"
+        if numbers and child:
+            owns = [quote(names.own(number)) for number in numbers]
+            each = [f"SELECT count(*) AS unsent, min(base) AS base FROM {own}" for own in owns]
+            unsent = f"SELECT sum(unsent) AS unsent, min(base) AS base FROM ({' UNION ALL '.join(each)}) e"
+        return (
+            f"SELECT n.id, n.epoch, n.role, n.name, n.gen, m.token, n.oldest, n.compacted, ({token}),"
+            f" p.recv_gen, p.recv_token, (SELECT min(next_try) FROM {quote(names.refused)}), {changed}, o.unsent, o.base"
+            f" FROM {self._node} n JOIN {self._marks} m ON m.gen = n.gen"
+            f" LEFT JOIN {quote(names.peers)} p ON p.name = '{PARENT}' AND n.role = '{Role.CHILD.value}'"
+            f" CROSS JOIN ({unsent}) o"
         )
 
     def name(self) -> str:
@@ -180,6 +183,14 @@ class Node:
         """The token that this node had at a generation, None when it had none or has forgotten it."""
         rows = self._rows(f"SELECT token FROM {self._marks} WHERE gen = {int(gen)}")
         return str(rows[0][0]) if rows else None
+
+    def tokens(self, gens: Collection[int]) -> dict[int, str]:
+        """The tokens that this node had at these generations, as far as it knows them."""
+        if not gens:
+            return {}
+        listed = ", ".join(str(int(gen)) for gen in gens)
+        rows = self._rows(f"SELECT gen, token FROM {self._marks} WHERE gen IN ({listed})")
+        return {int(gen): str(token) for gen, token in rows}
 
     def marks(self, since: int) -> list[Mark]:
         """This node's states from a generation on, oldest first."""

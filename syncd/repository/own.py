@@ -7,7 +7,7 @@ from syncd.cluster_ports import Keys
 from syncd.model.exchange import Tracked
 from syncd.repository.node import Node
 
-HELD: Final = 8
+HELD: Final = 16
 """Added to `op` for a moment, to tell rows that are kept from those that go."""
 
 
@@ -24,5 +24,8 @@ def _learn(node: Node, table: Tracked, received: int, held: Sequence[tuple[objec
     for key in held:
         store.run(f"UPDATE {own} SET op = op + {HELD} WHERE op < {HELD} AND {condition}", list(key))
     store.run(f"DELETE FROM {own} WHERE gen <= {received} AND op < {HELD}")
+    if table.sums:
+        # What the parent keeps aside it has with all that was added until then.
+        store.run(f"DELETE FROM {store.quote(node.names.begun(table.number))} WHERE gen <= {received}")
     if held:
         store.run(f"UPDATE {own} SET op = op - {HELD} WHERE op >= {HELD}")

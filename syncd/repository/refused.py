@@ -20,7 +20,7 @@ PARENTS: Final = 0
 class Refused:
     """One such row. `facts` are those of an edit in their order; for a parent's rows all but the first and `base` are 0.
 
-    `row` has the tracked columns in order; where it is deleted only its key counts.
+    `row` has the tracked columns in order; where it is deleted only its key counts. `told`: see `addition`.
     """
 
     table: int
@@ -28,6 +28,7 @@ class Refused:
     facts: tuple[int, ...]
     row: tuple[Any, ...]
     error: SyncdError
+    told: str | None = None
 
 
 def set_aside(node: Node, table: Tracked, refused: Refused, now: float) -> int:
@@ -50,8 +51,8 @@ def set_aside(node: Node, table: Tracked, refused: Refused, now: float) -> int:
     numbers = f"{gone}, {gen}, {base}, {op}, {mask}, {moment}"
     store.run(
         f"INSERT INTO {at} ({columns}) VALUES ({node.next_id(names.refused)}, {refused.peer}, {table.number}, ?, ?,"
-        f" {numbers}, ?, ?, {tries}, {round((now + wait) * 1000)}, {first})",
-        (key, image_of(table.names, refused.row), refused.error.code, refused.error.message),
+        f" {numbers}, ?, ?, ?, {tries}, {round((now + wait) * 1000)}, {first})",
+        (key, image_of(table.names, refused.row), refused.error.code, refused.error.message, refused.told),
     )
     return tries
 
@@ -72,12 +73,6 @@ def all_refused(node: Node, peer: int | None = None) -> list[dict[str, Any]]:
     at = node.store.quote(node.names.refused)
     rows = node.store.run(f"SELECT {columns} FROM {at}{condition} ORDER BY id").rows
     return [dict(zip(REFUSED, row, strict=True)) for row in rows]
-
-
-def is_any_due(node: Node, now: float) -> bool:
-    """Is one of them to be tried again?"""
-    at = node.store.quote(node.names.refused)
-    return bool(node.store.run(f"SELECT 1 FROM {at} WHERE next_try <= {round(now * 1000)} LIMIT 1").rows)
 
 
 def refused_keys(node: Node, table: Tracked) -> Iterator[tuple[tuple[Any, ...], int]]:

@@ -1,6 +1,6 @@
 """A database as a node of a cluster: the port of the coordinator over one product's statements."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from syncd.cluster_ports import Keys
 from syncd.model.batch import Format
@@ -9,6 +9,7 @@ from syncd.model.table import Table, TableName
 from syncd.ports import Check
 from syncd.repository import enrolment
 from syncd.repository.arrival import NodeArrival
+from syncd.repository.catalogue import Catalogue
 from syncd.repository.compact import compact
 from syncd.repository.crash import crash_point
 from syncd.repository.departure import NodeDeparture, depart, seal
@@ -17,7 +18,7 @@ from syncd.repository.naming import Names
 from syncd.repository.node import PARENT, Node
 from syncd.repository.own import learn
 from syncd.repository.readers import is_ahead
-from syncd.repository.refused import all_refused, is_any_due, key_of
+from syncd.repository.refused import all_refused, key_of
 from syncd.repository.store import ForeignKey, Purpose, Store
 
 
@@ -34,30 +35,51 @@ class Replica:
         self.tracked: tuple[Tracked, ...] = ()
         self.node = Node(store, self.names)
         self._now = now
+        self._catalogue = Catalogue(store)
         self._rules: Sequence[ForeignKey] | None = None
+        self._role: Role | None = None
+        """Its part in the cluster, once it was enrolled."""
+
+    def look(self) -> None:
+        """Begin a run: what the catalogue said in an earlier one holds as long as nothing was altered.
+
+        Raises:
+            TransientError: the connection is lost.
+        """
+        if not self._catalogue.look():
+            self._rules = None
 
     def tables(self) -> list[TableName]:
         """All tables that could take part."""
-        return self.store.tables()
+        return self._catalogue.once("tables", self.store.tables)
 
     def table(self, name: TableName) -> Table | None:
         """The table with its writable columns and key, or None."""
-        return self.store.table(name)
+        return self._catalogue.once(("table", name), lambda: self.store.table(name))
+
+    def unkeyed(self, tables: Sequence[Tracked]) -> list[str]:
+        """In words, those of the tables with rows that lack a key, and so take no part."""
+        return [said for table in tables if (said := enrolment.unkeyed(self.store, table))]
 
     def unique(self, name: TableName, columns: Sequence[str]) -> bool:
         """Do these columns always have values, and never the same twice?"""
-        return self.store.unique(name, columns)
+        asked = ("unique", name, tuple(columns))
+        return self._catalogue.once(asked, lambda: self.store.unique(name, columns))
 
     def enrolled(self) -> Mapping[str, int]:
         """The tracked tables' numbers by name."""
-        if not self.node.exists:
-            return {}
-        return {name: number for number, (name, _) in self.node.tables().items()}
+        return self._catalogue.once("enrolled", self._numbers)
 
     def enrol(self, role: Role, name: str, tables: Sequence[Tracked], join: str, check: Check) -> list[str]:
         """Be a node with these tables; what was done, in words."""
-        done = enrolment.enrol(self.store, self.names, role, name, tables, join, check)
-        self.tracked = tuple(tables)
+
+        def join_in() -> list[str]:
+            return enrolment.enrol(self.store, self.names, role, name, tables, join, check)
+
+        done = self._catalogue.once(("enrol", role, name, tuple(tables), join), join_in)
+        if done:
+            self._catalogue.forget()
+        self.tracked, self._role = tuple(tables), role
         return done
 
     def recall(self, role: Role, name: str, tables: Sequence[Tracked]) -> None:
@@ -82,7 +104,13 @@ class Replica:
 
     def hello(self, recall: int | None = None) -> Hello | None:
         """Who this node is; None before it was enrolled."""
-        return self.node.hello(self.tracked, recall) if self.node.exists else None
+        if self._role is None and not self.node.exists:
+            return None
+        return self.node.hello(self.tracked, recall, self._role)
+
+    def tokens(self, gens: Collection[int]) -> Mapping[int, str]:
+        """The tokens that this node had at these generations."""
+        return self.node.tokens(gens)
 
     def renew(self, gen: int, check: Check) -> None:
         """Take a new epoch, with generations after `gen`."""
@@ -117,6 +145,9 @@ class Replica:
                     own = self.store.quote(self.names.own(table.number))
                     if not keep_bases:
                         self.store.run(f"UPDATE {own} SET base = {UNKNOWN_BASE}")
+                        if table.sums:
+                            begun = self.store.quote(self.names.begun(table.number))
+                            self.store.run(f"DELETE FROM {begun}")
                     enrolment.offer(self.store, self.names, table, mark.gen)
             self.node.put_peer(Peer(PARENT, 0))
 
@@ -136,10 +167,6 @@ class Replica:
                 key = key_of(table, row_of(table.names, str(row["image"])))
                 found.setdefault(table.number, []).append(key)
         return found
-
-    def due(self, now: float) -> bool:
-        """Is there a row set aside that is to be tried again now?"""
-        return is_any_due(self.node, now)
 
     def depart(self, role: Role, received: int, held: Keys, check: Check) -> NodeDeparture:
         """Count what was edited, and open the state."""
@@ -165,6 +192,8 @@ class Replica:
     def retire(self, check: Check) -> None:
         """Take everything of the cluster out of the database."""
         self._write(lambda: enrolment.retire(self.store, self.names, check), check)
+        self._role = None
+        self._catalogue.forget()
 
     def hold(self) -> bool:
         """Be the only coordinator of this cluster."""
@@ -195,6 +224,11 @@ class Replica:
     def close(self) -> None:
         """Give the connection back."""
         self.store.close()
+
+    def _numbers(self) -> dict[str, int]:
+        if not self.node.exists:
+            return {}
+        return {name: number for number, (name, _) in self.node.tables().items()}
 
     def _write(self, change: Callable[[], None], check: Check) -> None:
         self.store.begin(Purpose.SNAPSHOT, self.names, check)

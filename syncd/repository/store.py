@@ -4,7 +4,7 @@ Names in arguments are plain, texts that end in `sql` are SQL. `?` stands for a 
 written into the statements. Stages are temporary tables with the columns of `stage_columns`.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
@@ -20,11 +20,19 @@ INSERTED: Final = 1
 UPDATED: Final = 2
 DELETED: Final = 4
 """Bits of `op`: what happened to a row since it was last sent; all of them are kept."""
+BORN: Final = 8
+"""Added to the `op` of an unsent edit: the first that happened was the insert, so the child had no such row before.
+
+At SQLite that may also be an INSERT OR REPLACE of a row that it had: no trigger tells them apart."""
+HAPPENED: Final = INSERTED | UPDATED | DELETED
 ALL_COLUMNS: Final = -1
 """The mask that says nothing about single columns."""
 MOST_COLUMNS: Final = 62
 
 WHOLE: Final = Type(Kind.INTEGER, bits=64)
+TEXT: Final = Type(Kind.TEXT)
+BEFORE: Final = "syncd_before"
+"""The column of a log and of `begun` that has the values of summed columns before an edit."""
 
 
 class Purpose(StrEnum):
@@ -47,13 +55,17 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A rule that rows of `table` point at rows of `parent`; `acts`: deleting the row pointed at changes the others."""
+    """A rule that rows of `table` point at rows of `parent`; `acts`: deleting the row pointed at changes the others.
+
+    `deferred`: it is looked at only when a transaction ends, also while rows arrive.
+    """
 
     table: TableName
     columns: tuple[str, ...]
     parent: TableName
     parent_columns: tuple[str, ...]
     acts: bool
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,17 @@ class Stage:
         place = dict(zip(self.table.names, stage_columns(self.table), strict=True))
         return tuple(place[name] for name in self.table.key)
 
+    @property
+    def told(self) -> bool:
+        """Does each row say with which values of summed columns its edits began? It stands in TOLD, as a text."""
+        return self.edits and bool(self.table.sums)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What a row consists of that arrives: the facts, the table's columns, and TOLD where it is `told`."""
+        told = (TOLD,) if self.told else ()
+        return (*facts_of(edits=self.edits), *stage_columns(self.table), *told)
+
 
 FACTS_OF_EDITS: Final = ("s_gone", "s_gen", "s_base", "s_op", "s_mask", "s_at")
 FACTS_OF_VERSIONS: Final = ("s_gone",)
@@ -79,6 +102,8 @@ FACTS_OF_VERSIONS: Final = ("s_gone",)
 
 `s_gen` is the generation at the child, `s_base` that of the parent on which the edit was made, `s_mask` the changed columns by their
 place, `s_at` the moment in milliseconds since 1970 (0: not recorded)."""
+TOLD: Final = "s_told"
+"""The text that follows the columns of an edit where the table has summed ones; see `addition`."""
 STATE: Final = "s_state"
 NUMBER: Final = "s_n"
 """Columns that a stage has besides: what is to be done with a row, 0 at first, and a number that no other row has."""
@@ -94,6 +119,12 @@ def stage_columns(table: Tracked) -> tuple[str, ...]:
     return tuple(f"c{number}" for number in range(len(table.columns)))
 
 
+def keyed(quote: Callable[[str], str], table: Tracked, alias: str = "") -> str:
+    """The condition that a row has a key."""
+    prefix = f"{alias}." if alias else ""
+    return " AND ".join(f"{prefix}{quote(name)} IS NOT NULL" for name in table.optional_key) or "1 = 1"
+
+
 class Store(Protocol):
     """One connection to one database. Errors are ours (see `syncd.errors`); a row that a table refuses raises RowRejectedError, or FatalError with code ``key_exists``."""
 
@@ -102,6 +133,8 @@ class Store(Protocol):
     """What it can give and take, cheapest first; ROWS is among them."""
     place: str
     """The database, for messages."""
+    told: str
+    """The aggregate over rows of `begun` that gives what TOLD says: ``GEN:BEFORE`` of each, with ``;`` between."""
 
     def quote(self, name: str) -> str:
         """An identifier as SQL."""
@@ -165,6 +198,13 @@ class Store(Protocol):
 
     # What is there
 
+    def structure(self) -> str:
+        """A text that stays the same as long as no table, column, key, rule or trigger of the database changes.
+
+        Empty when the product does not tell it cheaper than each of them. Costs one statement; fails on a lost connection.
+        """
+        ...
+
     def tables(self) -> list[TableName]:
         """All tables (no views), without the product's own and syncd's."""
         ...
@@ -204,6 +244,9 @@ class Store(Protocol):
         - own: gen, base, op, mask, at; the key is their primary key
         - row: gen, nid, ngen, at; the key is their primary key, and there is an index on gen
         - past: gen, mask; an index on the key
+        - begun, at a child where columns are summed: gen, and as a text BEFORE, which the log then has too
+
+        A log that was made without BEFORE gets it.
         """
         ...
 
@@ -226,7 +269,12 @@ class Store(Protocol):
     # Moving rows
 
     def seal_child(self, names: Names, table: Tracked, gen: int, base: int) -> int:
-        """Take the log's rows into `own` with this generation; a row that is there keeps its base. How many rows."""
+        """Take the log's rows into `own` with this generation; a row that is there keeps its base, and whether it is BORN.
+
+        How many rows.
+
+        Where columns are summed, BEFORE of each row's first edit goes into `begun`.
+        """
         ...
 
     def seal_parent(self, names: Names, table: Tracked, gen: int) -> int:
@@ -266,6 +314,13 @@ class Store(Protocol):
 
     def update(self, stage: Stage, which: str) -> int:
         """Give the table's rows the values of staged rows (`which` is a condition on them, as ``s``) where they differ."""
+        ...
+
+    def exchange(self, stage: Stage, which: str) -> int:
+        """The same for rows that take each other's unique values: they go together, and come again changed.
+
+        Columns that the cluster does not know come again with the values that they had.
+        """
         ...
 
     def insert(self, stage: Stage, which: str) -> int:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from syncd.engine.execute import failure_of
-from syncd.engine.member import Member
+from syncd.engine.member import Member, guarded
 from syncd.engine.pairing import Pair
 from syncd.model.cluster import Direction
 from syncd.model.exchange import Tracked
@@ -15,7 +15,7 @@ from syncd.repository.foresight import count_conflicts, count_down, count_staged
 from syncd.repository.refused import all_refused
 from syncd.repository.store import Stage
 from syncd.worker.cluster import left_out
-from syncd.worker.meeting import Meeting, guarded, replica_of
+from syncd.worker.meeting import Meeting, replica_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ def _stage(meeting: Meeting, member: Member, number: int, stages: dict[int, Stag
         fresh = not _is_tracked(replica.tracked, pair.child)
         if not pair.child.captured or (fresh and member.child.on_join == "replace"):
             continue
-        stage = Stage(f"syncd_plan_{number}_{pair.parent.number}", pair.parent, pair.child, edits=True)
+        mine, theirs = replace(pair.parent, sums=()), replace(pair.child, sums=())
+        stage = Stage(f"syncd_plan_{number}_{pair.parent.number}", mine, theirs, edits=True)
         received = member.peer.received.gen
         edits = unsent_edits(replica.node, pair.child, received, fresh=fresh, check=check)
         with closing(edits) as batches:
@@ -152,7 +153,9 @@ def _table(
     up = down = conflicts = 0
     if mine is not None:
         up = count_staged(parent.store, mine)
-        conflicts = count_conflicts(node, mine, before, member.peer.number, tracked=tracked) if up else 0
+    if mine is not None and up:
+        summed, peer = bool(pair.parent.sums), member.peer.number
+        conflicts = count_conflicts(node, mine, before, peer, tracked=tracked, summed=summed)
     if pair.shared.entry.direction is not Direction.UP:
         where = meeting.nodes.wheres(member.child, pair.shared)
         all_rows = not tracked or _needs_all(meeting, member) or not _is_tracked(_replica(member), pair.child)

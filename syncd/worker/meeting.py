@@ -1,12 +1,12 @@
 """The nodes of a cluster side by side as they are, for commands that ask and write nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from syncd.engine.greeting import greet
-from syncd.engine.member import Member
+from syncd.engine.member import Member, guarded
 from syncd.engine.pairing import Shared, pair_with, shared_tables
-from syncd.errors import FatalError, RunCancelledError, SyncdError
+from syncd.errors import FatalError
 from syncd.model.exchange import Hello, Peer, Role
 from syncd.repository.replica import Replica
 from syncd.worker.cluster import Nodes
@@ -63,16 +63,6 @@ def replica_of(member: Member) -> Replica:
     if not isinstance(port, Replica):
         raise FatalError(f"child '{member.child.repository}' is no database", code="not_offered")
     return port
-
-
-def guarded(member: Member, action: Callable[[], None]) -> None:
-    """Do something; what fails becomes the member's failure."""
-    try:
-        action()
-    except RunCancelledError:
-        raise
-    except SyncdError as error:
-        member.failure = error
 
 
 def _acquaint(meeting: Meeting, member: Member) -> None:

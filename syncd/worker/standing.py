@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from syncd.engine.execute import failure_of
 from syncd.engine.lease import floor_of, lease_warning, used_part
-from syncd.engine.member import Member
+from syncd.engine.member import Member, guarded
 from syncd.model.cluster import Child
 from syncd.model.exchange import Peer
 from syncd.model.run import Failure
@@ -15,7 +15,7 @@ from syncd.repository.foresight import count_unsent
 from syncd.repository.record import conflicts_of
 from syncd.repository.refused import all_refused
 from syncd.worker.cluster import left_out
-from syncd.worker.meeting import Meeting, guarded, replica_of
+from syncd.worker.meeting import Meeting, replica_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,12 @@ class Sites:
         members = tuple(Child(name, connected="false") for name in children)
         self.cluster = Cluster(CLUSTER, "P", "p", members, entries, **options)
         self.files = 0
+        self.now = 1_700_000_000.0
 
     def site(self, name, child="truck"):
         member = next(one for one in self.cluster.children if one.repository == child)
-        port = Replica(self.nodes[name].open(), CLUSTER, lambda: 1_700_000_000.0)
-        return Site(self.cluster, member, port, PASS, lambda: 1_700_000_000.0)
+        port = Replica(self.nodes[name].open(), CLUSTER, lambda: self.now)
+        return Site(self.cluster, member, port, PASS, lambda: self.now)
 
     def path(self):
         self.files += 1

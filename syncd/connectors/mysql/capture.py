@@ -9,10 +9,11 @@ from syncd.connectors.mysql.cascade import Cascades
 from syncd.connectors.mysql.keeping import kept
 from syncd.connectors.mysql.merging import differs
 from syncd.connectors.mysql.session import Session, literal, quote
+from syncd.connectors.mysql.summing import before
 from syncd.model.exchange import Tracked
 from syncd.model.table import TableName
 from syncd.repository.naming import Names
-from syncd.repository.store import ALL_COLUMNS, DELETED, INSERTED, MOST_COLUMNS, UPDATED
+from syncd.repository.store import ALL_COLUMNS, BEFORE, DELETED, INSERTED, MOST_COLUMNS, UPDATED
 
 NOW: Final = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000"
 EXISTING: Final = """
@@ -147,10 +148,17 @@ def _logged(table: Tracked, log: str, rows: list[tuple[str, int, str]]) -> str:
     """Write rows into the log: for each whether it is OLD or NEW, what happened, and the mask."""
     keys = ", ".join(quote(name) for name in table.key)
     values = ", ".join(
-        f"({', '.join(f'{row}.{quote(name)}' for name in table.key)}, {op}, {mask}, {_moment(table)})"
+        f"({', '.join(f'{row}.{quote(name)}' for name in table.key)}, {op}, {mask}, {_moment(table)}{_before(table, op)})"
         for row, op, mask in rows
     )
-    return f"INSERT INTO {log} ({keys}, op, mask, at) VALUES {values}"
+    before = f", {BEFORE}" if table.sums else ""
+    return f"INSERT INTO {log} ({keys}, op, mask, at{before}) VALUES {values}"
+
+
+def _before(table: Tracked, op: int) -> str:
+    if not table.sums:
+        return ""
+    return f", {before(table, 'OLD' if op != INSERTED else '')}"
 
 
 def _update(table: Tracked, log: str) -> str:

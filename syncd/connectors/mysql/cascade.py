@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from syncd.connectors.mysql.participant import ACTING, Rule, rules_of
 from syncd.connectors.mysql.session import Session, quote
+from syncd.connectors.mysql.summing import before
 from syncd.errors import FatalError
 from syncd.model.exchange import Tracked
 from syncd.model.table import TableName
-from syncd.repository.store import ALL_COLUMNS, DELETED, INSERTED, UPDATED
+from syncd.repository.store import ALL_COLUMNS, BEFORE, DELETED, INSERTED, UPDATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,10 @@ class Cascades:
         ]
         return deletes + updates
 
+    @property
+    def _facts(self) -> str:
+        return f"op, mask, at, {BEFORE}" if self._table.sums else "op, mask, at"
+
     def _of(self, name: TableName) -> list[Rule]:
         if name not in self._rules:
             self._rules[name] = rules_of(self._session, name)
@@ -96,9 +101,10 @@ class Cascades:
             levels.append(self._level(number, rule, way.rules[number:]))
         last = f"l{len(levels) - 1}"
         keys = [quote(name) for name in self._table.key]
-        values = ", ".join([*(f"r.{key}" for key in keys), str(op), str(ALL_COLUMNS), self._moment])
+        told = [before(self._table, "r")] if self._table.sums else []
+        values = ", ".join([*(f"r.{key}" for key in keys), str(op), str(ALL_COLUMNS), self._moment, *told])
         return (
-            f"INSERT INTO {self._log} ({', '.join(keys)}, op, mask, at) WITH RECURSIVE {', '.join(levels)}"
+            f"INSERT INTO {self._log} ({', '.join(keys)}, {self._facts}) WITH RECURSIVE {', '.join(levels)}"
             f" SELECT {values} FROM {last} r"
         )
 
@@ -121,7 +127,8 @@ class Cascades:
 
     def _needed(self, table: TableName, further: Sequence[Rule]) -> list[str]:
         """The columns of a level that the next one, or the log, asks for."""
-        names = list(further[0].key.parent_columns if further else self._table.key)
+        last = (*self._table.key, *self._table.sums)
+        names = list(further[0].key.parent_columns if further else last)
         for rule in self._own(table):
             names += rule.key.parent_columns
         return list(dict.fromkeys(names))
@@ -137,12 +144,13 @@ class Cascades:
         names = ", ".join(quote(name) for name in self._table.key)
         old = [f"t.{quote(name)}" for name in self._table.key]
         new = [moved.get(name, value) for name, value in zip(self._table.key, old, strict=True)]
-        forms = [(old, UPDATED)] if old == new else [(old, DELETED), (new, INSERTED)]
+        forms = [(old, UPDATED, "t")] if old == new else [(old, DELETED, "t"), (new, INSERTED, "")]
         inserts = "; ".join(
-            f"INSERT INTO {self._log} ({names}, op, mask, at)"
+            f"INSERT INTO {self._log} ({names}, {self._facts})"
             f" SELECT {', '.join(values)}, {op}, {ALL_COLUMNS}, {self._moment}"
+            f"{f', {before(self._table, row)}' if self._table.sums else ''}"
             f" FROM {_text(key.table)} t WHERE {match} LOCK IN SHARE MODE"
-            for values, op in forms
+            for values, op, row in forms
         )
         return f"IF {unlike} THEN {inserts}; END IF"
 

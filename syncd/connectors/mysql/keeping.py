@@ -10,7 +10,11 @@ from syncd.connectors.mysql.types import KEY_BUDGET, read_type
 from syncd.model.exchange import Tracked
 from syncd.model.table import Column, Table, TableName, Type
 from syncd.repository.naming import Names
+from syncd.repository.store import BEFORE
 
+HAS: Final = "SELECT 1 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND COLUMN_NAME = %s"
+TEXT_BEFORE: Final = f"{BEFORE} text CHARACTER SET ascii COLLATE ascii_bin NULL"
+ADD: Final = f"ALTER TABLE {{log}} ADD COLUMN {TEXT_BEFORE}"
 EXISTS: Final = "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
 LOGS: Final = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME LIKE '%%\\\\_log'"
 
@@ -54,10 +58,16 @@ def tracking_tables(session: Session, names: Names, table: Tracked, *, parent: b
         made[names.past(table.number)] = [*keys, f"gen {WHOLE}, mask {WHOLE}, INDEX ({key})"]
     else:
         made[names.own(table.number)] = [*keys, f"gen {WHOLE}, base {WHOLE}", *facts, f"PRIMARY KEY ({key})"]
-    return [
+    if table.sums and not parent:
+        made[names.begun(table.number)] = [*keys, f"gen {WHOLE}", TEXT_BEFORE, f"PRIMARY KEY ({key}, gen)"]
+    statements = [
         f"CREATE TABLE IF NOT EXISTS {kept(session, name)} ({', '.join(lines)}) ENGINE=InnoDB"
         for name, lines in made.items()
     ]
+    log = names.log(table.number)
+    if table.sums and not parent and not session.execute(HAS, (session.schema, log, BEFORE)).rows:
+        statements.append(ADD.format(log=kept(session, log)))
+    return statements
 
 
 def kept(session: Session, name: str) -> str:

@@ -7,6 +7,7 @@ condition. So the rows are copied first in a way that sees committed ones alone,
 from contextlib import closing
 from typing import Final
 
+from syncd.connectors.mysql import summing
 from syncd.connectors.mysql.keeping import ORDER, kept
 from syncd.connectors.mysql.loading import Gate, Loading
 from syncd.connectors.mysql.reading import Origin, batches_of
@@ -17,9 +18,11 @@ from syncd.model.exchange import Tracked
 from syncd.model.table import Column, Table, TableName
 from syncd.ports import Check
 from syncd.repository.naming import Names
-from syncd.repository.store import WHOLE
+from syncd.repository.store import BEFORE, BORN, HAPPENED, INSERTED, TEXT, WHOLE
 
 TAKEN: Final = "syncd_taken"
+BORN_OR_NOT: Final = f"BIT_OR(op) | IF(MIN({ORDER} * 8 + op) % 8 = {INSERTED}, {BORN}, 0)"
+"""What happened to a row, and whether the first of it was that it was inserted."""
 OWN_NODE: Final = 0
 """Whose edit it is when it was made at the parent itself."""
 
@@ -30,11 +33,12 @@ def seal_child(
     """Take the rows into `own`; how many different ones. `live`: statements see what was committed before they began."""
     if not _take(session, names, table, live=live, check=check):
         return 0
+    summing.seal(session, names, table, gen, TAKEN, check)
     key = ", ".join(quote(name) for name in table.key)
     session.execute(
         f"INSERT INTO {kept(session, names.own(table.number))} ({key}, gen, base, op, mask, at)"
-        f" SELECT {key}, {gen}, {base}, BIT_OR(op), CAST(BIT_OR(mask) AS SIGNED), MAX(at) FROM {TAKEN} GROUP BY {key}"
-        " ON DUPLICATE KEY UPDATE gen = VALUES(gen), op = op | VALUES(op),"
+        f" SELECT {key}, {gen}, {base}, {BORN_OR_NOT}, CAST(BIT_OR(mask) AS SIGNED), MAX(at) FROM {TAKEN} GROUP BY {key}"
+        f" ON DUPLICATE KEY UPDATE gen = VALUES(gen), op = op | (VALUES(op) & {HAPPENED}),"
         " mask = CAST(mask | VALUES(mask) AS SIGNED), at = GREATEST(at, VALUES(at))",
         check=check,
     )
@@ -82,6 +86,7 @@ def _carry(session: Session, log: str, table: Tracked, check: Check) -> None:
         Column(ORDER, read_type("bigint unsigned"), nullable=False),
         *(Column(name, table.column(name).type, nullable=False) for name in table.key),
         *(Column(name, WHOLE, nullable=False) for name in ("op", "mask", "at")),
+        *([Column(BEFORE, TEXT)] if table.sums else []),
     )
     rows = Table(TableName(TAKEN), columns)
     with closing(batches_of(session, Origin(rows, f"{log} AS t"), Format.COPYTEXT, check)) as batches:

@@ -12,7 +12,7 @@ from syncd.errors import FatalError, RowRejectedError, SyncdError
 from syncd.model.batch import Batch, Format, tuples_of
 from syncd.model.table import Column
 from syncd.ports import Check
-from syncd.repository.store import NUMBER, STATE, Stage, facts_of, stage_columns
+from syncd.repository.store import NUMBER, STATE, TOLD, Stage, facts_of
 
 FILL: Final = "syncd_fill"
 """The savepoint to which a fill returns when the server takes no part of it."""
@@ -29,8 +29,8 @@ def text_of(stage: Stage) -> str:
 
 
 def columns_of(stage: Stage) -> tuple[str, ...]:
-    """What rows that arrive are made of: the facts, then the table's columns."""
-    return (*facts_of(edits=stage.edits), *stage_columns(stage.table))
+    """What rows that arrive are made of: the facts, then the table's columns, then what edits tell of sums."""
+    return stage.fields
 
 
 def staged_key(stage: Stage) -> tuple[str, ...]:
@@ -52,6 +52,8 @@ def creation(stage: Stage, shape: Shape) -> str:
         source = theirs.get(column.name, stage.theirs.columns[number])
         rule = f"{name} {_declared(shape, column, source, number)}"
         lines.append(f"{rule} NOT NULL" if name in key else rule)
+    if stage.told:
+        lines.append(f"{TOLD} text")
     return f"CREATE TEMP TABLE {quote(stage.name)} ({', '.join(lines)})"
 
 
@@ -93,6 +95,10 @@ class Stages:
             self._made[stage.name] = sql, used + rows
         return rows
 
+    def rows(self, stage: Stage) -> int:
+        """How many rows the stage has been given."""
+        return self._filling(stage).rows
+
     def _filling(self, stage: Stage) -> "Filling":
         """A stage may be filled further after it was ended, and in a transaction of which a part was undone."""
         if stage.name not in self._fillings:
@@ -121,7 +127,7 @@ class Filling:
         self._session = session
         self._stage = stage
         self._copy: CopyIn | None = None
-        self._rows = 0
+        self.rows = 0
 
     def add(self, batch: Batch, check: Check) -> None:
         """Add rows.
@@ -143,13 +149,13 @@ class Filling:
         if self._copy is not None:
             copy, self._copy = self._copy, None
             try:
-                self._rows += copy.end()
+                self.rows += copy.end()
             except SyncdError as error:
                 raise _named(error, self._stage) from error
-        if self._rows >= ANALYZED_ROWS:
+        if self.rows >= ANALYZED_ROWS:
             gone = (STATE, "s_gone", *staged_key(self._stage))
             self._session.execute(f"ANALYZE {text_of(self._stage)} ({', '.join(gone)})")
-        return self._rows
+        return self.rows
 
     def _add_rows(self, batch: Batch, check: Check) -> None:
         inside = self._session.in_transaction
@@ -160,7 +166,7 @@ class Filling:
             columns = self._stage.table.columns
             facts = len(facts_of(edits=self._stage.edits))
             copy.write_rows(entering(tuples_of(batch), columns, facts))
-            self._rows += copy.end()
+            self.rows += copy.end()
         except RowRejectedError:
             self._session.return_to(FILL) if inside else self._session.rollback()
             raise

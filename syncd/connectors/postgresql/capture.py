@@ -9,8 +9,9 @@ from syncd.connectors.postgresql.quoting import plain_literal
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.shape import Shape, listed
 from syncd.model.exchange import Tracked
+from syncd.repository.addition import mark_of
 from syncd.repository.naming import Names
-from syncd.repository.store import ALL_COLUMNS, DELETED, INSERTED, MOST_COLUMNS, UPDATED
+from syncd.repository.store import ALL_COLUMNS, BEFORE, DELETED, INSERTED, MOST_COLUMNS, UPDATED
 
 KINDS: Final = ("insert", "update", "delete", "truncate")
 MOMENT: Final = "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000)::pg_catalog.int8"
@@ -119,7 +120,8 @@ class Capture:
         return f"IF coalesce({setting}, '') OPERATOR(pg_catalog.<>) '1' THEN\n{written}\n{self._notice()}\nEND IF;"
 
     def _written(self, rows: str) -> str:
-        return f"INSERT INTO {self.log} ({listed(self._tracked.key)}, op, mask, at) VALUES {rows};"
+        before = f", {BEFORE}" if self._tracked.sums else ""
+        return f"INSERT INTO {self.log} ({listed(self._tracked.key)}, op, mask, at{before}) VALUES {rows};"
 
     def _notice(self) -> str:
         # An IF needs no statement of its own at the server, as PERFORM does.
@@ -127,7 +129,16 @@ class Capture:
 
     def _row(self, image: str, bit: int, mask: str = str(ALL_COLUMNS)) -> str:
         moment = MOMENT if self._tracked.timed else "0"
-        return f"({listed(self._tracked.key, image)}, {bit}, {mask}, {moment})"
+        before = f", {self._before(bit)}" if self._tracked.sums else ""
+        return f"({listed(self._tracked.key, image)}, {bit}, {mask}, {moment}{before})"
+
+    def _before(self, bit: int) -> str:
+        """What summed columns held before the edit, as `addition` reads it."""
+        sums = self._tracked.sums
+        if bit == INSERTED:
+            return f"'{mark_of(sums)}{',' * len(sums)}'"
+        texts = [f"coalesce(OLD.{quote(name)}::pg_catalog.text, '')" for name in sums]
+        return " OPERATOR(pg_catalog.||) ',' OPERATOR(pg_catalog.||) ".join([f"'{mark_of(sums)}'", *texts])
 
     def _mask(self) -> str:
         columns = self._tracked.columns

@@ -2,19 +2,17 @@
 
 import hashlib
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
 from typing import Final
 
-from syncd.connectors.postgresql import arrival, ledger
+from syncd.connectors.postgresql import arrival, leaving, ledger
 from syncd.connectors.postgresql.binding import numbered, rows_of
 from syncd.connectors.postgresql.capture import Capture, channel_of, look, remove, setting_of
 from syncd.connectors.postgresql.catalog import find
-from syncd.connectors.postgresql.ledger import Ledger
-from syncd.connectors.postgresql.reading import BINARY
-from syncd.connectors.postgresql.rows import lines_to_rows
+from syncd.connectors.postgresql.ledger import MANY_ROWS, Ledger
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.settling import Settling, differs
 from syncd.connectors.postgresql.shape import (
+    STRUCTURE,
     Shape,
     is_unique,
     list_foreign_keys,
@@ -28,18 +26,13 @@ from syncd.model.exchange import Tracked
 from syncd.model.table import Column, Table, TableName
 from syncd.ports import Check
 from syncd.repository.naming import Names
-from syncd.repository.store import WHOLE, ForeignKey, Purpose, Result, Stage
+from syncd.repository.store import ForeignKey, Purpose, Result, Stage
 
 PART: Final = "syncd_part"
 EXCHANGE: Final = "syncd_exchange"
 """Savepoints: the engine's part of a transaction, and one of our own inside it."""
 
-SETTINGS: Final = {
-    "lock_timeout": "5s",
-    "work_mem": "64MB",
-    "temp_buffers": "32MB",
-    "jit": "off",
-}
+SETTINGS: Final = {"lock_timeout": "5s", "work_mem": "64MB", "temp_buffers": "32MB", "jit": "off"}
 """A user's work is blocked only for a moment, and what is staged is sorted and joined in memory."""
 LIVING_CLIENT: Final = (140_000, "client_connection_check_interval", "1s")
 """From which version on the server notices in the middle of a statement that nobody waits for it any more."""
@@ -50,6 +43,7 @@ class PostgresqlReplica:
 
     product = "postgresql"
     formats: tuple[Format, ...] = (Format.PGCOPY, Format.ROWS)
+    told = ledger.TOLD
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -179,6 +173,10 @@ class PostgresqlReplica:
 
     # What is there
 
+    def structure(self) -> str:
+        """The versions of all that the catalogue says of users' tables and ours."""
+        return str(self._session.value(STRUCTURE))
+
     def tables(self) -> list[TableName]:
         """All tables, with their schemas."""
         return list_members(self._session)
@@ -250,22 +248,18 @@ class PostgresqlReplica:
 
     def seal_child(self, names: Names, table: Tracked, gen: int, base: int) -> int:
         """Take the log into `own`."""
-        return self._change(self._ledger(names, table).seal_child(gen, base))
+        kept = self._ledger(names, table)
+        many = self._counted(kept.length()) >= MANY_ROWS
+        return self._counted(kept.seal_child(gen, base, self.text_of(table.name), many=many))
 
     def seal_parent(self, names: Names, table: Tracked, gen: int) -> int:
         """Take the log into `row` and `past`."""
-        return self._change(self._ledger(names, table).seal_parent(gen))
+        kept = self._ledger(names, table)
+        return self._counted(kept.seal_parent(gen, many=self._counted(kept.length()) >= MANY_ROWS))
 
     def extract(self, select: str, columns: Sequence[Column], form: Format, check: Check) -> Generator[Batch]:
-        """The rows of a SELECT by COPY; its columns are brought to the types that are named."""
-        table = Table(TableName(""), tuple(columns))
-        names = [f"x{number}" for number in range(len(columns))]
-        casts = [f"q.{n}::{_native(column)}" for n, column in zip(names, columns, strict=True)]
-        options = BINARY if form is Format.PGCOPY else ""
-        sql = f"COPY (SELECT {', '.join(casts)} FROM ({select}) AS q ({', '.join(names)})) TO STDOUT{options}"
-        with closing(self._session.copy_out(sql, check)) as blocks:
-            for data, rows in blocks:
-                yield Batch(form, data if form is Format.PGCOPY else lines_to_rows(data, table), rows)
+        """The rows of a SELECT by COPY."""
+        return leaving.extract(self._session, select, columns, form, check)
 
     def make_stage(self, stage: Stage) -> None:
         """Have the temporary table, empty."""
@@ -297,6 +291,10 @@ class PostgresqlReplica:
             return self._change(sql)
         return self._try(sql, settling.exchange(which))
 
+    def exchange(self, stage: Stage, which: str) -> int:
+        """Take rows out and put them in again changed."""
+        return self._change(self._settling(stage).exchange(which))
+
     def insert(self, stage: Stage, which: str) -> int:
         """Insert what is missing; with care only when somebody inserts one of the keys meanwhile, because that costs more."""
         settling = self._settling(stage)
@@ -316,7 +314,8 @@ class PostgresqlReplica:
         keys = ", ".join(f"s.{place}" for place in arrival.staged_key(stage))
         at = "s.s_at" if stage.edits else "0"
         select = f"SELECT {keys}, {gen:d}, {nid_sql}, {ngen_sql}, {at} FROM {arrival.text_of(stage)} s WHERE {which}"
-        self._change(self._ledger(names, stage.table).upsert(select))
+        many = self._stages.rows(stage) >= MANY_ROWS
+        self.run(self._ledger(names, stage.table).upsert(select, many=many))
 
     def delete_own(self, names: Names, stage: Stage, which: str) -> int:
         """Delete from `own` by key."""
@@ -360,9 +359,11 @@ class PostgresqlReplica:
         return f"{quote(self._home)}.{quote(name)}"
 
     def _ledger(self, names: Names, table: Tracked) -> Ledger:
-        number = table.number
-        plain = (names.log(number), names.own(number), names.row(number), names.past(number))
-        return Ledger(self._home, plain, table)
+        kinds = (names.log, names.own, names.row, names.past, names.begun)
+        return Ledger(self._home, [kind(table.number) for kind in kinds], table)
+
+    def _counted(self, sql: str) -> int:
+        return int(str(self.run(sql).rows[0][0]))
 
     def _shape(self, table: Tracked) -> Shape:
         if table not in self._shapes:
@@ -393,8 +394,3 @@ class PostgresqlReplica:
 
 def _never() -> None:
     """Outside of transactions only `cancel` stops."""
-
-
-def _native(column: Column) -> str:
-    """The type of an extracted column; facts have none of their own."""
-    return column.type.native or ("bigint" if column.type == WHOLE else "text")

@@ -4,12 +4,26 @@ They stay silent while the node's row says that edits are being applied. SQLite 
 what was committed, so no other connection ever sees that flag, and a crash takes it back.
 """
 
+from typing import Final
+
 from syncd.connectors.sqlite.session import quote
 from syncd.model.exchange import Tracked
+from syncd.repository.addition import mark_of
 from syncd.repository.naming import Names
-from syncd.repository.store import ALL_COLUMNS, DELETED, INSERTED, MOST_COLUMNS, UPDATED
+from syncd.repository.store import (
+    ALL_COLUMNS,
+    BEFORE,
+    DELETED,
+    INSERTED,
+    MOST_COLUMNS,
+    UPDATED,
+)
 
-NOW: str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+NOW: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+
+KINDS: Final = ("insert", "update", "rekey", "delete", "replace")
+"""The words in the names of all triggers that a table may have."""
 
 
 def triggers_of(names: Names, table: Tracked) -> dict[str, str]:
@@ -32,16 +46,47 @@ def triggers_of(names: Names, table: Tracked) -> dict[str, str]:
         name = names.trigger(table.number, kind)
         body = " ".join(_entry(names, table, *entry) for entry in entries)
         found[name] = f"CREATE TRIGGER {quote(name)} AFTER {event} ON {on} WHEN {when} BEGIN {body} END"
+    if table.sums:
+        name = names.trigger(table.number, "replace")
+        # A row that INSERT OR REPLACE takes away goes without another trigger.
+        meeting = " AND ".join(f"t.{quote(key)} = NEW.{quote(key)}" for key in table.key)
+        entry = _entry(names, table, "t", UPDATED, "0", f" FROM {on} t WHERE {meeting}")
+        found[name] = f"CREATE TRIGGER {quote(name)} BEFORE INSERT ON {on} WHEN {silent} BEGIN {entry} END"
     return found
 
 
-def _entry(names: Names, table: Tracked, row: str, op: int, mask: str) -> str:
+def _entry(names: Names, table: Tracked, row: str, op: int, mask: str, of: str = "") -> str:
     keys = ", ".join(quote(name) for name in table.key)
     values = ", ".join(f"{row}.{quote(name)}" for name in table.key)
     at = NOW if table.timed else "0"
+    columns, values = f"{keys}, op, mask, at", f"{values}, {op}, {mask}, {at}"
+    if table.sums:
+        columns, values = f"{columns}, {BEFORE}", f"{values}, {_before(table, row, op)}"
+    source = f"SELECT {values}{of}" if of else f"VALUES ({values})"
+    return f"INSERT INTO {quote(names.log(table.number))} ({columns}) {source};"
+
+
+def _before(table: Tracked, row: str, op: int) -> str:
+    """What summed columns held before, as `addition` reads it; NULL where one is no number."""
+    mark = f"'{mark_of(table.sums)}'"
+    none = f"'{mark_of(table.sums)}{',' * len(table.sums)}'"
+    if op == INSERTED:
+        return none
+    of = "OLD" if row == "NEW" else row
+    held = " || ',' || ".join([mark, *(_text(f"{of}.{quote(name)}") for name in table.sums)])
+    if row != "NEW":
+        return held
+    # The key that an update gives to a row had none before.
+    same = " AND ".join(f"OLD.{quote(name)} IS NEW.{quote(name)}" for name in table.key)
+    return f"CASE WHEN {same} THEN {held} ELSE {none} END"
+
+
+def _text(value: str) -> str:
+    """A number with all its digits."""
     return (
-        f"INSERT INTO {quote(names.log(table.number))} ({keys}, op, mask, at)"
-        f" VALUES ({values}, {op}, {mask}, {at});"
+        f"(CASE typeof({value}) WHEN 'null' THEN '' WHEN 'integer' THEN {value}"
+        f" WHEN 'real' THEN printf('%!.17g', {value})"
+        f" WHEN 'text' THEN CASE WHEN {value} GLOB '*[^-+.0-9eE]*' THEN NULL ELSE {value} END END)"
     )
 
 

@@ -1,8 +1,10 @@
 """What a SQLite file says about its tables."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
+from syncd.connectors.sqlite.definition import says
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.connectors.sqlite.spatial import geometry_columns, systems_of
 from syncd.connectors.sqlite.types import PRODUCT, read_type
@@ -60,6 +62,24 @@ def _shapes(session: Session, table: str) -> dict[str, int]:
         return {}
     srids = systems_of(session).srids
     return {name: srids.get(number, max(number, 0)) for name, number in numbers.items()}
+
+
+def with_empty_keys(session: Session, table: Table) -> Table:
+    """The table, told which columns of its key may be without a value: SQLite allows that where nothing forbids it."""
+    rows = session.execute(f"PRAGMA table_xinfo({quote(table.name.name)})").fetchall()
+    must = {name for _, name, _, not_null, *_ in rows if not_null}
+    (sql,) = session.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table.name.name,)).fetchone()
+    # A single one is the row's number.
+    numbered = len(table.key) == 1 and [str(row[2]).upper() for row in rows if row[5]] == ["INTEGER"]
+    if numbered or says(str(sql), "WITHOUT", "ROWID"):
+        return table
+    optional = set(table.key) - must
+    return replace(
+        table,
+        columns=tuple(
+            replace(column, nullable=True) if column.name in optional else column for column in table.columns
+        ),
+    )
 
 
 def describe(session: Session, relation: Relation) -> Table:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from syncd.connectors.sqlite.definition import read_creation
+from syncd.connectors.sqlite.definition import collations_of
 from syncd.connectors.sqlite.geopackage import SAME
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.connectors.sqlite.storage import affinity_of, keep, keepers_of
@@ -132,14 +132,7 @@ class Matching:
 
     def _find_collations(self) -> Mapping[str, str]:
         """COLLATE clauses of the key's columns: two keys that the table takes for one are one in the stage too."""
-        row = self._session.execute(
-            "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (self._target.table.name.name,)
-        ).fetchone()
-        if row is None or not str(row[0]).upper().startswith("CREATE TABLE"):
-            return {}
-        creation = read_creation(str(row[0]))
-        found = {name: creation.collation_of(name) for name in self._match}
-        return {name: f" COLLATE {quote(collation)}" for name, collation in found.items() if collation}
+        return collations_of(self._session, self._target.table.name.name, self._match)
 
     def _choose(self, keys: Sequence[tuple[object, ...]]) -> str:
         """A condition for the rows with these keys, which are collected for it."""
