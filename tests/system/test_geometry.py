@@ -3,6 +3,7 @@
 import pytest
 
 from syncd.model.geopackage import from_geopackage
+from syncd.model.options import Verify
 from syncd.model.run import Status
 from tests.cluster.geonodes import EVERYWHERE, RICHER, GeoPackageNode, plain
 from tests.stores import MysqlStore, Pair, PostgresStore, SqliteStore
@@ -45,9 +46,13 @@ def texts(store):
 
 
 def run(source, destination, *queries, **options):
-    outcome = Pair(source, destination).run(*(queries or (JOB,)), check=None, verify="checksum", **options)
+    outcome = Pair(source, destination).run(
+        *(queries or (JOB,)), check=None, verify=Verify.CHECKSUM, **options
+    )
     assert outcome.failure is None, outcome.failure
     assert outcome.status is Status.OK, outcome.steps
+    assert outcome.steps[0].verdict is not None
+    assert outcome.steps[0].verdict.same
     return outcome
 
 
