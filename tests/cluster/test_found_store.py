@@ -279,3 +279,17 @@ def test_a_childs_text_that_nobody_can_read_is_a_record_and_stops_nothing(make_w
     child.run("UPDATE t SET v = 'mended' WHERE id = 1")
     world.sync()
     assert world.parent.rows("t") == [(1, "mended"), (2, "good")]
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+@pytest.mark.parametrize("name", ["gen", "Base", "op", "mask", "at", "nid"])
+def test_a_key_that_is_named_as_a_column_of_a_log_leaves_its_table_out_alone(make_world, product, name):
+    quoted = {"sqlite": name, "postgresql": f'"{name}"', "mysql": f"`{name}`"}[product]
+    schema = f"CREATE TABLE t (id integer PRIMARY KEY); CREATE TABLE u ({quoted} integer PRIMARY KEY)"
+    world = make_world(schema, ["t", "u"], products={"P": product, "c0": product})
+    world.parent.run("INSERT INTO t VALUES (1)")
+
+    world.sync()
+
+    assert world.children["c0"].rows("t") == [(1,)]
+    assert list(world.port("P").enrolled()) == [str(world.port("P").tracked[0].name)]
