@@ -9,7 +9,6 @@ import psycopg
 import pytest
 
 from syncd.errors import FatalError, RunCancelledError
-from syncd.model.exchange import Tracked
 from syncd.model.table import Table, TableName
 from syncd.registry import connector
 from syncd.repository.naming import Names
@@ -301,14 +300,6 @@ def test_what_cannot_take_part_is_refused_with_advice(node: Node, statement: str
 
     assert caught.value.code == "cannot_take_part"
     assert caught.value.hint
-
-
-def test_a_key_with_a_name_of_ours_is_refused(node: Node) -> None:
-    node.db.execute("CREATE TABLE x (gen int PRIMARY KEY)")
-    table = node.store.table(TableName("x"))
-
-    with pytest.raises(FatalError, match="its key has the column gen"):
-        node.store.create_log(NAMES, Tracked(1, table.name, table.columns, table.key), parent=True)
 
 
 def test_a_unique_key_without_nulls_stands_in_for_a_primary_one(node: Node) -> None:
