@@ -82,7 +82,8 @@ class Play:
         if not self.world.port(name).enrolled():
             # Nobody records what is deleted before the first contact.
             fresh = list(self.ledger.events.values())[known:]
-            self.ledger.excuse(event for event in fresh if event.gone)
+            gone = {name for event in fresh if event.gone for name in event.seen.maybe}
+            self.ledger.excuse(self.ledger.events[name] for name in gone)
 
     def twin(self, names, edit):
         """The very same edit at several nodes."""
@@ -216,7 +217,7 @@ class Play:
     # Runs
 
     def sync(self, names=None, midway=(), crash=None):
-        """One run. `midway` are (moment, node, edit); `crash` is the moment at which the process dies."""
+        """One run. `midway` are (moment, node, edit); `crash` is the moment or the named point at which the process dies."""
         self.broken = True
         names = list(names or self.world.children)
         self._last = {name: self._contents(name) for name in ("P", *names)}
@@ -264,10 +265,10 @@ class Play:
             return
         raise failure
 
-    def _pass(self, _name=""):
+    def _pass(self, name=None):
         """A moment in a run at which a user may edit, or the process may die."""
         self._moment += 1
-        if self._moment == self._crash:
+        if self._crash is not None and self._crash in {self._moment, name}:
             raise Crash
         while self._midway and self._midway[0][0] <= self._moment:
             _, name, edit = self._midway.pop(0)
