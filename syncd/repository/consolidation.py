@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from syncd.errors import TransientError
+from syncd.errors import SyncdError, TransientError
 from syncd.model.batch import Batch, Format
 from syncd.model.cluster import ConflictPolicy
 from syncd.model.exchange import Applied, Peer, Rules, TableCounts, Tracked
@@ -21,7 +21,7 @@ from syncd.repository.placing import (
     Placed,
     Placing,
 )
-from syncd.repository.record import Conflict, keep_conflict, settle_refused
+from syncd.repository.record import Conflict, forget_conflict, keep_conflict, settle_refused
 from syncd.repository.refused import Refused
 from syncd.repository.retry import Retry
 from syncd.repository.store import (
@@ -70,6 +70,7 @@ class Consolidation:
         self._check = check
         self._counts: dict[int, TableCounts] = {}
         self._warnings: list[str] = []
+        self._decided: dict[tuple[int, int], tuple[int, Sequence[int], int]] = {}
         self._gen = 0
         self._oldest = node.oldest()
         self._names = {peer.number: peer.name for peer in node.peers()}
@@ -91,6 +92,7 @@ class Consolidation:
         for stage in stages.values():
             self._refuse_edited_meanwhile(stage)
             write_versions(self._node, stage, self._peer.number, self._gen)
+            self._take_back(stage, placed.refused.get(stage.table.number, {}))
         held = retry.keep(stages, placed.refused, aside)
         for stage, row in retry.settled:
             settle_refused(self._node, stage.table, row, self._moment)
@@ -165,15 +167,17 @@ class Consolidation:
         elif decision.winner == "child":
             self._mark(stage, [number], DECIDED)
         else:
-            self._merge(stage, number, found[1:7], decision)
+            gone, s_gen, _, _, _, _ = found[1:7]
+            made = (gone, s_gen, base, MERGED, mask, at)
+            number = self._replace(stage, number, made, decision.row or (), DECIDED)
         kind = kind_of(parent, child, inserted=bool(op & INSERTED) and op < 4)
         key = theirs or ours or tuple(found[12 : 12 + width])
-        self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
+        record = self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
+        if decision.winner != "parent":
+            self._decided[table.number, number] = (record, found[1:7], int(decision.open))
 
-    def _record(
-        self, table: Tracked, judged: "Judged", parent: Side, child: Side, decision: Decision
-    ) -> None:
-        keep_conflict(
+    def _record(self, table: Tracked, judged: "Judged", parent: Side, child: Side, decision: Decision) -> int:
+        record = keep_conflict(
             self._node,
             table,
             Conflict(
@@ -192,6 +196,7 @@ class Consolidation:
             ),
         )
         self._count(table, conflicts=1, opened=int(decision.open))
+        return record
 
     def _stands_since(self, stage: Stage, number: int, gen: int) -> int:
         """The generation that made our row as it is, though a later one counts it anew."""
@@ -215,18 +220,29 @@ class Consolidation:
     def _assume(self, stage: Stage, number: int, base: int) -> None:
         self._node.store.run(f"UPDATE {stage.name} SET s_base = {base} WHERE {NUMBER} = {number}")
 
-    def _merge(self, stage: Stage, number: int, facts: Sequence[int], decision: Decision) -> None:
-        """Put the decided row in the place of the staged one."""
+    def _replace(
+        self, stage: Stage, number: int, facts: Sequence[int], row: Sequence[Any], state: int
+    ) -> int:
+        """Put another row in the place of a staged one; its number."""
         store = self._node.store
         store.run(f"DELETE FROM {stage.name} WHERE {NUMBER} = {number}")
         # What was read here has the form of this node's own columns.
         amended = replace(stage, theirs=stage.table)
-        gone, gen, base, _, mask, at = facts
-        made = (gone, gen, base, MERGED, mask, at, *(decision.row or ()))
-        store.fill(amended, Batch(Format.ROWS, [made], 1), self._check)
+        store.fill(amended, Batch(Format.ROWS, [(*facts, *row)], 1), self._check)
         store.filled(amended)
         rows: Sequence[Any] = store.run(f"SELECT max({NUMBER}) FROM {stage.name}").rows
-        self._mark(stage, [int(rows[0][0])], DECIDED)
+        self._mark(stage, [int(rows[0][0])], state)
+        return int(rows[0][0])
+
+    def _take_back(self, stage: Stage, refused: dict[int, SyncdError]) -> None:
+        """What the table refuses is not decided: the child's own row is set aside, and judged when it is tried again."""
+        table = stage.table
+        for number in [number for number in refused if (table.number, number) in self._decided]:
+            record, facts, opened = self._decided[table.number, number]
+            theirs = forget_conflict(self._node, table, record)
+            if theirs is not None:
+                refused[self._replace(stage, number, facts, theirs, REFUSED)] = refused.pop(number)
+            self._count(table, conflicts=-1, opened=-opened)
 
     def _refuse_edited_meanwhile(self, stage: Stage) -> None:
         """A row that somebody inserted after our own edits were counted was left alone, and must be judged first."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from syncd.model.exchange import Tracked
-from syncd.repository.image import image_of
+from syncd.repository.image import image_of, row_of
 from syncd.repository.node import CONFLICTS, Node
 from syncd.repository.refused import key_text
 
@@ -57,6 +57,14 @@ def keep_conflict(node: Node, table: Tracked, conflict: Conflict) -> int:
         ),
     )
     return number
+
+
+def forget_conflict(node: Node, table: Tracked, number: int) -> tuple[Any, ...] | None:
+    """Drop a record of a decision that was not carried out; the child's row in it."""
+    at = node.store.quote(node.names.conflicts)
+    rows = node.store.run(f"SELECT child_row FROM {at} WHERE id = {number}").rows
+    node.store.run(f"DELETE FROM {at} WHERE id = {number}")
+    return row_of(table.names, str(rows[0][0])) if rows[0][0] is not None else None
 
 
 def conflicts_of(node: Node, state: str = "", number: int | None = None) -> list[dict[str, Any]]:

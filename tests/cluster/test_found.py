@@ -175,3 +175,23 @@ def test_a_row_that_a_child_could_not_take_does_not_come_over_what_was_settled_s
 
     assert cluster.world.children["c0"].run("SELECT code FROM thing ORDER BY id") == [("C",), ("D",)]
     assert cluster.world.parent.run("SELECT code FROM thing ORDER BY id") == [("C",), ("D",)]
+
+
+def test_a_merged_row_that_the_table_refuses_is_recorded_once_it_is_decided(play):
+    cluster = play(1, ConflictPolicy(Winner.MERGE_FIELDS, then=Winner.PARENT))
+    code(cluster, "P", "one", "A")
+    code(cluster, "P", "two", "C")
+    cluster.sync()
+    code(cluster, "P", "two", "B")
+    code(cluster, "c0", "one", "B")
+    cluster.write("P", [[("UPDATE thing SET n = 5, mark = ? WHERE id = 'one'", (cluster.ledger.mark(),))]])
+    for _ in range(3):
+        cluster.sync()
+        cluster.world.clock += 7200
+
+    assert [record["kind"] for record in cluster.world.conflicts()] == ["unique"]
+    code(cluster, "P", "two", "D")
+    cluster.sync()
+
+    assert [record["winner"] for record in cluster.world.conflicts()] == ["merged", "parent"]
+    assert cluster.world.parent.run("SELECT n, code FROM thing ORDER BY id") == [(5, "B"), (None, "D")]
