@@ -83,6 +83,10 @@ class Histories(RuleBasedStateMachine):
     def edit_alike(self, node, other, edit):
         self.play.twin([self.name(node), self.name(other)], edit)
 
+    @rule(nodes=st.lists(NODES, min_size=2, max_size=3, unique=True), value=st.sampled_from(["A", "B"]))
+    def clash(self, nodes, value):
+        self.play.clash([self.name(number) for number in nodes], value)
+
     @rule(node=NODES)
     def begin(self, node):
         self.play.begin(self.name(node))
@@ -215,9 +219,8 @@ def test_all_copies_agree_after_any_history_and_no_edit_is_lost():
     check_histories(Histories, 200, 40, derandomize=True)
 
 
-if SCALE > 1:
-
-    @pytest.mark.soak
-    @pytest.mark.timeout(7200)
-    def test_many_more_histories_of_a_cluster_converge():
-        check_histories(Histories, 5_000, 60)
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_many_more_histories_of_a_cluster_converge():
+    examples, steps = (5_000, 60) if SCALE > 1 else (2_000, 40)
+    check_histories(Histories, examples, steps)
