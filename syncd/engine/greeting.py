@@ -36,6 +36,8 @@ def greet(
     for other in others:
         if other.id == child.id and other.name != name:
             raise _twice(name, f"that of the child '{other.name}'")
+    # The child let go of what the parent had once: nobody else can tell that it has it no more.
+    lost = peer is not None and peer.id == child.id and 0 <= peer.received.gen < child.confirmed
     number = max((other.number for other in others), default=0) + 1
     if peer is None or not peer.id or peer.id != child.id:
         peer = Peer(name, number, id=child.id, epoch=child.epoch, floor=0)
@@ -51,11 +53,9 @@ def greet(
     if rewound:
         peer = replace(peer, number=number)
     has = child.received
-    if has.gen < 0:
-        return Greeting(peer, whole=True, rewound=rewound)
-    if has.gen < parent.oldest_gen:
-        return Greeting(peer, whole=True, rewound=rewound)
-    return Greeting(peer, rewound=rewound, parent_rewound=recalled != has.token)
+    if has.gen < max(0, parent.oldest_gen):
+        return Greeting(peer, whole=True, rewound=rewound, parent_rewound=lost)
+    return Greeting(peer, rewound=rewound, parent_rewound=lost or recalled != has.token)
 
 
 def _twice(name: str, whose: str) -> FatalError:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Final
 
-from syncd.model.exchange import START, Hello, Mark, Peer, Role, Tracked
+from syncd.model.exchange import Hello, Mark, Peer, Role, Tracked
 from syncd.repository.naming import Names
 from syncd.repository.store import Store
 
@@ -143,9 +143,9 @@ class Node:
         if captured:
             asked = " OR ".join(f"EXISTS (SELECT 1 FROM {quote(names.log(t.number))})" for t in captured)
             changed = bool(int(self._rows(f"SELECT CASE WHEN {asked} THEN 1 ELSE 0 END")[0][0]))
-        received, unsent, oldest_base = START, 0, None
+        parent, unsent, oldest_base = Peer(PARENT, 0), 0, None
         if role is Role.CHILD:
-            received = self.peer(PARENT).received
+            parent = self.peer(PARENT)
             if captured:
                 parts = " UNION ALL ".join(
                     f"SELECT count(*) AS unsent, min(base) AS base FROM {quote(names.own(t.number))}"
@@ -159,9 +159,10 @@ class Node:
             role=role,
             name=str(row[3]),
             mark=Mark(int(row[4]), str(row[5])),
-            received=received,
+            received=parent.received,
             recalled=None if recall is None else self.token(recall),
             oldest_base=oldest_base,
+            confirmed=parent.sent.gen,
             changed=changed,
             unsent=unsent,
             oldest_gen=int(row[6]),
@@ -195,10 +196,7 @@ class Node:
         """The peers in the order of their numbers."""
         columns = ", ".join(PEERS)
         return [
-            _peer(row)
-            for row in self._rows(
-                f"SELECT {columns} FROM {self.store.quote(self.names.peers)} ORDER BY number, name"
-            )
+            _peer(row) for row in self._rows(f"SELECT {columns} FROM {self._peers} ORDER BY number, name")
         ]
 
     def peer(self, name: str) -> Peer:
@@ -207,20 +205,23 @@ class Node:
 
     def put_peer(self, peer: Peer) -> None:
         """Keep a peer in place of what was known under its name."""
-        self.drop_peer(peer.name)
+        if self.peer(peer.name).number != peer.number:
+            self._forget_refused(peer.name)
+        self.store.run(f"DELETE FROM {self._peers} WHERE name = ?", (peer.name,))
         columns = ", ".join(PEERS)
         received, sent = peer.received, peer.sent
         numbers = (peer.number, peer.epoch, received.gen, sent.gen, peer.floor, round(peer.last_seen * 1000))
         number, epoch, recv_gen, sent_gen, floor, seen = numbers
         self.store.run(
-            f"INSERT INTO {self.store.quote(self.names.peers)} ({columns}) VALUES"
+            f"INSERT INTO {self._peers} ({columns}) VALUES"
             f" (?, {number}, ?, {epoch}, {recv_gen}, ?, {sent_gen}, ?, {floor}, ?, ?, {seen})",
             (peer.name, peer.id, received.token, sent.token, peer.state, peer.filters),
         )
 
     def drop_peer(self, name: str) -> None:
-        """Forget a peer."""
-        self.store.run(f"DELETE FROM {self.store.quote(self.names.peers)} WHERE name = ?", (name,))
+        """Forget a peer. Records of conflicts keep its rows that were set aside."""
+        self._forget_refused(name)
+        self.store.run(f"DELETE FROM {self._peers} WHERE name = ?", (name,))
 
     def tables(self) -> dict[int, tuple[str, str]]:
         """Name and shape of each tracked table by its number."""
@@ -252,6 +253,18 @@ class Node:
         """A number that no row of conflicts or refused rows has."""
         rows = self._rows(f"SELECT coalesce(max(id), 0) FROM {self.store.quote(table)}")
         return int(rows[0][0]) + 1
+
+    def _forget_refused(self, name: str) -> None:
+        """Nobody tries again what came from a peer under a number that it has no more."""
+        refused = self.store.quote(self.names.refused)
+        self.store.run(
+            f"DELETE FROM {refused} WHERE peer > 0 AND peer IN (SELECT number FROM {self._peers} WHERE name = ?)",
+            (name,),
+        )
+
+    @property
+    def _peers(self) -> str:
+        return self.store.quote(self.names.peers)
 
     @property
     def _node(self) -> str:
