@@ -201,7 +201,8 @@ def _one(configuration: Configuration, cluster: Cluster, number: int) -> Record:
 def _present(configuration: Configuration, cluster: Cluster, record: Record) -> Record | None:
     """The row as it is at the parent now, under plain column names; None when it is gone."""
     from syncd.repository.image import image_of, row_of
-    from syncd.repository.reapply import present_row, table_of
+    from syncd.repository.present import present_row
+    from syncd.repository.reapply import table_of
 
     with nodes_of(configuration, cluster, children=False) as nodes:
         table = table_of(_tables(nodes.parent, cluster), record["table"])

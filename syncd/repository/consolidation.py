@@ -20,9 +20,11 @@ from syncd.repository.placing import (
     SAME,
     Placed,
     Placing,
+    is_of_a_row,
 )
+from syncd.repository.present import present_rows
 from syncd.repository.record import Conflict, forget_conflict, keep_conflict, settle_refused
-from syncd.repository.refused import Refused
+from syncd.repository.refused import Refused, key_text
 from syncd.repository.retry import Retry
 from syncd.repository.store import (
     ALL_COLUMNS,
@@ -33,7 +35,7 @@ from syncd.repository.store import (
     Stage,
     stage_columns,
 )
-from syncd.repository.version import ADOPTED, KEPT, MERGED, STANDS, write_versions
+from syncd.repository.version import ADOPTED, AUTHORED, KEPT, MERGED, STANDS, note_author, write_versions
 
 Open = Callable[[int], Stage]
 
@@ -94,10 +96,9 @@ class Consolidation:
             write_versions(self._node, stage, self._peer.number, self._gen)
             self._take_back(stage, placed.refused.get(stage.table.number, {}))
         held = retry.keep(stages, placed.refused, aside)
-        for stage, row in retry.settled:
-            settle_refused(self._node, stage.table, row, self._moment)
-        for each in retry.fresh:
-            self._record_refused(each)
+        for table, row in retry.settled:
+            settle_refused(self._node, table, self._peer.name, row, self._moment)
+        self._record_refused(retry.fresh)
         self._tell_refused(stages, placed, held)
         for number, counts in placed.counts.items():
             self._counts[number] = self._counts.get(number, TableCounts()) + counts
@@ -144,14 +145,17 @@ class Consolidation:
         number, gone, _, base, op, mask, at, gen, nid, _, ours_at, there = found[:12]
         theirs = None if gone else tuple(found[12 : 12 + width])
         ours = tuple(found[12 + width :]) if there else None
-        stands = self._stands_since(stage, number, gen) if gen > base >= 0 else gen
-        if stands <= base < gen:
-            # Conflicts with others were decided in favour of the very row that this child had.
+        stands, makers = self._standing(stage, number, gen) if gen > base else (gen, set())
+        if stands <= base < gen or (self._peer.number in makers and theirs != ours):
+            # Conflicts with others were decided in favour of the very row that this child had, or had made itself.
             self._assume(stage, number, gen)
             return
         if theirs == ours:
             # A version that nobody knows yet stays unknown: the rows were equal before the first contact.
+            self._assume(stage, number, stands)
             self._mark(stage, [number], ADOPTED if gen else SAME)
+            if nid:
+                note_author(self._node, stage, number, nid, self._gen)
             self._count(table, same=1)
             return
         aligned = [column.name.lower() for column in stage.theirs.columns] == [
@@ -198,12 +202,12 @@ class Consolidation:
         self._count(table, conflicts=1, opened=int(decision.open))
         return record
 
-    def _stands_since(self, stage: Stage, number: int, gen: int) -> int:
-        """The generation that made our row as it is, though a later one counts it anew."""
-        for counted, mask in self._past(stage, number):
-            if counted == gen and mask <= STANDS:
-                return STANDS - mask
-        return gen
+    def _standing(self, stage: Stage, number: int, gen: int) -> tuple[int, set[int]]:
+        """The generation that made our row as it is, though a later one counts it anew, and who else made it the same."""
+        past = self._past(stage, number)
+        stands = [STANDS - mask for counted, mask in past if counted == gen and AUTHORED < mask <= STANDS]
+        since = stands[0] if stands else gen
+        return since, {AUTHORED - mask for counted, mask in past if mask <= AUTHORED and counted > since}
 
     def _past(self, stage: Stage, number: int) -> list[tuple[int, int]]:
         """Generations of our row with the columns that they changed."""
@@ -270,29 +274,52 @@ class Consolidation:
             changed |= mask if mask > STANDS else 0
         return changed if masks else ALL_COLUMNS
 
-    def _record_refused(self, refused: Refused) -> None:
-        """A row that a table refuses is a conflict with a rule, and a person is to look at it."""
-        table = self._open(refused.table).table
+    def _record_refused(self, fresh: Sequence[Refused]) -> None:
+        """Rows that a table refuses are conflicts with a rule, and a person is to look at them."""
+        for number in {refused.table for refused in fresh}:
+            table = self._open(number).table
+            rows = [refused for refused in fresh if refused.table == number]
+            ours = self._present(table, rows)
+            for refused in rows:
+                keep_conflict(
+                    self._node, table, self._refusal(refused, ours.get(key_text(table, refused.row)))
+                )
+            self._count(table, conflicts=len(rows), opened=len(rows))
+
+    def _refusal(self, refused: Refused, ours: Sequence[Any] | None) -> Conflict:
         gone, _, base, _, mask, _ = refused.facts
-        keep_conflict(
-            self._node,
-            table,
-            Conflict(
-                at=self._moment,
-                kind="unique" if refused.error.code == "key_exists" else "rule",
-                policy=refused.error.message,
-                winner="parent",
-                child=self._peer.name,
-                state="open",
-                key=refused.row,
-                parent=None,
-                theirs=None if gone else refused.row,
-                merged=None,
-                mask=mask,
-                base=base,
-            ),
+        return Conflict(
+            at=self._moment,
+            kind="unique" if refused.error.code == "key_exists" else "rule",
+            policy=refused.error.message,
+            winner="parent",
+            child=self._peer.name,
+            state="open",
+            key=refused.row,
+            parent=ours,
+            theirs=None if gone else refused.row,
+            merged=None,
+            mask=mask,
+            base=base,
         )
-        self._count(table, conflicts=1, opened=1)
+
+    def _present(self, table: Tracked, refused: Sequence[Refused]) -> dict[str, tuple[Any, ...]]:
+        """Our rows with the keys of refused ones."""
+        store = self._node.store
+        store.savepoint()
+        try:
+            found = present_rows(self._node, table, [each.row for each in refused], self._check)
+        except SyncdError as error:
+            if not is_of_a_row(error):
+                raise
+            # A key that has no form here is the key of no row here.
+            store.undo()
+            if len(refused) == 1:
+                return {}
+            parts = [self._present(table, [each]) for each in refused]
+            return {text: row for part in parts for text, row in part.items()}
+        store.release()
+        return found
 
     def _tell_refused(self, stages: Mapping[int, Stage], placed: Placed, held: Mapping[int, int]) -> None:
         for number, count in held.items():

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from syncd.errors import BusyError, FatalError, NotFoundError
-from syncd.model.batch import Batch, Format, tuples_of
+from syncd.model.batch import Batch, Format
 from syncd.model.exchange import Tracked
 from syncd.ports import Check
 from syncd.repository.image import row_of
 from syncd.repository.node import Node
-from syncd.repository.record import conflicts_of, resolve
+from syncd.repository.present import present_row
+from syncd.repository.record import REFUSALS, conflicts_of, resolve
 from syncd.repository.refused import all_refused, key_text, let_go
-from syncd.repository.store import Purpose, Stage, stage_columns
+from syncd.repository.store import ALL_COLUMNS, UPDATED, Purpose, Stage
 
 STAGE: Final = "syncd_stage_reapply"
 
@@ -52,13 +54,15 @@ def take(
     try:
         present = present_row(node, table, key, check)
         _refuse_moved(record, table, present, force=force)
-        if wanted is not None and image is not None:
+        if str(record["kind"]) in REFUSALS and side == "parent":
+            # The parent never took the other one: its row stays, whatever it is by now.
+            wanted = present
+        elif wanted is not None and image is not None:
             # Columns that the child does not have are in no image, and stay as they are.
             wanted = _mixed(table, present, wanted, columns or tuple(json.loads(str(image))))
         done = _write(node, stage, key, wanted)
-        for row in all_refused(node):
-            if str(row["row_key"]) == key_text(table, key) and int(row["tbl"]) == table.number:
-                let_go(node, table, int(row["peer"]), [str(row["row_key"])])
+        if _let_go(node, table, key):
+            _count_anew(node, stage, at)
         resolve(node, number, by, at, f"took {side}{' of ' + ', '.join(columns) if columns else ''}")
         store.commit(check)
     finally:
@@ -79,24 +83,6 @@ def found_record(node: Node, number: int) -> dict[str, Any]:
     return records[0]
 
 
-def present_row(node: Node, table: Tracked, key: Sequence[Any], check: Check) -> tuple[Any, ...] | None:
-    """The row as it is now, as images have it; None when it is gone. `key` is a row with the key's values."""
-    store = node.store
-    stage = Stage(STAGE, table, table, edits=False)
-    store.make_stage(stage)
-    store.fill(stage, Batch(Format.ROWS, [(1, *key)], 1), check)
-    store.filled(stage)
-    place = dict(zip(table.names, stage_columns(table), strict=True))
-    meeting = " AND ".join(f"t.{store.quote(name)} = s.{place[name]}" for name in table.key)
-    columns = ", ".join(f"t.{store.quote(name)}" for name in table.names)
-    select = f"SELECT {columns} FROM {store.text_of(table.name)} t JOIN {STAGE} s ON {meeting}"
-    found = [
-        row for batch in store.extract(select, table.columns, Format.ROWS, check) for row in tuples_of(batch)
-    ]
-    store.empty(stage)
-    return found[0] if found else None
-
-
 def _refuse_moved(
     record: dict[str, Any], table: Tracked, present: tuple[Any, ...] | None, *, force: bool
 ) -> None:
@@ -104,7 +90,7 @@ def _refuse_moved(
     then = None if image is None else row_of(table.names, str(image))
     if then is not None and present is not None:
         then = _mixed(table, present, then, tuple(json.loads(str(image))))
-    refused = str(record["kind"]) in {"unique", "rule"}
+    refused = str(record["kind"]) in REFUSALS
     if present != then and not force and not refused:
         raise BusyError(
             f"the row of {table.name} has changed since conflict {record['id']} was decided",
@@ -139,6 +125,29 @@ def _write(node: Node, stage: Stage, key: Sequence[Any], wanted: tuple[Any, ...]
     if store.update(stage, "s.s_gone = 0"):
         return "updated"
     return "inserted" if store.insert(stage, "s.s_gone = 0") else "had that content already"
+
+
+def _let_go(node: Node, table: Tracked, key: Sequence[Any]) -> bool:
+    """Try the refused row with this key no more; was there one?"""
+    text = key_text(table, key)
+    waiting = [
+        row for row in all_refused(node) if str(row["row_key"]) == text and int(row["tbl"]) == table.number
+    ]
+    for row in waiting:
+        let_go(node, table, int(row["peer"]), [text])
+    return bool(waiting)
+
+
+def _count_anew(node: Node, stage: Stage, at: str) -> None:
+    """The child that has the refused row is to get ours, also where ours stays as it is."""
+    store, table = node.store, stage.table
+    keys = ", ".join(store.quote(name) for name in table.key)
+    staged = ", ".join(f"s.{name}" for name in stage.key_columns)
+    moment = round(datetime.fromisoformat(at).timestamp() * 1000)
+    store.run(
+        f"INSERT INTO {store.quote(node.names.log(table.number))} ({keys}, op, mask, at)"
+        f" SELECT {staged}, {UPDATED}, {ALL_COLUMNS}, {moment} FROM {stage.name} s"
+    )
 
 
 def table_of(tables: Sequence[Tracked], name: str) -> Tracked:

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from syncd.model.exchange import Tracked
 from syncd.repository.image import image_of, row_of
 from syncd.repository.node import CONFLICTS, Node
 from syncd.repository.refused import key_text
+
+REFUSALS: Final = frozenset({"unique", "rule"})
+"""The kinds of conflict of a row that the table refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,13 @@ def conflicts_of(node: Node, state: str = "", number: int | None = None) -> list
     return [dict(zip(CONFLICTS, row, strict=True)) for row in rows]
 
 
-def settle_refused(node: Node, table: Tracked, row: Sequence[Any], at: str) -> None:
-    """A row that waited because the table refused it was taken or replaced: its open record needs nobody any more."""
+def settle_refused(node: Node, table: Tracked, child: str, row: Sequence[Any], at: str) -> None:
+    """A child's row that waited because the table refused it was taken or replaced: its record needs nobody any more."""
     node.store.run(
         f"UPDATE {node.store.quote(node.names.conflicts)} SET state = 'resolved', resolved_at = ?, note = ?"
-        " WHERE state = 'open' AND kind IN ('unique', 'rule') AND tbl = ? AND row_key = ?",
-        (at, "the row was taken or replaced since", str(table.name), key_text(table, row)),
+        " WHERE state = 'open' AND kind IN ('unique', 'rule') AND tbl = ? AND row_key = ?"
+        " AND child = ?",
+        (at, "the row was taken or replaced since", str(table.name), key_text(table, row), child),
     )
 
 

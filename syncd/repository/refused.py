@@ -30,8 +30,8 @@ class Refused:
     error: SyncdError
 
 
-def set_aside(node: Node, table: Tracked, refused: Refused, now: float) -> int:
-    """Keep a row, in place of an older one with its key; each further try waits longer. How often it was tried."""
+def set_aside(node: Node, table: Tracked, refused: Refused, now: float) -> None:
+    """Keep a row, in place of an older one with its key; each further try waits longer."""
     names, store = node.names, node.store
     key = key_text(table, refused.row)
     at = f"{store.quote(names.refused)}"
@@ -53,7 +53,6 @@ def set_aside(node: Node, table: Tracked, refused: Refused, now: float) -> int:
         f" {numbers}, ?, ?, {tries}, {round((now + wait) * 1000)}, {first})",
         (key, image_of(table.names, refused.row), refused.error.code, refused.error.message),
     )
-    return tries
 
 
 def let_go(node: Node, table: Tracked, peer: int, keys: Sequence[str]) -> None:
