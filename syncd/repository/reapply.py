@@ -13,7 +13,7 @@ from syncd.ports import Check
 from syncd.repository.image import row_of
 from syncd.repository.node import Node
 from syncd.repository.present import present_row
-from syncd.repository.record import conflicts_of, resolve, settle_refused
+from syncd.repository.record import REFUSALS, conflicts_of, resolve, settle_refused
 from syncd.repository.refused import all_refused, key_text, let_go
 from syncd.repository.store import DELETED, UPDATED, Purpose, Stage
 
@@ -56,7 +56,10 @@ def take(
     try:
         present = present_row(node, table, key, check)
         _refuse_moved(record, table, present, force=force)
-        if wanted is not None and image is not None:
+        if str(record["kind"]) in REFUSALS and side == "parent":
+            # The parent never took the other one: its row stays, whatever it is by now.
+            wanted = present
+        elif wanted is not None and image is not None:
             # Columns that the child does not have are in no image, and stay as they are.
             wanted = _mixed(table, present, wanted, columns or tuple(json.loads(str(image))))
         done = _write(node, stage, key, wanted)
