@@ -14,6 +14,10 @@ JOB = "job "
 """How the names of peers begin that are one-way jobs."""
 NOTHING_RECEIVED = -1
 """The cursor of a node that has received nothing yet: it needs all rows, not only the changed ones."""
+NAMES_BESIDE_KEYS = frozenset(
+    ("op", "mask", "at", "gen", "base", "nid", "ngen", "came", "syncd_n", "syncd_before")
+)
+"""What stands beside the key's columns in the tables that a cluster keeps, in lower case."""
 
 
 class Role(StrEnum):
