@@ -114,6 +114,7 @@ class Exchange:
         self._shared = shared
         tables = [each.tracked for each in shared]
         self.done = self._parent.enrol(Role.PARENT, self._cluster.parent, tables, "", self._check)
+        self.problems += self._parent.unkeyed(tables)
         self._peers = {peer.name: peer for peer in self._parent.peers()}
         return shared
 
@@ -141,6 +142,9 @@ class Exchange:
             raise FatalError(found.problems[0], code="no_tables")
         tables = [pair.child for pair in found.pairs]
         member.done = port.enrol(Role.CHILD, name, tables, member.child.on_join, self._check)
+        without = port.unkeyed(tables)
+        member.unshared += tuple(without)
+        member.warnings += without
         member.hello = port.hello(peer.received.gen if peer and peer.received.gen >= 0 else None)
 
     def _greet(self, member: Member, tokens: Mapping[int, str]) -> None:

@@ -77,10 +77,13 @@ def fresh_keys(node: Node, table: Tracked, since: int, check: Check) -> Generato
     yield from _keys(node.store, table, _changed(node, table, since, None), check)
 
 
-def count_conflicts(node: Node, stage: Stage, earlier: Sequence[Stage], peer: int, *, tracked: bool) -> int:
+def count_conflicts(
+    node: Node, stage: Stage, earlier: Sequence[Stage], peer: int, *, tracked: bool, summed: bool
+) -> int:
     """How many staged edits were not made on the parent's present version, and have other content.
 
-    `earlier` are stages of children that are consolidated before; `tracked`: the parent has versions of this table.
+    `earlier` are stages of children that are consolidated before; `tracked`: the parent has versions of this table;
+    `summed`: both sides may have added the same to a column.
     """
     store, table = node.store, stage.table
     first = store.quote(table.key[0])
@@ -103,7 +106,10 @@ def count_conflicts(node: Node, stage: Stage, earlier: Sequence[Stage], peer: in
             f"(l.{first} IS NOT NULL OR (({behind} OR {disputed} OR {forgotten})"
             f" AND (v.{first} IS NULL OR NOT {own})))"
         )
-    either = [f"({disputed} AND {_other_content(store, table, first)})"]
+    unlike = _other_content(store, table, first)
+    if summed:
+        unlike = f"({unlike} OR ({there} AND s.s_gone = 0 AND s.s_base >= 0))"
+    either = [f"({disputed} AND {unlike})"]
     for at, other in enumerate(earlier):
         parts.append(f"LEFT JOIN {other.name} e{at} ON {_stages_meet(stage, other, f'e{at}')}")
         # Whether both edits come to the same is not looked at: two children touch one row, and that is rare.

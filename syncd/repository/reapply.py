@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -48,7 +49,8 @@ def take(
     wanted = None if image is None else row_of(table.names, str(image))
     key = row_of(table.names, str(record["row_key"]))
     store = node.store
-    stage = Stage(STAGE, table, table, edits=False)
+    # As a table without a log: an edit that no run has counted yet must not keep the row from being written.
+    stage = Stage(STAGE, replace(table, captured=False), table, edits=False)
     # Not Purpose.APPLY: the triggers shall see an edit like any other.
     store.begin(Purpose.SNAPSHOT, node.names, check)
     try:
