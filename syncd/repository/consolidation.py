@@ -24,7 +24,7 @@ from syncd.repository.placing import (
     Placing,
 )
 from syncd.repository.present import present_rows
-from syncd.repository.record import Conflict, keep_conflict, settle_refused
+from syncd.repository.record import Conflict, drop_conflict, keep_conflict, settle_refused
 from syncd.repository.refused import Refused
 from syncd.repository.retry import Retry
 from syncd.repository.store import (
@@ -80,6 +80,8 @@ class Consolidation:
         self._counts: dict[int, TableCounts] = {}
         self._warnings: list[str] = []
         self._gen = 0
+        self._won: dict[int, dict[int, tuple[int, bool]]] = {}
+        """By table and row: the record of a conflict that the parent's row did not win, and whether it is open."""
         self._formless: dict[int, dict[int, SyncdError]] = {}
         """Rows whose sum has no form here, with the errors."""
         self._oldest = node.oldest()
@@ -104,6 +106,7 @@ class Consolidation:
         placed = placing.place()
         for stage in stages.values():
             self._refuse_edited_meanwhile(stage)
+            self._take_back(stage.table, placed.refused.get(stage.table.number, {}))
             mask = widened("s.s_mask", self._places(stage.table))
             write_versions(self._node, stage, self._peer.number, self._gen, mask)
         for number, errors in self._formless.items():
@@ -190,16 +193,19 @@ class Consolidation:
         else:
             # It differs from ours by what was added, also if it has to wait.
             told = told_of(held_start(table, ours) if ours and start else None, table)
-            if not self._merge(stage, number, found[1:7], decision, told):
+            merged = self._merge(stage, number, found[1:7], decision, told)
+            if merged is None:
                 return
+            number = merged
         kind = kind_of(parent, child, inserted=inserted)
         key = theirs or ours or tuple(found[12 : 12 + width])
-        self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
+        record = self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
+        if decision.winner != "parent":
+            self._won.setdefault(table.number, {})[number] = record, decision.open
 
-    def _record(
-        self, table: Tracked, judged: "Judged", parent: Side, child: Side, decision: Decision
-    ) -> None:
-        keep_conflict(
+    def _record(self, table: Tracked, judged: "Judged", parent: Side, child: Side, decision: Decision) -> int:
+        """Keep a record of a conflict; its number."""
+        number = keep_conflict(
             self._node,
             table,
             Conflict(
@@ -218,6 +224,15 @@ class Consolidation:
             ),
         )
         self._count(table, conflicts=1, opened=int(decision.open))
+        return number
+
+    def _take_back(self, table: Tracked, refused: Mapping[int, SyncdError]) -> None:
+        """What won and could not be written has not won: it is judged again when it is tried again."""
+        won = self._won.get(table.number, {})
+        for number in won.keys() & refused.keys():
+            record, opened = won[number]
+            drop_conflict(self._node, record)
+            self._count(table, conflicts=-1, opened=-int(opened))
 
     def _stands_since(self, stage: Stage, number: int, gen: int) -> int:
         """The generation that made our row as it is, though a later one counts it anew."""
@@ -243,8 +258,8 @@ class Consolidation:
 
     def _merge(
         self, stage: Stage, number: int, facts: Sequence[int], decision: Decision, told: str | None
-    ) -> bool:
-        """Put the decided row in the place of the staged one; False when a sum has no form here: then that one waits."""
+    ) -> int | None:
+        """Put the decided row in the place of the staged one; its number, None when a sum has no form here: then that one waits."""
         store = self._node.store
         store.savepoint()
         store.run(f"DELETE FROM {stage.name} WHERE {NUMBER} = {number}")
@@ -259,11 +274,11 @@ class Consolidation:
             store.undo()
             self._mark(stage, [number], REFUSED)
             self._formless.setdefault(stage.table.number, {})[number] = error
-            return False
+            return None
         store.release()
         rows: Sequence[Any] = store.run(f"SELECT max({NUMBER}) FROM {stage.name}").rows
         self._mark(stage, [int(rows[0][0])], DECIDED)
-        return True
+        return int(rows[0][0])
 
     def _refuse_edited_meanwhile(self, stage: Stage) -> None:
         """A row that somebody inserted after our own edits were counted was left alone, and must be judged first."""

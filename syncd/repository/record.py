@@ -59,6 +59,11 @@ def keep_conflict(node: Node, table: Tracked, conflict: Conflict) -> int:
     return number
 
 
+def drop_conflict(node: Node, number: int) -> None:
+    """Take a record back whose decision did not come into force."""
+    node.store.run(f"DELETE FROM {node.store.quote(node.names.conflicts)} WHERE id = {number}")
+
+
 def conflicts_of(node: Node, state: str = "", number: int | None = None) -> list[dict[str, Any]]:
     """The records, newest first, each as a mapping with the columns of `CONFLICTS`; by state or number if given."""
     conditions, values = [], []

@@ -355,3 +355,22 @@ def test_rows_of_two_tables_that_point_at_each_other_go_together(start):
 
     assert copies(world) == copies(world, "u") == {()}
     assert world.conflicts() == []
+
+
+def test_an_edit_that_wins_a_conflict_and_cannot_be_placed_is_not_recorded_as_a_winner(start):
+    world = start(CODED, ConflictPolicy(Winner.CHILD))
+    world.parent.run("INSERT INTO t VALUES (1, 'a', 'one'), (2, 'b', 'two')")
+    world.sync()
+    world.parent.run("UPDATE t SET v = 'of P' WHERE id = 1")
+    clash(world)
+
+    settle(world, 4)
+
+    assert [(one["kind"], one["state"]) for one in world.conflicts()] == [("unique", "open")]
+    world.parent.run("DELETE FROM t WHERE id = 3")
+    settle(world)
+    assert [(one["kind"], one["winner"], one["state"]) for one in world.conflicts()] == [
+        ("update/update", "child", "auto"),
+        ("unique", "parent", "resolved"),
+    ]
+    assert copies(world) == {((1, "x", "one"), (2, "b", "two"))}
