@@ -5,7 +5,7 @@ import time
 import pytest
 
 from syncd.errors import BusyError
-from syncd.model.cluster import ConflictPolicy, DeleteRule, Winner
+from syncd.model.cluster import Combine, ConflictPolicy, DeleteRule, Winner
 from syncd.repository.image import row_of
 from syncd.repository.reapply import take
 from tests.cluster.nodes import make_node
@@ -374,3 +374,16 @@ def test_an_edit_that_wins_a_conflict_and_cannot_be_placed_is_not_recorded_as_a_
         ("unique", "parent", "resolved"),
     ]
     assert copies(world) == {((1, "x", "one"), (2, "b", "two"))}
+
+
+def test_a_text_that_is_no_number_but_reads_like_one_stops_no_run(start):
+    policy = ConflictPolicy(Winner.PARENT, columns={"v": Combine.MAX})
+    world = start("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)", policy)
+    world.parent.run("INSERT INTO t VALUES (1, 'a')")
+    world.sync()
+    world.children["c0"].run("UPDATE t SET v = 'nan'")
+    world.parent.run("UPDATE t SET v = '7'")
+
+    world.sync()
+
+    assert copies(world) == {((1, "nan"),)}
