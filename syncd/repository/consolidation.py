@@ -178,10 +178,7 @@ class Consolidation:
             self._mark(stage, [number], ADOPTED if gen else SAME)
             self._count(table, same=1)
             return
-        aligned = [column.name.lower() for column in stage.theirs.columns] == [
-            name.lower() for name in table.names
-        ]
-        child = Side(theirs, mask if aligned else ALL_COLUMNS, at, self._peer.name, sums)
+        child = Side(theirs, mask if _aligned(stage) else ALL_COLUMNS, at, self._peer.name, sums)
         author = self._names.get(nid, "") if nid else self._node_name
         parent = Side(ours, self._mask_since(stage, found, base), ours_at, author)
         decision = decide(policy, table.names, parent, child)
@@ -193,19 +190,18 @@ class Consolidation:
         else:
             # It differs from ours by what was added, also if it has to wait.
             told = told_of(held_start(table, ours) if ours and start else None, table)
-            merged = self._merge(stage, number, found[1:7], decision, told)
-            if merged is None:
-                return
-            number = merged
+            number = self._merge(stage, number, found[1:7], decision, told)
+        if number is None:
+            return
         kind = kind_of(parent, child, inserted=inserted)
         key = theirs or ours or tuple(found[12 : 12 + width])
-        record = self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
-        if decision.winner != "parent":
-            self._won.setdefault(table.number, {})[number] = record, decision.open
+        self._record(stage, number, Judged(kind, _named(policy), key, base), parent, child, decision)
 
-    def _record(self, table: Tracked, judged: "Judged", parent: Side, child: Side, decision: Decision) -> int:
-        """Keep a record of a conflict; its number."""
-        number = keep_conflict(
+    def _record(
+        self, stage: Stage, number: int, judged: "Judged", parent: Side, child: Side, decision: Decision
+    ) -> None:
+        table = stage.table
+        record = keep_conflict(
             self._node,
             table,
             Conflict(
@@ -224,7 +220,8 @@ class Consolidation:
             ),
         )
         self._count(table, conflicts=1, opened=int(decision.open))
-        return number
+        if decision.winner != "parent":
+            self._won.setdefault(table.number, {})[number] = record, decision.open
 
     def _take_back(self, table: Tracked, refused: Mapping[int, SyncdError]) -> None:
         """What won and could not be written has not won: it is judged again when it is tried again."""
@@ -377,6 +374,11 @@ class Consolidation:
 def _counted(node: Node, stage: Stage) -> int:
     rows: Sequence[Any] = node.store.run(f"SELECT count(*) FROM {stage.name}").rows
     return int(rows[0][0])
+
+
+def _aligned(stage: Stage) -> bool:
+    """Do both sides name their columns alike?"""
+    return [name.lower() for name in stage.theirs.names] == [name.lower() for name in stage.table.names]
 
 
 def _named(policy: ConflictPolicy) -> str:
