@@ -80,6 +80,7 @@ class Consolidation:
         self._counts: dict[int, TableCounts] = {}
         self._warnings: list[str] = []
         self._decided: dict[tuple[int, int], tuple[int, Sequence[Any], int]] = {}
+        """By table and row: the record of a conflict that the parent's row did not win, what was sent, and whether it is open."""
         self._gen = 0
         self._formless: dict[int, dict[int, SyncdError]] = {}
         """Rows whose sum has no form here, with the errors."""
@@ -180,10 +181,7 @@ class Consolidation:
                 note_author(self._node, stage, number, nid, self._gen)
             self._count(table, same=1)
             return
-        aligned = [column.name.lower() for column in stage.theirs.columns] == [
-            name.lower() for name in table.names
-        ]
-        child = Side(theirs, mask if aligned else ALL_COLUMNS, at, self._peer.name, sums)
+        child = Side(theirs, mask if _aligned(stage) else ALL_COLUMNS, at, self._peer.name, sums)
         author = self._names.get(nid, "") if nid else self._node_name
         parent = Side(ours, self._mask_since(stage, found, base), ours_at, author)
         decision = decide(policy, table.names, parent, child)
@@ -195,10 +193,9 @@ class Consolidation:
         else:
             # It differs from ours by what was added, also if it has to wait.
             told = told_of(held_start(table, ours) if ours and start else None, table)
-            merged = self._merge(stage, number, found[1:7], decision, told)
-            if merged is None:
-                return
-            number = merged
+            number = self._merge(stage, number, found[1:7], decision, told)
+        if number is None:
+            return
         kind = kind_of(parent, child, inserted=inserted)
         key = theirs or ours or tuple(found[12 : 12 + width])
         record = self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
@@ -207,6 +204,7 @@ class Consolidation:
             self._decided[table.number, number] = (record, sent, int(decision.open))
 
     def _record(self, table: Tracked, judged: "Judged", parent: Side, child: Side, decision: Decision) -> int:
+        """Keep a record of a conflict; its number."""
         record = keep_conflict(
             self._node,
             table,
@@ -253,7 +251,7 @@ class Consolidation:
     def _merge(
         self, stage: Stage, number: int, facts: Sequence[int], decision: Decision, told: str | None
     ) -> int | None:
-        """Put the decided row in the place of the staged one; None when a sum has no form here: then that one waits."""
+        """Put the decided row in the place of the staged one; its number, None when a sum has no form here: then that one waits."""
         gone, gen, base, _, mask, at = facts
         made = (gone, gen, base, MERGED, mask, at, *(decision.row or ()), *((told,) if stage.told else ()))
         store = self._node.store
@@ -387,6 +385,11 @@ class Consolidation:
 def _counted(node: Node, stage: Stage) -> int:
     rows: Sequence[Any] = node.store.run(f"SELECT count(*) FROM {stage.name}").rows
     return int(rows[0][0])
+
+
+def _aligned(stage: Stage) -> bool:
+    """Do both sides name their columns alike?"""
+    return [name.lower() for name in stage.theirs.names] == [name.lower() for name in stage.table.names]
 
 
 def _named(policy: ConflictPolicy) -> str:

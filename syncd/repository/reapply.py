@@ -62,20 +62,22 @@ def take(
         elif wanted is not None and image is not None:
             # Columns that the child does not have are in no image, and stay as they are.
             wanted = _mixed(table, present, wanted, columns or tuple(json.loads(str(image))))
-        done = _write(node, stage, key, wanted)
-        if not done:
-            done = "as it was"
-            _count_anew(node, stage, at)
-        for row in all_refused(node):
-            if str(row["row_key"]) == key_text(table, key) and int(row["tbl"]) == table.number:
-                let_go(node, table, int(row["peer"]), [str(row["row_key"])])
-        settle_refused(node, table, key, at)
+        done = _write(node, stage, key, wanted) or _count_anew(node, stage, at)
+        _settle(node, table, key, at)
         resolve(node, number, by, at, f"took {side}{' of ' + ', '.join(columns) if columns else ''}")
         store.commit(check)
     finally:
         store.rollback()
         store.empty(stage)
     return done
+
+
+def _settle(node: Node, table: Tracked, key: Sequence[Any], at: str) -> None:
+    """Whoever waits with an edit of this row waits no more."""
+    for row in all_refused(node):
+        if str(row["row_key"]) == key_text(table, key) and int(row["tbl"]) == table.number:
+            let_go(node, table, int(row["peer"]), [str(row["row_key"])])
+    settle_refused(node, table, key, at)
 
 
 def found_record(node: Node, number: int) -> dict[str, Any]:
@@ -134,7 +136,7 @@ def _write(node: Node, stage: Stage, key: Sequence[Any], wanted: tuple[Any, ...]
     return "inserted" if store.insert(stage, "s.s_gone = 0") else ""
 
 
-def _count_anew(node: Node, stage: Stage, at: str) -> None:
+def _count_anew(node: Node, stage: Stage, at: str) -> str:
     """Nothing is to be written, and yet it is an edit: who has another row gets this one, or hears that it is gone."""
     quote = node.store.quote
     keys = ", ".join(quote(key) for key in stage.table.key)
@@ -144,6 +146,7 @@ def _count_anew(node: Node, stage: Stage, at: str) -> None:
         f"INSERT INTO {quote(node.names.log(stage.table.number))} ({keys}, op, mask, at)"
         f" SELECT {staged}, CASE WHEN s.s_gone = 1 THEN {DELETED} ELSE {UPDATED} END, 0, {moment} FROM {stage.name} s"
     )
+    return "as it was"
 
 
 def table_of(tables: Sequence[Tracked], name: str) -> Tracked:
