@@ -40,7 +40,8 @@ def greet(
             raise _twice(name, f"that of the child '{other.name}'")
     # By file a child has the parent's rows before the parent has heard of it.
     fresh = child.epoch == 1 and (peer is not None or child.received.gen < 0)
-    number = max((other.number for other in others), default=0) + 1
+    # Rows of one that is gone may still bear its number.
+    number = max([parent.last_peer, *(other.number for other in others)]) + 1
     if peer is None or not peer.id or peer.id != child.id:
         peer = Peer(name, number, id=child.id, epoch=child.epoch, floor=0)
     elif child.epoch < peer.epoch:
