@@ -167,10 +167,7 @@ def _share(cluster: Cluster, parent: Repository, entry: ClusterTable, table: Tab
 
 def _pair(shared: Shared, child: Repository, there: Sequence[TableName]) -> Pair:
     mine = shared.tracked
-    found = _matching(mine.name.name, there) or _matching(str(mine.name), there)
-    if not found:
-        raise FatalError("it has no such table", hint="create it there with the same columns")
-    table = child.table(found[0])
+    table = child.table(_counterpart(mine.name, there))
     if table is None:
         raise FatalError("it has no such table", hint="create it there with the same columns")
     by_name = {column.name.lower(): column for column in table.columns}
@@ -273,5 +270,24 @@ def _matching(wanted: str, there: Sequence[TableName]) -> list[TableName]:
 
 
 def _matches(wanted: str, name: TableName) -> bool:
-    pattern = wanted.lower()
-    return fnmatchcase(name.name.lower(), pattern) or fnmatchcase(str(name).lower(), pattern)
+    pattern, names = wanted.lower(), (name.name.lower(), str(name).lower())
+    return pattern in names or any(fnmatchcase(one, pattern) for one in names)
+
+
+def _counterpart(name: TableName, there: Sequence[TableName]) -> TableName:
+    """The child's table of that name: of the same schema, else the only one. The very case counts before any other."""
+    for found in (
+        [one for one in there if one == name],
+        [one for one in there if one.folded == name.folded],
+        [one for one in there if one.name == name.name],
+        [one for one in there if one.name.lower() == name.name.lower()],
+    ):
+        if len(found) > 1:
+            raise FatalError(
+                f"it has {' and '.join(str(one) for one in sorted(found))}, and none in the parent's schema",
+                hint="leave one table of that name where its connection can see it",
+                code="ambiguous_table",
+            )
+        if found:
+            return found[0]
+    raise FatalError("it has no such table", hint="create it there with the same columns")

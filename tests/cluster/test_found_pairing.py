@@ -261,3 +261,35 @@ def test_rows_that_are_set_aside_go_with_their_child_and_no_other_child_gets_the
         ("resolved", "the child was removed")
     ]
     assert (world.parent.rows("t"), world.children["c1"].rows("t")) == ([], [])
+
+
+@pytest.mark.postgresql
+def test_tables_of_one_name_meet_in_the_same_schema_or_not_at_all(tmp_path, postgres):
+    schema = "CREATE SCHEMA archive; CREATE TABLE archive.assets(id int PRIMARY KEY); CREATE TABLE assets(id int PRIMARY KEY)"
+    plain = "CREATE TABLE assets(id int PRIMARY KEY)"
+    parent = make_node("postgresql", schema, tmp_path, "P", lambda _: postgres)
+    child = make_node("postgresql", schema, tmp_path, "c0", lambda _: postgres)
+    parent.run("INSERT INTO assets VALUES (7)")
+    world = World(parent, {"c0": child}, ["public.assets"])
+    mixed = World(
+        SqliteNode(tmp_path / "p", plain),
+        {"c0": make_node("postgresql", schema, tmp_path, "c1", lambda _: postgres)},
+        ["assets"],
+    )
+
+    world.sync()
+    (member,) = mixed.sync(strict=False)
+
+    assert (child.rows("assets"), child.rows("archive.assets")) == ([(7,)], [])
+    assert "it has archive.assets and public.assets" in member.failure.message
+    close(world)
+    close(mixed)
+
+
+def test_a_table_whose_name_looks_like_a_pattern_is_found_by_it(start):
+    world = start('CREATE TABLE "t[1]"(id INTEGER PRIMARY KEY)', tables=("t[1]",))
+    world.parent.run('INSERT INTO "t[1]" VALUES (7)')
+
+    world.sync()
+
+    assert world.children["c0"].run('SELECT * FROM "t[1]"') == [(7,)]
