@@ -128,6 +128,10 @@ class Repository(Protocol):
         """The table with its writable columns and key, or None."""
         ...
 
+    def unkeyed(self, tables: Sequence[Tracked]) -> list[str]:
+        """In words, those of the tables with rows that lack a key, and so take no part."""
+        ...
+
     def unique(self, name: TableName, columns: Sequence[str]) -> bool:
         """Do these columns of a table always have values, and never the same twice?"""
         ...

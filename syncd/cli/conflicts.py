@@ -1,8 +1,10 @@
 """`syncd conflicts`: what both sides had, who won by which rule, and a way to put the other one in force."""
 
+import base64
 import getpass
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,9 +14,10 @@ import click
 from syncd.cli.address import config_option, json_option, load
 from syncd.cli.nodes import cluster_of, clusters_of, nodes_of
 from syncd.cli.table import columns, short_moment
-from syncd.errors import FatalError
+from syncd.errors import FatalError, RowRejectedError
 from syncd.model.cluster import Cluster
 from syncd.model.configuration import Configuration
+from syncd.model.wkt import text_of
 
 if TYPE_CHECKING:
     from syncd.repository.replica import Replica
@@ -75,7 +78,7 @@ def show(number: int, name: str | None, config: Path | None, as_json: bool) -> N
         return
     width = max(map(len, record))
     for key, value in record.items():
-        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+        text = json.dumps(_readable(value), ensure_ascii=False) if isinstance(value, dict) else value
         if value is not None:
             click.echo(f"{key.ljust(width)}  {short_moment(text) if key == 'at' else text}")
 
@@ -201,7 +204,8 @@ def _one(configuration: Configuration, cluster: Cluster, number: int) -> Record:
 def _present(configuration: Configuration, cluster: Cluster, record: Record) -> Record | None:
     """The row as it is at the parent now, under plain column names; None when it is gone."""
     from syncd.repository.image import image_of, row_of
-    from syncd.repository.reapply import present_row, table_of
+    from syncd.repository.present import present_row
+    from syncd.repository.reapply import table_of
 
     with nodes_of(configuration, cluster, children=False) as nodes:
         table = table_of(_tables(nodes.parent, cluster), record["table"])
@@ -226,7 +230,19 @@ def _row(record: Record) -> tuple[str, ...]:
 def _value(image: Record | None, column: str) -> str:
     if image is None:
         return "(deleted)"
-    value = image.get(column)
+    return _shown(image.get(column))
+
+
+def _readable(image: Record) -> Record:
+    return {name: _shown(value) if isinstance(value, dict) else value for name, value in image.items()}
+
+
+def _shown(value: Any) -> str:
+    """A value of an image for people; binary values that are geometries as text."""
+    if isinstance(value, dict) and "base64" in value:
+        # Other binary values are hardly ever one by accident.
+        with suppress(RowRejectedError):
+            return text_of(base64.b64decode(value["base64"]))
     return "NULL" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 

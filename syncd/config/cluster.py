@@ -9,7 +9,7 @@ from syncd.config.connection import Connectors
 from syncd.config.event import check_connection
 from syncd.config.fault import judged, read_text_at, tell_fault
 from syncd.config.place import Items, Path, Resolved, Table, Unknown, text_of
-from syncd.config.policy import check_policy
+from syncd.config.policy import check_policy, check_sums
 from syncd.config.report import Report
 from syncd.config.suggestion import suggest
 from syncd.config.validate import checked, section
@@ -183,3 +183,6 @@ def _check_policies(report: Report, path: Path, cluster: Table) -> None:
     for at, _, entry in _tables(path, cluster):
         if entry is not None:
             check_policy(report, (*at, "conflict"), entry.get("conflict"), known)
+            own = "conflict" in entry
+            place = (*at, "conflict") if own else (*path, "conflict")
+            check_sums(report, place, (entry if own else cluster).get("conflict"), entry.get("key"))

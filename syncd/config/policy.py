@@ -8,7 +8,7 @@ import msgspec
 from syncd.config.place import Path, Resolved, Table, Unknown, text_of
 from syncd.config.report import Report
 from syncd.config.suggestion import suggest
-from syncd.model.cluster import ConflictPolicy, Winner
+from syncd.model.cluster import Combine, ConflictPolicy, Winner
 
 _NEEDED: Final = {"newest_by": Winner.NEWEST, "priority": Winner.PRIORITY}
 """Keys that say more about a winner, and say nothing beside another one."""
@@ -26,6 +26,16 @@ def check_policy(report: Report, path: Path, policy: object, repositories: Colle
             report.at_key((*path, "columns", column), message, "remove one of them")
     if repositories is not None:
         _check_priority(report, (*path, "priority"), policy.get("priority"), repositories)
+
+
+def check_sums(report: Report, path: Path, policy: object, key: object) -> None:
+    """Report columns of a table's key that its policy adds up."""
+    columns = policy.get("columns") if isinstance(policy, Table) else None
+    names = {name.lower() for name in key if isinstance(name, str)} if isinstance(key, list) else set()
+    for column, rule in columns.items() if isinstance(columns, Table) else ():
+        if rule == Combine.SUM and column.lower() in names:
+            message = "is in the key of a table, and what tells rows apart cannot be summed"
+            report.at_key((*path, "columns", column), message, "remove it, or name another key")
 
 
 def policy_of(data: str | Mapping[str, Any]) -> ConflictPolicy:

@@ -11,8 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from syncd.delta.header import Cargo, DeltaTable
+from syncd.errors import RowRejectedError
 from syncd.model.cluster import Direction
 from syncd.model.exchange import Tracked
+from syncd.model.geometry import read
+from syncd.model.geopackage import from_geopackage, is_geopackage, to_geopackage
 from syncd.model.table import Kind, Type
 from syncd.ports import Check
 from syncd.repository.store import TOLD, facts_of
@@ -28,6 +31,14 @@ ROWS_AT_ONCE: Final = 1_000
 PLAIN_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*( ?\( ?[0-9]+( ?, ?[0-9]+)? ?\))?")
 SQLITE: Final = "sqlite"
 
+_DECLARED: Final = {
+    Kind.INTEGER: "INTEGER",
+    Kind.FLOAT: "REAL",
+    Kind.BOOLEAN: "BOOLEAN",
+    Kind.BYTES: "BLOB",
+    Kind.GEOMETRY: "BLOB",
+    Kind.ANY: "",
+}
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -68,11 +79,14 @@ def named(tables: Sequence[tuple[Tracked, Direction]], kind: Cargo) -> list[Delt
 def declared(kind: Type) -> str:
     """A column's type in the file.
 
-    A SQLite file's own declaration changes none of its values; values of other products stand as they travel, in a column without type.
+    A SQLite file's own declaration changes none of its values. Values of other products stand as they travel, under types
+    that change none of them and that a GeoPackage may have.
     """
-    if kind.product == SQLITE and PLAIN_TYPE.fullmatch(kind.native):
-        return kind.native
-    return ""
+    if kind.product == SQLITE:
+        return kind.native if PLAIN_TYPE.fullmatch(kind.native) else ""
+    if kind.kind is Kind.INTEGER and not kind.bits:
+        return ""
+    return _DECLARED.get(kind.kind, "TEXT")
 
 
 def digest_of(connection: sqlite3.Connection, tables: Sequence[DeltaTable], check: Check) -> str:
@@ -100,24 +114,29 @@ def same_text(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
 
 
-def kept(rows: Sequence[Sequence[Any]], careful: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Rows in a form that SQLite keeps: it would make NULL of a NaN, and has no whole number above 64 bits."""
-    return _changed(rows, dict.fromkeys(careful, _keep))
+def kept(rows: Sequence[Sequence[Any]], careful: Mapping[int, Kind]) -> list[tuple[Any, ...]]:
+    """Rows in a form that SQLite keeps: it would make NULL of a NaN, takes the sign of a zero, and has no whole number above
+    64 bits.
+
+    Geometries have the form of a GeoPackage.
+    """
+    return _changed(
+        rows, {place: _blob if kind is Kind.GEOMETRY else _keep for place, kind in careful.items()}
+    )
 
 
 def restored(rows: Sequence[Sequence[Any]], careful: Mapping[int, Kind]) -> list[tuple[Any, ...]]:
     """The rows again."""
-    return _changed(
-        rows, {place: _number if kind is Kind.INTEGER else _fraction for place, kind in careful.items()}
-    )
+    return _changed(rows, {place: _RESTORED[kind] for place, kind in careful.items()})
 
 
 def careful_columns(tracked: Tracked) -> dict[int, Kind]:
-    """The places of columns whose values need another form; a SQLite file has no such values."""
+    """The places of columns whose values need another form; a SQLite file has no such numbers."""
     return {
         place: column.type.kind
         for place, column in enumerate(tracked.columns)
-        if column.type.product != SQLITE and column.type.kind in {Kind.FLOAT, Kind.INTEGER}
+        if column.type.kind is Kind.GEOMETRY
+        or (column.type.product != SQLITE and column.type.kind in {Kind.FLOAT, Kind.INTEGER})
     }
 
 
@@ -138,6 +157,9 @@ def _changed(
 def _keep(value: Any) -> Any:
     if isinstance(value, float) and math.isnan(value):
         return "NaN"
+    if isinstance(value, float) and value == 0.0 and math.copysign(1.0, value) < 0:
+        # Binary values stay what they are in a column of any type.
+        return b"-0.0"
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return str(value)
     return value
@@ -148,4 +170,26 @@ def _number(value: Any) -> Any:
 
 
 def _fraction(value: Any) -> Any:
-    return float(value) if isinstance(value, str) else value
+    return float(value) if isinstance(value, str | bytes) else value
+
+
+def _blob(value: Any) -> Any:
+    """What is no geometry stays what it is: its receiver refuses that row alone."""
+    try:
+        return to_geopackage(value, read(value).srid) if isinstance(value, bytes) else value
+    except RowRejectedError:
+        return value
+
+
+def _geometry(value: Any) -> Any:
+    try:
+        return from_geopackage(value) if is_geopackage(value) else value
+    except RowRejectedError:
+        return value
+
+
+_RESTORED: Final[Mapping[Kind, Callable[[Any], Any]]] = {
+    Kind.INTEGER: _number,
+    Kind.FLOAT: _fraction,
+    Kind.GEOMETRY: _geometry,
+}

@@ -47,6 +47,10 @@ class FileChild:
         found = self._tables.get(name)
         return Table(found.name, found.columns, found.key) if found else None
 
+    def unkeyed(self, tables: Sequence[Tracked]) -> list[str]:
+        """None: such rows do not travel."""
+        return []
+
     def unique(self, name: TableName, columns: Sequence[str]) -> bool:
         """The sender has made sure of it."""
         return True

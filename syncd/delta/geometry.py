@@ -1,15 +1,17 @@
-"""Makes a GeoPackage of a delta file whose tables come from one.
+"""Makes a GeoPackage of a delta file whose tables have geometries.
 
 Source: OGC GeoPackage 1.3, the application id, the tables of the core and of features.
 """
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from syncd.delta.content import FID
+from syncd.delta.content import FID, SQLITE
 from syncd.delta.header import DeltaTable
+from syncd.model.table import Column, Kind
 from syncd.repository.store import Store
 
 APPLICATION_ID: Final = 0x47504B47
@@ -56,9 +58,26 @@ CREATE TABLE gpkg_geometry_columns (table_name TEXT NOT NULL, column_name TEXT N
 """
 
 
+NATIVE: Final = re.compile(r"geometry\(([a-z]+?)(z?)(m?)(?:,\d+)?\)", re.IGNORECASE)
+"""How PostGIS spells the limits of a column: which geometries, with heights, with measures."""
+NAMES: Final = frozenset(
+    {"POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"}
+)
+OPTIONAL: Final = 2
+"""Of heights and measures: geometries may have them."""
+
+SYSTEM: Final = """
+SELECT srs_name, organization, organization_coordsys_id, definition, description FROM gpkg_spatial_ref_sys
+ WHERE (lower(organization) IN ('epsg', 'esri') AND organization_coordsys_id = ?) OR srs_id = ?
+ ORDER BY srs_id = ? DESC LIMIT 1"""
+
+
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """The geometry column of a table by its number, and the systems of coordinates that are used."""
+    """The geometry column of a table by its number, and the systems of coordinates that are used.
+
+    In the file a system has the number by which others know it: its SRID.
+    """
 
     columns: dict[int, tuple[str, str, int, int, int]]
     """Column, type, system, z, m."""
@@ -66,26 +85,49 @@ class Geometry:
 
 
 def geometry_of(store: Store, tables: Sequence[DeltaTable]) -> Geometry | None:
-    """What a GeoPackage says of the geometries of its tables; None for another store, or when none of them has any."""
-    if store.product != "sqlite" or not store.relation_exists("gpkg_geometry_columns"):
-        return None
-    rows: Sequence[Any] = store.run(
-        "SELECT table_name, column_name, geometry_type_name, srs_id, z, m FROM gpkg_geometry_columns"
-    ).rows
-    by_table = {str(row[0]).lower(): tuple(row[1:]) for row in rows}
+    """What a GeoPackage has to say of the geometries of these tables; None when none of them has any.
+
+    A table of a GeoPackage has one geometry; further ones stand in the file without being registered.
+    """
     columns = {}
     for table in tables:
-        found: Any = by_table.get(table.tracked.name.name.lower())
-        place = {name.lower(): name for name in table.columns}
-        if found is not None and str(found[0]).lower() in place:
-            columns[table.tracked.number] = (place[str(found[0]).lower()], *found[1:])
+        pairs = zip(table.columns, table.tracked.columns, strict=True)
+        found = next(((place, each) for place, each in pairs if each.type.kind is Kind.GEOMETRY), None)
+        if found is not None:
+            place, column = found
+            columns[table.tracked.number] = (place, *_said(store, table.tracked.name.name, column))
     if not columns:
         return None
-    systems = store.run(
-        "SELECT srs_name, srs_id, organization, organization_coordsys_id, definition, description"
-        " FROM gpkg_spatial_ref_sys"
-    ).rows
-    return Geometry(columns, systems)
+    numbers = sorted({column[2] for column in columns.values()} - {0})
+    return Geometry(columns, [_system(store, number) for number in numbers])
+
+
+def _said(store: Store, table: str, column: Column) -> tuple[str, int, int, int]:
+    """Type, system, z and m of a column."""
+    srid, native = column.type.srid, column.type.native
+    if column.type.product == SQLITE:
+        rows: Sequence[Any] = store.run(
+            "SELECT geometry_type_name, z, m FROM gpkg_geometry_columns"
+            " WHERE lower(table_name) = lower(?) AND lower(column_name) = lower(?)",
+            (table, column.name),
+        ).rows
+        return (str(rows[0][0]), srid, int(rows[0][1]), int(rows[0][2]))
+    limits = NATIVE.search(native)
+    if limits:
+        name = limits[1].upper()
+        # A column of PostGIS says exactly which of them its geometries have.
+        return (name, srid, int(bool(limits[2])), int(bool(limits[3])))
+    return (native.upper() if native.upper() in NAMES else "GEOMETRY", srid, OPTIONAL, OPTIONAL)
+
+
+def _system(store: Store, srid: int) -> tuple[object, ...]:
+    """A row of the file's systems; readers know EPSG's by their numbers alone."""
+    if store.product == SQLITE and store.relation_exists("gpkg_spatial_ref_sys"):
+        rows: Sequence[Any] = store.run(SYSTEM, (srid, srid, srid)).rows
+        if rows:
+            name, organization, code, definition, description = rows[0]
+            return (name, srid, organization, code, definition, description)
+    return (f"EPSG:{srid}", srid, "EPSG", srid, "undefined", None)
 
 
 def make_geopackage(connection: sqlite3.Connection, geometry: Geometry, tables: Sequence[DeltaTable]) -> None:

@@ -26,6 +26,7 @@ from syncd.delta.header import Cargo, DeltaTable, Header, header_rows
 from syncd.errors import FatalError
 from syncd.model.batch import Batch, tuples_of
 from syncd.model.exchange import Block
+from syncd.model.table import Kind
 from syncd.ports import Check
 from syncd.repository.crash import crash_point
 from syncd.repository.store import TOLD
@@ -41,7 +42,7 @@ class DeltaWriter:
         self._key = key
         self._part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         self.tables: dict[int, DeltaTable] = {}
-        self._inserts: dict[int, tuple[str, list[int]]] = {}
+        self._inserts: dict[int, tuple[str, dict[int, Kind]]] = {}
         self._geometry: Geometry | None = None
         with self._errors():
             self._connection = sqlite3.connect(self._part, isolation_level=None)
@@ -68,7 +69,7 @@ class DeltaWriter:
             slots = ", ".join("?" * len(names))
             insert = f"INSERT INTO {quote(table.table)} ({', '.join(names)}) VALUES ({slots})"
             skipped = len(facts(self._kind))
-            careful = [place + skipped for place in careful_columns(table.tracked)]
+            careful = {place + skipped: kind for place, kind in careful_columns(table.tracked).items()}
             self._inserts[number] = (insert, careful)
             with self._errors():
                 self._connection.execute(f"CREATE TABLE {quote(table.table)} ({', '.join(parts)})")

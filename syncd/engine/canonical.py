@@ -5,8 +5,12 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any, Final
 
+from syncd.errors import RowRejectedError
+from syncd.model.geometry import normal
+from syncd.model.geopackage import from_geopackage, is_geopackage
 from syncd.model.table import Kind, Table
 
 Canonical = Callable[[Any], str]
@@ -19,13 +23,18 @@ def canonicals(source: Table, target: Table, columns: Sequence[str]) -> tuple[Ca
 
     The type of the source decides, or where it is dynamic, that of the target.
     """
-    found = []
+    found: list[Canonical] = []
     for column, name in zip(source.columns, columns, strict=True):
         place = target.column(name)
         kind = column.type.kind
         if kind is Kind.ANY and place is not None:
             kind = place.type.kind
         single = kind is Kind.FLOAT and (column.type.bits == 32 or bool(place and place.type.bits == 32))
+        if kind is Kind.GEOMETRY:
+            # A value without a reference system has its column's.
+            srid = column.type.srid or (place.type.srid if place is not None else 0)
+            found.append(partial(_geometry, srid))
+            continue
         found.append(_single if single else _BY_KIND.get(kind, _text))
     return tuple(found)
 
@@ -105,6 +114,17 @@ def _json(value: Any) -> str:
 
 def _bytes(value: Any) -> str:
     return value.hex() if isinstance(value, bytes) else f"text:{value}"
+
+
+def _geometry(srid: int, value: Any) -> str:
+    if not isinstance(value, bytes):
+        return f"text:{value}"
+    try:
+        # Between two files a table's blobs may have been copied as they are.
+        known = from_geopackage(value) if is_geopackage(value) else value
+        return normal(known, srid).hex()
+    except RowRejectedError:
+        return value.hex()
 
 
 def _any(value: Any) -> str:

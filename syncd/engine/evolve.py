@@ -3,8 +3,11 @@
 from syncd.errors import FatalError
 from syncd.model.table import Column, Kind, Table, TableName, Type
 
-AS_TEXT = frozenset(Kind) - {Kind.BYTES, Kind.ANY}
+AS_TEXT = frozenset(Kind) - {Kind.BYTES, Kind.GEOMETRY, Kind.ANY}
 """Families whose values have one exact text form, which a text column without limit can hold."""
+
+
+NO_GEOMETRY = "binary values that are no geometries"
 
 
 def loss(source: Type, target: Type) -> str:
@@ -15,6 +18,8 @@ def loss(source: Type, target: Type) -> str:
     """
     if source.vacant:
         return ""
+    if source.srid and target.srid and source.srid != target.srid:
+        return f"its place: coordinates of reference system {source.srid} mean others in {target.srid}"
     if source.product and source.product == target.product and source.native == target.native:
         return ""
     if target.kind is Kind.ANY:
@@ -46,6 +51,10 @@ def _loss_across(source: Type, target: Type) -> str:
         return "the time zone"
     if pair == (Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
         return "the meaning: the time zone of the source's values is not known"
+    if pair == (Kind.GEOMETRY, Kind.BYTES):
+        return f"values of more than {target.length} bytes" if target.length else ""
+    if pair == (Kind.BYTES, Kind.GEOMETRY):
+        return NO_GEOMETRY
     if target.kind is Kind.FLOAT and source.kind is Kind.DECIMAL:
         exact = 0 < source.precision <= (15 if target.bits != 32 else 6)
         return "" if exact else "digits"
@@ -91,6 +100,7 @@ REFUSED_BY_STORE = (
     "values of more than",
     "numbers of more than",
     "whole numbers of more than",
+    NO_GEOMETRY,
 )
 """Losses that a strict store turns into an error for the one row that does not fit; the others happen silently."""
 

@@ -112,6 +112,7 @@ class Exchange:
         known = declared(self._cluster, self._parent.enrolled())
         self._declared = known | {table.number for table in tables}
         self.done = self._parent.enrol(Role.PARENT, self._cluster.parent, tables, "", self._check, known)
+        self.problems += self._parent.unkeyed(tables)
         self._peers = {peer.name: peer for peer in self._parent.peers()}
         return shared
 
@@ -141,6 +142,9 @@ class Exchange:
         member.done = port.enrol(Role.CHILD, name, tables, member.child.on_join, self._check, self._declared)
         said = [waiting(table, name, self._cluster.name) for table in self._undeclared(port)]
         member.warnings += said
+        without = port.unkeyed(tables)
+        member.unshared += tuple(without)
+        member.warnings += without
         member.hello = port.hello(peer.received.gen if peer and peer.received.gen >= 0 else None)
 
     def _greet(self, member: Member, tokens: Mapping[int, str]) -> None:

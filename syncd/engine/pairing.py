@@ -148,6 +148,8 @@ def _share(cluster: Cluster, parent: Repository, entry: ClusterTable, table: Tab
             hint="give it one, or name unique columns: key: [...]",
             code="no_key",
         )
+    if any(_column(table, name).type.kind is Kind.GEOMETRY for name in key):
+        raise FatalError("its key holds a geometry, which tells no rows apart", code="no_key")
     local = _local_columns(table, key)
     if local and not parent.unique(table.name, key):
         raise _not_unique(key)

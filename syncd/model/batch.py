@@ -14,9 +14,9 @@ class Format(StrEnum):
 
     SQLITE: tuples of SQLite's own values, between two SQLite files. PGCOPY: raw PostgreSQL binary COPY bytes, never
     decoded. COPYTEXT: whole lines of PostgreSQL COPY text (tab, ``\\N``, backslash rules), each ending in a newline.
-    UTCTEXT: the same, but moments (TIMESTAMPTZ) are clocks in UTC that say no zone. ROWS: tuples in column order, whose
-    values are None, int, float, str or bytes; everything without one of these types travels as its ISO or exact
-    decimal text.
+    A geometry is the hexadecimal digits of its normal EWKB there, as PostGIS prints it. UTCTEXT: the same, but moments
+    (TIMESTAMPTZ) are clocks in UTC that say no zone. ROWS: tuples in column order, whose values are None, int, float, str
+    or bytes; everything without one of these types travels as its ISO or exact decimal text. Geometries are normal EWKB.
     """
 
     SQLITE = "sqlite"

@@ -65,6 +65,11 @@ class Tracked:
         """The names of the columns that are not in the key, in order."""
         return tuple(column.name for column in self.columns if column.name not in self.key)
 
+    @property
+    def optional_key(self) -> tuple[str, ...]:
+        """The names of key columns that may be without a value, as in SQLite: such rows take no part."""
+        return tuple(column.name for column in self.columns if column.name in self.key and column.nullable)
+
     def column(self, name: str) -> Column:
         """The column of that exact name."""
         return next(column for column in self.columns if column.name == name)

@@ -26,6 +26,8 @@ class Kind(StrEnum):
     UUID = "uuid"
     JSON = "json"
     ARRAY = "array"
+    GEOMETRY = "geometry"
+    """Points, lines and areas, as normal EWKB (see `syncd.model.geometry`)."""
     ANY = "any"
     """A dynamically typed column: values of several families may stand in it."""
 
@@ -39,7 +41,8 @@ class Type:
     DECIMAL, both 0 for no limit; `precision` of times: digits of a second that are kept.
     `native` is the exact declaration in its own store, for example ``numeric(15,2)``; two columns of the same
     `product` whose `native` is equal hold the same values in the same form. `vacant`: this is only a declaration,
-    and no value stands in the column, so nothing can be lost.
+    and no value stands in the column, so nothing can be lost. `srid`: the reference system of all values of a
+    GEOMETRY, 0 when each may have its own.
     """
 
     kind: Kind
@@ -51,6 +54,7 @@ class Type:
     scale: int = 0
     padded: bool = False
     vacant: bool = False
+    srid: int = 0
 
     def __str__(self) -> str:
         return self.native or self.kind.value

@@ -85,7 +85,7 @@ class NodeArrival:
                 raise _moved(node, f"child '{peer.name}'")
             self._lock()
             seal(node, Role.PARENT, self._every)
-            step = Consolidation(node, self._open, self._rules, peer, rules, self._now(), check)
+            step = Consolidation(node, self._every, self._open, self._rules, peer, rules, self._now(), check)
             applied = step.carry_out(self._stages, self._aside)
             crash_point("edits are placed")
             # The child has all that it was sent; what was refused is kept here.

@@ -13,6 +13,7 @@ from syncd.ports import Check
 from syncd.repository.addition import held_start, start_of, summed, told_of
 from syncd.repository.conflict import Decision, Side, decide, kind_of
 from syncd.repository.dispute import AT_ONCE, disputed
+from syncd.repository.mask import narrowed, places_of, widened
 from syncd.repository.node import Node
 from syncd.repository.placing import (
     BUMP,
@@ -22,11 +23,14 @@ from syncd.repository.placing import (
     Placed,
     Placing,
 )
+from syncd.repository.present import present_rows
 from syncd.repository.record import Conflict, keep_conflict, settle_refused
 from syncd.repository.refused import Refused
 from syncd.repository.retry import Retry
 from syncd.repository.store import (
     ALL_COLUMNS,
+    BORN,
+    DELETED,
     INSERTED,
     NUMBER,
     STATE,
@@ -55,6 +59,7 @@ class Consolidation:
     def __init__(
         self,
         node: Node,
+        every: Sequence[Tracked],
         open_stage: Open,
         foreign_keys: Sequence[ForeignKey],
         peer: Peer,
@@ -63,6 +68,7 @@ class Consolidation:
         check: Check,
     ) -> None:
         self._node = node
+        self._whole = {table.number: table.names for table in every}
         self._open = open_stage
         self._foreign_keys = foreign_keys
         self._peer = peer
@@ -91,19 +97,21 @@ class Consolidation:
             self._check()
             self._count(stage.table, received=_counted(self._node, stage))
             self._refuse_outside(stage)
+            if stage.table.timed:
+                self._slow_down(stage)
             self._settle(stage)
         placing = Placing(self._node.store, list(stages.values()), self._foreign_keys, self._check)
         placed = placing.place()
         for stage in stages.values():
             self._refuse_edited_meanwhile(stage)
-            write_versions(self._node, stage, self._peer.number, self._gen)
+            mask = widened("s.s_mask", self._places(stage.table))
+            write_versions(self._node, stage, self._peer.number, self._gen, mask)
         for number, errors in self._formless.items():
             placed.refused.setdefault(number, {}).update(errors)
         held = retry.keep(stages, placed.refused, aside)
         for stage, row in retry.settled:
             settle_refused(self._node, stage.table, row, self._moment)
-        for each in retry.fresh:
-            self._record_refused(each)
+        self._record_refused(retry.fresh)
         self._tell_refused(stages, placed, held)
         for number, counts in placed.counts.items():
             self._counts[number] = self._counts.get(number, TableCounts()) + counts
@@ -155,6 +163,11 @@ class Consolidation:
             # Conflicts with others were decided in favour of the very row that this child had.
             self._assume(stage, number, gen)
             return
+        inserted = bool(op & BORN) or (bool(op & INSERTED) and op < DELETED)
+        if gone and inserted and (gen <= base or table.number in self._rules.blind):
+            # It took back a row that it had made itself, and never had ours.
+            self._mark(stage, [number], SAME)
+            return
         start = start_of(found[-1], self._received, table) if policy.summed else None
         sums = summed(table, ours, theirs, start) if ours is not None and theirs is not None else {}
         if theirs == ours and all(ours is not None and ours[place] == total for place, total in sums.items()):
@@ -165,7 +178,7 @@ class Consolidation:
         aligned = [column.name.lower() for column in stage.theirs.columns] == [
             name.lower() for name in table.names
         ]
-        child = Side(theirs, mask if aligned else ALL_COLUMNS, self._clamped(at), self._peer.name, sums)
+        child = Side(theirs, mask if aligned else ALL_COLUMNS, at, self._peer.name, sums)
         author = self._names.get(nid, "") if nid else self._node_name
         parent = Side(ours, self._mask_since(stage, found, base), ours_at, author)
         decision = decide(policy, table.names, parent, child)
@@ -179,7 +192,7 @@ class Consolidation:
             told = told_of(held_start(table, ours) if ours and start else None, table)
             if not self._merge(stage, number, found[1:7], decision, told):
                 return
-        kind = kind_of(parent, child, inserted=bool(op & INSERTED) and op < 4)
+        kind = kind_of(parent, child, inserted=inserted)
         key = theirs or ours or tuple(found[12 : 12 + width])
         self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
 
@@ -276,11 +289,23 @@ class Consolidation:
         changed = 0
         for mask in masks:
             changed |= mask if mask > STANDS else 0
-        return changed if masks else ALL_COLUMNS
+        return narrowed(changed, self._places(stage.table)) if masks else ALL_COLUMNS
 
-    def _record_refused(self, refused: Refused) -> None:
-        """A row that a table refuses is a conflict with a rule, and a person is to look at it."""
-        table = self._open(refused.table).table
+    def _places(self, table: Tracked) -> tuple[int, ...]:
+        return places_of(table.names, self._whole.get(table.number, table.names))
+
+    def _record_refused(self, fresh: Sequence[Refused]) -> None:
+        """Rows that a table refuses are conflicts with a rule, and a person is to look at them."""
+        for number in sorted({each.table for each in fresh}):
+            table = self._open(number).table
+            rows = [each for each in fresh if each.table == number]
+            for start in range(0, len(rows), AT_ONCE):
+                some = rows[start : start + AT_ONCE]
+                present = present_rows(self._node, table, [each.row for each in some], self._check)
+                for each, ours in zip(some, present, strict=True):
+                    self._keep_refused(table, each, ours)
+
+    def _keep_refused(self, table: Tracked, refused: Refused, ours: tuple[Any, ...] | None) -> None:
         gone, _, base, _, mask, _ = refused.facts
         keep_conflict(
             self._node,
@@ -293,7 +318,7 @@ class Consolidation:
                 child=self._peer.name,
                 state="open",
                 key=refused.row,
-                parent=None,
+                parent=ours,
                 theirs=None if gone else refused.row,
                 merged=None,
                 mask=mask,
@@ -310,15 +335,15 @@ class Consolidation:
             said = f": {errors[0].message}" if errors else ""
             self._warnings.append(f"{table.name}: {count} rows from '{self._peer.name}' are set aside{said}")
 
-    def _clamped(self, at: int) -> int:
-        """A child's clock that runs ahead wins nothing by that."""
-        latest = round((self._now + self._rules.max_skew_seconds) * 1000)
-        if at > latest:
-            said = f"the clock of '{self._peer.name}' is ahead by more than {self._rules.max_skew_seconds:g} seconds"
+    def _slow_down(self, stage: Stage) -> None:
+        """A child's clock that runs ahead wins nothing by that: its edits were made after its last run, and no more is known."""
+        limit = self._rules.max_skew_seconds
+        latest = round((self._now + limit) * 1000)
+        counted = round(min(self._peer.last_seen or self._now, self._now) * 1000)
+        if self._node.store.run(f"UPDATE {stage.name} SET s_at = {counted} WHERE s_at > {latest}").changed:
+            said = f"the clock of '{self._peer.name}' is ahead by more than {limit:g} seconds: its edits count as made at its last run"
             if said not in self._warnings:
                 self._warnings.append(said)
-            return latest
-        return at
 
     def _mark(self, stage: Stage, numbers: Sequence[int], state: int) -> None:
         for start in range(0, len(numbers), AT_ONCE):

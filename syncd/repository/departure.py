@@ -11,7 +11,7 @@ from syncd.ports import Check
 from syncd.repository.crash import crash_point
 from syncd.repository.node import PARENT, Node
 from syncd.repository.refused import PARENTS, key_text_of, let_go, refused_keys
-from syncd.repository.store import FACTS_OF_EDITS, FACTS_OF_VERSIONS, TEXT, TOLD, WHOLE, Purpose
+from syncd.repository.store import FACTS_OF_EDITS, FACTS_OF_VERSIONS, TEXT, TOLD, WHOLE, Purpose, keyed
 
 TURNS: Final = 4
 """How often a state is looked for that nobody changes while it is being made durable, before writers have to wait."""
@@ -65,7 +65,8 @@ class NodeDeparture:
         if wanted.where:
             source = f"(SELECT {plain} FROM {source} WHERE ({wanted.where}))"
         if wanted.since == NOTHING_RECEIVED:
-            select = f"SELECT {store.whole('0')}, {plain} FROM {source} t"
+            having = keyed(store.quote, table, "t")
+            select = f"SELECT {store.whole('0')}, {plain} FROM {source} t WHERE {having}"
         else:
             keys = set(table.key)
             columns = ", ".join(

@@ -7,7 +7,17 @@ from syncd.model.exchange import Rules
 from syncd.model.table import Column
 from syncd.ports import Check
 from syncd.repository.node import Node
-from syncd.repository.store import FACTS_OF_EDITS, NUMBER, STATE, TEXT, TOLD, WHOLE, Stage, stage_columns
+from syncd.repository.store import (
+    BORN,
+    FACTS_OF_EDITS,
+    NUMBER,
+    STATE,
+    TEXT,
+    TOLD,
+    WHOLE,
+    Stage,
+    stage_columns,
+)
 
 AT_ONCE: Final = 2_000
 """How many conflicts are in memory."""
@@ -28,7 +38,7 @@ def disputed(
     row = quote(node.names.row(table.number))
     on = [" AND ".join(f"{side}.{quote(key)} = s.{place[key]}" for key in table.key) for side in ("v", "t")]
     own = f"(v.nid = {peer} AND v.ngen <= s.s_gen)"
-    inserted = "(s.s_op % 2 = 1 AND s.s_op < 4)"
+    inserted = f"(s.s_op >= {BORN} OR (s.s_op % 2 = 1 AND s.s_op < 4))"
     there = f"t.{first} IS NOT NULL"
     blind = "1 = 1" if table.number in rules.blind else "1 = 0"
     behind = f"(({there} OR v.{first} IS NOT NULL) AND (coalesce(v.gen, 0) > s.s_base OR {blind}))"

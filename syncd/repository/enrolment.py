@@ -14,7 +14,7 @@ from syncd.repository.naming import Names
 from syncd.repository.node import Node
 from syncd.repository.own import send_again
 from syncd.repository.readers import forget_feeds, restart_feeds
-from syncd.repository.store import ALL_COLUMNS, INSERTED, Purpose, Store
+from syncd.repository.store import ALL_COLUMNS, INSERTED, Purpose, Store, keyed
 
 REPLACE: Final = "replace"
 
@@ -197,11 +197,12 @@ def offer(store: Store, names: Names, table: Tracked, gen: int) -> int:
     own = store.quote(names.own(table.number))
     meeting = " AND ".join(f"o.{store.quote(key)} = t.{store.quote(key)}" for key in table.key)
     qualified = ", ".join(f"t.{store.quote(key)}" for key in table.key)
+    having = keyed(store.quote, table, "t")
     offered = store.run(
         f"INSERT INTO {own} ({keys}, gen, base, op, mask, at)"
         f" SELECT {qualified}, {gen}, {UNKNOWN_BASE}, {INSERTED}, {ALL_COLUMNS}, 0"
         f" FROM {store.text_of(table.name)} t"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {own} o WHERE {meeting})"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {own} o WHERE {meeting}) AND {having}"
     ).changed
     if table.sums:
         _begin_unknown(store, names, table)
@@ -218,6 +219,17 @@ def _begin_unknown(store: Store, names: Names, table: Tracked) -> None:
         f" SELECT {', '.join(f'o.{store.quote(key)}' for key in table.key)}, o.gen FROM {own} o"
         f" WHERE NOT EXISTS (SELECT 1 FROM {begun} b WHERE {meeting} AND b.gen = o.gen)"
     )
+
+
+def unkeyed(store: Store, table: Tracked) -> str:
+    """What to say when a table has rows without a key; empty when all rows have one."""
+    if not table.optional_key:
+        return ""
+    without = f"SELECT 1 FROM {store.text_of(table.name)} WHERE NOT ({keyed(store.quote, table)}) LIMIT 1"
+    if not store.run(without).rows:
+        return ""
+    columns = ", ".join(table.optional_key)
+    return f"{table.name}: rows in {store.place} without a value in {columns} are not synchronised: nothing tells them apart"
 
 
 def _renew(node: Node, table: Tracked, role: Role) -> None:

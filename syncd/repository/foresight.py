@@ -10,6 +10,7 @@ from syncd.ports import Check
 from syncd.repository.node import PARENT, Node
 from syncd.repository.store import (
     ALL_COLUMNS,
+    BORN,
     DELETED,
     FACTS_OF_EDITS,
     INSERTED,
@@ -76,17 +77,20 @@ def fresh_keys(node: Node, table: Tracked, since: int, check: Check) -> Generato
     yield from _keys(node.store, table, _changed(node, table, since, None), check)
 
 
-def count_conflicts(node: Node, stage: Stage, earlier: Sequence[Stage], peer: int, *, tracked: bool) -> int:
+def count_conflicts(
+    node: Node, stage: Stage, earlier: Sequence[Stage], peer: int, *, tracked: bool, summed: bool
+) -> int:
     """How many staged edits were not made on the parent's present version, and have other content.
 
-    `earlier` are stages of children that are consolidated before; `tracked`: the parent has versions of this table.
+    `earlier` are stages of children that are consolidated before; `tracked`: the parent has versions of this table;
+    `summed`: both sides may have added the same to a column.
     """
     store, table = node.store, stage.table
     first = store.quote(table.key[0])
     there = f"t.{first} IS NOT NULL"
     parts = [f"FROM {stage.name} s LEFT JOIN {store.text_of(table.name)} t ON {_staged(store, table, 't')}"]
-    inserted = f"(s.s_op % 2 = 1 AND s.s_op < {DELETED})"
-    disputed = f"({there} AND {inserted})"
+    inserted = f"(s.s_op >= {BORN} OR (s.s_op % 2 = 1 AND s.s_op < {DELETED}))"
+    disputed = f"({there} AND {inserted} AND s.s_gone = 0)"
     if tracked:
         parts.append(
             f"LEFT JOIN {store.quote(node.names.row(table.number))} v ON {_staged(store, table, 'v')}"
@@ -102,7 +106,10 @@ def count_conflicts(node: Node, stage: Stage, earlier: Sequence[Stage], peer: in
             f"(l.{first} IS NOT NULL OR (({behind} OR {disputed} OR {forgotten})"
             f" AND (v.{first} IS NULL OR NOT {own})))"
         )
-    either = [f"({disputed} AND {_other_content(store, table, first)})"]
+    unlike = _other_content(store, table, first)
+    if summed:
+        unlike = f"({unlike} OR ({there} AND s.s_gone = 0 AND s.s_base >= 0))"
+    either = [f"({disputed} AND {unlike})"]
     for at, other in enumerate(earlier):
         parts.append(f"LEFT JOIN {other.name} e{at} ON {_stages_meet(stage, other, f'e{at}')}")
         # Whether both edits come to the same is not looked at: two children touch one row, and that is rare.
@@ -137,7 +144,10 @@ def _edited(node: Node, table: Tracked, received: int) -> str:
     store, names = node.store, node.names
     keys = ", ".join(store.quote(name) for name in table.key)
     later, base = node.gen() + 1, node.peer(PARENT).received.gen
-    happened = f"max(op % 2) + max(CASE WHEN op >= {DELETED} THEN {DELETED} ELSE 0 END)"
+    happened = (
+        f"max(op % 2) + max(CASE WHEN op % {BORN} >= {DELETED} THEN {DELETED} ELSE 0 END)"
+        f" + max(CASE WHEN op >= {BORN} THEN {BORN} ELSE 0 END)"
+    )
     return (
         f"(SELECT {keys}, max(gen) AS gen, min(base) AS base, {happened} AS op FROM ("
         f"SELECT {keys}, gen, base, op FROM {store.quote(names.own(table.number))} WHERE gen > {received}"

@@ -9,7 +9,7 @@ from syncd.repository.node import Node
 
 NEVER_SENT: Final = 2**62
 """Added to the generation of edits in a table that takes no part: acknowledged edits of other tables do not mean them."""
-HELD: Final = 8
+HELD: Final = 16
 """Added to `op` for a moment, to tell rows that are kept from those that go."""
 
 

@@ -13,6 +13,7 @@ from syncd.errors import FatalError, RowRejectedError, SyncdError
 from syncd.model.exchange import TableCounts
 from syncd.model.table import TableName
 from syncd.ports import Check
+from syncd.repository.dangling import dangling, is_late
 from syncd.repository.store import NUMBER, STATE, ForeignKey, Stage, Store, stage_columns
 
 READY: Final = 0
@@ -62,10 +63,47 @@ class Placing:
         self._stages = in_order(stages, rules)
         self._emptied: set[TableName] = set()
         """Tables at which no rule points, and whose rows that had to go are gone."""
+        self._banned: dict[int, dict[int, SyncdError]] = {}
+        """Rows that break a rule at the end of the transaction; they are not tried again in this one."""
         self.placed = Placed()
 
     def place(self) -> Placed:
         """Write everything that the tables take."""
+        if not any(is_late(stage, rule) for stage in self._stages for rule in self._rules):
+            return self._place_all()
+        # What points at nothing already does not come from here.
+        before = self._dangling((READY, DECIDED, BUMP, SAME))
+        while True:
+            self._store.savepoint()
+            self._ban()
+            self._place_all()
+            after = self._dangling((READY, DECIDED))
+            broken = {
+                number: {at: error for at, error in found.items() if at not in before[number]}
+                for number, found in after.items()
+            }
+            if not any(broken.values()):
+                self._store.release()
+                return self.placed
+            self._store.undo()
+            for number, found in broken.items():
+                self._banned.setdefault(number, {}).update(found)
+            self.placed = Placed()
+            self._emptied.clear()
+
+    def _dangling(self, states: Sequence[int]) -> dict[int, dict[int, SyncdError]]:
+        return {
+            stage.table.number: {**dangling(self._store, stage, self._rules, states)}
+            for stage in self._stages
+        }
+
+    def _ban(self) -> None:
+        """Leave out the rows that would break a rule at the end; the first one that does takes others with it."""
+        for stage in self._stages:
+            for number, error in self._banned.get(stage.table.number, {}).items():
+                self._refuse(stage, number, error)
+
+    def _place_all(self) -> Placed:
         self._delete_free()
         for stage in self._stages:
             self._write(stage)
@@ -117,7 +155,8 @@ class Placing:
         place = dict(zip(table.names, stage_columns(table), strict=True))
         same = " AND ".join(f"t.{quote(key)} = {stage.name}.{place[key]}" for key in table.key)
         points = " AND ".join(
-            f"x.{quote(mine)} = t.{quote(theirs)}"
+            # The column pointed at says which values are equal.
+            f"t.{quote(theirs)} = x.{quote(mine)}"
             for mine, theirs in zip(rule.columns, rule.parent_columns, strict=True)
         )
         itself = ""
@@ -181,7 +220,7 @@ class Placing:
             progress = self._delete_free()
             for stage in self._stages:
                 refused = self.placed.refused.get(stage.table.number, {})
-                for number in list(refused):
+                for number in refused.keys() - self._banned.get(stage.table.number, {}).keys():
                     self._shift(stage, [number], -REFUSED)
                     error = self._attempt(stage, f"s.{NUMBER} = {number}")
                     if error is None:
@@ -200,7 +239,7 @@ class Placing:
         which = f"s.{NUMBER} IN ({', '.join(map(str, clashing))})"
         store.savepoint()
         try:
-            there = store.delete(stage, which)
+            updated = store.exchange(stage, which)
             inserted = store.insert(stage, which)
         except SyncdError as error:
             if not is_of_a_row(error):
@@ -209,7 +248,7 @@ class Placing:
             return False
         store.release()
         self._shift(stage, clashing, -REFUSED)
-        self.placed.add(stage.table.number, updated=there, inserted=inserted - there)
+        self.placed.add(stage.table.number, updated=updated, inserted=inserted)
         for number in clashing:
             del refused[number]
         return True

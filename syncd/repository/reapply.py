@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from syncd.errors import BusyError, FatalError, NotFoundError
-from syncd.model.batch import Batch, Format, tuples_of
+from syncd.model.batch import Batch, Format
 from syncd.model.exchange import Tracked
 from syncd.ports import Check
 from syncd.repository.image import row_of
 from syncd.repository.node import Node
-from syncd.repository.record import conflicts_of, resolve
+from syncd.repository.present import present_row
+from syncd.repository.record import conflicts_of, resolve, settle_refused
 from syncd.repository.refused import all_refused, key_text, let_go
-from syncd.repository.store import Purpose, Stage, stage_columns
+from syncd.repository.store import DELETED, UPDATED, Purpose, Stage
 
 STAGE: Final = "syncd_stage_reapply"
 
@@ -31,7 +34,7 @@ def take(
 ) -> str:
     """Put one image of a conflict in force: ``parent``, ``child`` or ``merged``; only some columns where they are named.
 
-    Returns what was done, in words. A row that was refused leaves the list of those that are tried again.
+    Returns what was done, in words; `at` is the moment as ISO text. A row that was refused leaves the list of those that are tried again.
 
     Raises:
         NotFoundError: there is no such conflict, or its table is not tracked any more.
@@ -46,7 +49,8 @@ def take(
     wanted = None if image is None else row_of(table.names, str(image))
     key = row_of(table.names, str(record["row_key"]))
     store = node.store
-    stage = Stage(STAGE, table, table, edits=False)
+    # As a table without a log: an edit that no run has counted yet must not keep the row from being written.
+    stage = Stage(STAGE, replace(table, captured=False), table, edits=False)
     # Not Purpose.APPLY: the triggers shall see an edit like any other.
     store.begin(Purpose.SNAPSHOT, node.names, check)
     try:
@@ -56,9 +60,13 @@ def take(
             # Columns that the child does not have are in no image, and stay as they are.
             wanted = _mixed(table, present, wanted, columns or tuple(json.loads(str(image))))
         done = _write(node, stage, key, wanted)
+        if not done:
+            done = "as it was"
+            _count_anew(node, stage, at)
         for row in all_refused(node):
             if str(row["row_key"]) == key_text(table, key) and int(row["tbl"]) == table.number:
                 let_go(node, table, int(row["peer"]), [str(row["row_key"])])
+        settle_refused(node, table, key, at)
         resolve(node, number, by, at, f"took {side}{' of ' + ', '.join(columns) if columns else ''}")
         store.commit(check)
     finally:
@@ -79,24 +87,6 @@ def found_record(node: Node, number: int) -> dict[str, Any]:
     return records[0]
 
 
-def present_row(node: Node, table: Tracked, key: Sequence[Any], check: Check) -> tuple[Any, ...] | None:
-    """The row as it is now, as images have it; None when it is gone. `key` is a row with the key's values."""
-    store = node.store
-    stage = Stage(STAGE, table, table, edits=False)
-    store.make_stage(stage)
-    store.fill(stage, Batch(Format.ROWS, [(1, *key)], 1), check)
-    store.filled(stage)
-    place = dict(zip(table.names, stage_columns(table), strict=True))
-    meeting = " AND ".join(f"t.{store.quote(name)} = s.{place[name]}" for name in table.key)
-    columns = ", ".join(f"t.{store.quote(name)}" for name in table.names)
-    select = f"SELECT {columns} FROM {store.text_of(table.name)} t JOIN {STAGE} s ON {meeting}"
-    found = [
-        row for batch in store.extract(select, table.columns, Format.ROWS, check) for row in tuples_of(batch)
-    ]
-    store.empty(stage)
-    return found[0] if found else None
-
-
 def _refuse_moved(
     record: dict[str, Any], table: Tracked, present: tuple[Any, ...] | None, *, force: bool
 ) -> None:
@@ -104,8 +94,7 @@ def _refuse_moved(
     then = None if image is None else row_of(table.names, str(image))
     if then is not None and present is not None:
         then = _mixed(table, present, then, tuple(json.loads(str(image))))
-    refused = str(record["kind"]) in {"unique", "rule"}
-    if present != then and not force and not refused:
+    if present != then and not force:
         raise BusyError(
             f"the row of {table.name} has changed since conflict {record['id']} was decided",
             hint=f"look: syncd conflicts diff {record['id']}; take it all the same with --force",
@@ -129,16 +118,29 @@ def _mixed(
 
 
 def _write(node: Node, stage: Stage, key: Sequence[Any], wanted: tuple[Any, ...] | None) -> str:
+    """Write the row; what was done, nothing when it is so already."""
     store = node.store
     store.make_stage(stage)
     row = (1, *key) if wanted is None else (0, *wanted)
     store.fill(stage, Batch(Format.ROWS, [row], 1), lambda: None)
     store.filled(stage)
     if wanted is None:
-        return "deleted" if store.delete(stage, "s.s_gone = 1") else "was deleted already"
+        return "deleted" if store.delete(stage, "s.s_gone = 1") else ""
     if store.update(stage, "s.s_gone = 0"):
         return "updated"
-    return "inserted" if store.insert(stage, "s.s_gone = 0") else "had that content already"
+    return "inserted" if store.insert(stage, "s.s_gone = 0") else ""
+
+
+def _count_anew(node: Node, stage: Stage, at: str) -> None:
+    """Nothing is to be written, and yet it is an edit: who has another row gets this one, or hears that it is gone."""
+    quote = node.store.quote
+    keys = ", ".join(quote(key) for key in stage.table.key)
+    staged = ", ".join(f"s.{name}" for name in stage.key_columns)
+    moment = round(datetime.fromisoformat(at).timestamp() * 1000)
+    node.store.run(
+        f"INSERT INTO {quote(node.names.log(stage.table.number))} ({keys}, op, mask, at)"
+        f" SELECT {staged}, CASE WHEN s.s_gone = 1 THEN {DELETED} ELSE {UPDATED} END, 0, {moment} FROM {stage.name} s"
+    )
 
 
 def table_of(tables: Sequence[Tracked], name: str) -> Tracked:

@@ -10,6 +10,7 @@ from syncd.model.table import Table, TableName
 from syncd.ports import Check
 from syncd.repository import enrolment
 from syncd.repository.arrival import NodeArrival
+from syncd.repository.catalogue import Catalogue
 from syncd.repository.compact import compact
 from syncd.repository.crash import crash_point
 from syncd.repository.departure import NodeDeparture, depart, seal
@@ -37,27 +38,40 @@ class Replica:
         self.kept: tuple[Tracked, ...] = ()
         self.node = Node(store, self.names)
         self._now = now
+        self._catalogue = Catalogue(store)
         self._rules: Sequence[ForeignKey] | None = None
         self._role: Role | None = None
         """Its part in the cluster, once it was enrolled."""
 
+    def look(self) -> None:
+        """Begin a run: what the catalogue said in an earlier one holds as long as nothing was altered.
+
+        Raises:
+            TransientError: the connection is lost.
+        """
+        if not self._catalogue.look():
+            self._rules = None
+
     def tables(self) -> list[TableName]:
         """All tables that could take part."""
-        return self.store.tables()
+        return self._catalogue.once("tables", self.store.tables)
 
     def table(self, name: TableName) -> Table | None:
         """The table with its writable columns and key, or None."""
-        return self.store.table(name)
+        return self._catalogue.once(("table", name), lambda: self.store.table(name))
+
+    def unkeyed(self, tables: Sequence[Tracked]) -> list[str]:
+        """In words, those of the tables with rows that lack a key, and so take no part."""
+        return [said for table in tables if (said := enrolment.unkeyed(self.store, table))]
 
     def unique(self, name: TableName, columns: Sequence[str]) -> bool:
         """Do these columns always have values, and never the same twice?"""
-        return self.store.unique(name, columns)
+        asked = ("unique", name, tuple(columns))
+        return self._catalogue.once(asked, lambda: self.store.unique(name, columns))
 
     def enrolled(self) -> Mapping[str, int]:
         """The tracked tables' numbers by name."""
-        if not self.node.exists:
-            return {}
-        return {name: number for number, (name, _) in self.node.tables().items()}
+        return self._catalogue.once("enrolled", self._numbers)
 
     def enrol(
         self,
@@ -69,8 +83,16 @@ class Replica:
         declared: Collection[int] = (),
     ) -> list[str]:
         """Be a node with these tables; what was done, in words."""
-        done, kept = enrolment.enrol(self.store, self.names, role, name, tables, join, check, declared)
-        self.tracked, self.kept = tuple(tables), tuple(kept)
+
+        def join_in() -> tuple[list[str], list[Tracked]]:
+            return enrolment.enrol(self.store, self.names, role, name, tables, join, check, declared)
+
+        asked = ("enrol", role, name, tuple(tables), join, frozenset(declared))
+        done, kept = self._catalogue.once(asked, join_in)
+        if done or kept:
+            # Which tables are kept is not the catalogue's alone to say.
+            self._catalogue.forget()
+        self.tracked, self.kept, self._role = tuple(tables), tuple(kept), role
         return done
 
     def recall(self, role: Role, name: str, tables: Sequence[Tracked]) -> None:
@@ -201,6 +223,7 @@ class Replica:
         """Take everything of the cluster out of the database."""
         self._write(lambda: enrolment.retire(self.store, self.names, check), check)
         self._role = None
+        self._catalogue.forget()
 
     def hold(self) -> bool:
         """Be the only coordinator of this cluster."""
@@ -232,6 +255,11 @@ class Replica:
     def close(self) -> None:
         """Give the connection back."""
         self.store.close()
+
+    def _numbers(self) -> dict[str, int]:
+        if not self.node.exists:
+            return {}
+        return {name: number for number, (name, _) in self.node.tables().items()}
 
     def _write(self, change: Callable[[], None], check: Check) -> None:
         self.store.begin(Purpose.SNAPSHOT, self.names, check)

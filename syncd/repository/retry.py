@@ -9,12 +9,15 @@ from syncd.model.batch import Batch, Format, tuples_of
 from syncd.model.exchange import Tracked
 from syncd.model.table import Column
 from syncd.repository.addition import joined, start_of, told_of
+from syncd.repository.fineness import refuse_finer
 from syncd.repository.image import row_of
 from syncd.repository.node import Node
 from syncd.repository.placing import REFUSED, is_of_a_row
 from syncd.repository.refused import Refused, all_refused, key_of, key_text, let_go, set_aside
 from syncd.repository.store import NUMBER, STATE, TEXT, TOLD, WHOLE, Stage, facts_of, stage_columns
 
+FACTS: Final = ("gone", "gen", "base", "op", "mask", "at")
+"""The facts of a refused row; of a parent's only the first counts."""
 MOST: Final = 1_000
 """How many are tried again at once."""
 OUTSIDE: Final = FatalError(
@@ -52,6 +55,8 @@ class Retry:
         """Rows that were refused for the first time."""
         self.settled: list[tuple[Stage, tuple[Any, ...]]] = []
         """Rows that waited and were taken or replaced."""
+        self._formless: dict[int, int] = {}
+        """How many of each table still have no form here."""
 
     def stage(self) -> None:
         """Put what is due beside what arrived, unless something newer of the same row arrived."""
@@ -98,7 +103,7 @@ class Retry:
             if number is not None and not self._is_refused(stage, number):
                 let_go(self._node, stage.table, self._peer, [str(row["row_key"])])
                 self.settled.append((stage, row_of(stage.table.names, str(row["image"]))))
-        held: dict[int, int] = {}
+        held = dict(self._formless)
         for each in aside:
             table = self._open(each.table).table
             facts = each.facts if self._peer else (each.facts[0], 0, self._base, 0, 0, 0)
@@ -116,18 +121,22 @@ class Retry:
         return held
 
     def _put(self, stage: Stage, row: Mapping[str, Any], values: Sequence[Any]) -> None:
-        names = ("gone", "gen", "base", "op", "mask", "at") if stage.edits else ("gone",)
-        facts = [int(row[name]) for name in names]
+        facts = tuple(int(row[name]) for name in FACTS)
         told = (row["told"],) if stage.told else ()
-        store = self._node.store
+        batch = Batch(Format.ROWS, [(*facts[: len(facts_of(edits=stage.edits))], *values, *told)], 1)
+        store, table = self._node.store, stage.table
         store.savepoint()
         try:
-            store.fill(stage, Batch(Format.ROWS, [(*facts, *values, *told)], 1), _never)
+            refuse_finer(stage, batch)
+            store.fill(stage, batch, _never)
             store.filled(stage)
         except SyncdError as error:
             if not is_of_a_row(error):
                 raise
             store.undo()
+            again = Refused(table.number, self._peer, facts, tuple(values), error, row["told"])
+            set_aside(self._node, table, again, self._now)
+            self._formless[table.number] = self._formless.get(table.number, 0) + 1
             return
         store.release()
 

@@ -4,7 +4,7 @@ Names in arguments are plain, texts that end in `sql` are SQL. `?` stands for a 
 written into the statements. Stages are temporary tables with the columns of `stage_columns`.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
@@ -20,6 +20,11 @@ INSERTED: Final = 1
 UPDATED: Final = 2
 DELETED: Final = 4
 """Bits of `op`: what happened to a row since it was last sent; all of them are kept."""
+BORN: Final = 8
+"""Added to the `op` of an unsent edit: the first that happened was the insert, so the child had no such row before.
+
+At SQLite that may also be an INSERT OR REPLACE of a row that it had: no trigger tells them apart."""
+HAPPENED: Final = INSERTED | UPDATED | DELETED
 ALL_COLUMNS: Final = -1
 """The mask that says nothing about single columns."""
 MOST_COLUMNS: Final = 62
@@ -50,13 +55,17 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A rule that rows of `table` point at rows of `parent`; `acts`: deleting the row pointed at changes the others."""
+    """A rule that rows of `table` point at rows of `parent`; `acts`: deleting the row pointed at changes the others.
+
+    `deferred`: it is looked at only when a transaction ends, also while rows arrive.
+    """
 
     table: TableName
     columns: tuple[str, ...]
     parent: TableName
     parent_columns: tuple[str, ...]
     acts: bool
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,12 @@ def facts_of(*, edits: bool) -> tuple[str, ...]:
 def stage_columns(table: Tracked) -> tuple[str, ...]:
     """Names of a stage's columns for the table's own, in order: users' names cannot collide with ours."""
     return tuple(f"c{number}" for number in range(len(table.columns)))
+
+
+def keyed(quote: Callable[[str], str], table: Tracked, alias: str = "") -> str:
+    """The condition that a row has a key."""
+    prefix = f"{alias}." if alias else ""
+    return " AND ".join(f"{prefix}{quote(name)} IS NOT NULL" for name in table.optional_key) or "1 = 1"
 
 
 class Store(Protocol):
@@ -183,6 +198,13 @@ class Store(Protocol):
 
     # What is there
 
+    def structure(self) -> str:
+        """A text that stays the same as long as no table, column, key, rule or trigger of the database changes.
+
+        Empty when the product does not tell it cheaper than each of them. Costs one statement; fails on a lost connection.
+        """
+        ...
+
     def tables(self) -> list[TableName]:
         """All tables (no views), without the product's own and syncd's."""
         ...
@@ -247,7 +269,9 @@ class Store(Protocol):
     # Moving rows
 
     def seal_child(self, names: Names, table: Tracked, gen: int, base: int) -> int:
-        """Take the log's rows into `own` with this generation; a row that is there keeps its base. How many rows.
+        """Take the log's rows into `own` with this generation; a row that is there keeps its base, and whether it is BORN.
+
+        How many rows.
 
         Where columns are summed, BEFORE of each row's first edit goes into `begun`.
         """
@@ -290,6 +314,13 @@ class Store(Protocol):
 
     def update(self, stage: Stage, which: str) -> int:
         """Give the table's rows the values of staged rows (`which` is a condition on them, as ``s``) where they differ."""
+        ...
+
+    def exchange(self, stage: Stage, which: str) -> int:
+        """The same for rows that take each other's unique values: they go together, and come again changed.
+
+        Columns that the cluster does not know come again with the values that they had.
+        """
         ...
 
     def insert(self, stage: Stage, which: str) -> int:

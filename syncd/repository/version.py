@@ -16,8 +16,8 @@ STANDS: Final = -2
 """STANDS - n as a mask: a generation changed nothing, the row stands as generation n made it."""
 
 
-def write_versions(node: Node, stage: Stage, peer: int, gen: int) -> None:
-    """Put the versions of a child's staged rows into `row`, and what changed in them into `past`."""
+def write_versions(node: Node, stage: Stage, peer: int, gen: int, mask: str) -> None:
+    """Put the versions of a child's staged rows into `row`, and what changed in them into `past`: `mask`, as SQL."""
     upsert = node.store.upsert_rows
     upsert(node.names, stage, f"({WRITTEN} OR s.{STATE} = {ADOPTED})", gen, str(peer), "s.s_gen")
     # A row of the child's that won stays its own: what it builds on that row is no conflict.
@@ -35,7 +35,7 @@ def write_versions(node: Node, stage: Stage, peer: int, gen: int) -> None:
         _count_anew(node, stage, gen)
         _note(node, stage, gen, kept, f"{STANDS} - s.s_base")
     if stage.table.by_column:
-        _note(node, stage, gen, WRITTEN, "s.s_mask")
+        _note(node, stage, gen, WRITTEN, mask)
         _note(node, stage, gen, f"{WRITTEN_AS_OURS} AND NOT {kept}", str(ALL_COLUMNS))
 
 

@@ -97,17 +97,18 @@ def wheres_of(dialect: str) -> Wheres:
 
 def _open(cluster: Cluster, place: Place, ports: KeptPorts) -> Replica:
     """The repository at a place; a kept connection that is dead is replaced."""
-    replica = Replica(ports.store(place), cluster.name, time.time)
+    replica = ports.node(place, cluster.name)
     try:
-        replica.store.run("SELECT 1")
+        replica.look()
     except TransientError:
         ports.forget([place.name])
-        replica = Replica(ports.store(place), cluster.name, time.time)
+        replica = ports.node(place, cluster.name)
+        replica.look()
     return replica
 
 
 class _Teller:
-    """Turns what became of children into steps and events."""
+    """Turns what became of children into steps, and tells of those in which something happened."""
 
     def __init__(self, order: ClusterOrder, emit: Emit) -> None:
         self.steps: list[StepResult] = []
@@ -154,23 +155,25 @@ class _Teller:
         status: Status,
     ) -> None:
         self._told.add((name, way))
-        step = f"{name} {way}"
-        self._emit(StepStarted(self._order.run, self._order.cluster.name, step, f"exchange {way}"))
-        self._end(
-            StepResult(
-                step=step,
-                status=Status.FAILED if failure is not None else status,
-                counters=counters_of(counts),
-                nothing_to_do=counts == TableCounts() and failure is None,
-                seconds=seconds,
-                warnings=warnings,
-                failure=failure_of(failure) if failure is not None else None,
-                deletes="captured",
-                conflicts=counts.conflicts,
-                conflicts_open=counts.opened,
-                held=counts.held,
-            )
+        step = StepResult(
+            step=f"{name} {way}",
+            status=Status.FAILED if failure is not None else status,
+            counters=counters_of(counts),
+            nothing_to_do=counts == TableCounts() and failure is None,
+            seconds=seconds,
+            warnings=warnings,
+            failure=failure_of(failure) if failure is not None else None,
+            deletes="captured",
+            conflicts=counts.conflicts,
+            conflicts_open=counts.opened,
+            held=counts.held,
         )
+        if step.nothing_to_do and step.status is Status.OK and not warnings:
+            # Nothing happened, and a cluster of a hundred children would tell of it two hundred times.
+            self.steps.append(step)
+            return
+        self._emit(StepStarted(self._order.run, self._order.cluster.name, step.step, f"exchange {way}"))
+        self._end(step)
 
     def _end(self, step: StepResult) -> None:
         self.steps.append(step)

@@ -153,7 +153,9 @@ def _table(
     up = down = conflicts = 0
     if mine is not None:
         up = count_staged(parent.store, mine)
-        conflicts = count_conflicts(node, mine, before, member.peer.number, tracked=tracked) if up else 0
+    if mine is not None and up:
+        summed, peer = bool(pair.parent.sums), member.peer.number
+        conflicts = count_conflicts(node, mine, before, peer, tracked=tracked, summed=summed)
     if pair.shared.entry.direction is not Direction.UP:
         where = meeting.nodes.wheres(member.child, pair.shared)
         all_rows = not tracked or _needs_all(meeting, member) or not _is_tracked(_replica(member), pair.child)

@@ -3,12 +3,14 @@
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 from syncd.errors import FatalError, SyncdError
 from syncd.ports import Destination, Source
 from syncd.registry import connector
+from syncd.repository.replica import Replica
 from syncd.repository.store import Store, StoreOpener
 from syncd.worker.wire import Place
 
@@ -29,6 +31,7 @@ class KeptPorts:
         self._sources: dict[bytes, Source] = {}
         self._destinations: dict[bytes, Destination] = {}
         self._stores: dict[bytes, Store] = {}
+        self._nodes: dict[tuple[bytes, str], Replica] = {}
         self._used: dict[bytes, tuple[str, float]] = {}
         self._files: dict[bytes, tuple[int, int] | None] = {}
         self._lock = threading.Lock()
@@ -78,6 +81,14 @@ class KeptPorts:
         with self._lock:
             self._in_use.append(self._stores[key])
         return self._stores[key]
+
+    def node(self, place: Place, cluster: str) -> Replica:
+        """The store at that place as a node of a cluster, with what earlier runs learnt of it. Raises as `store`."""
+        store = self.store(place)
+        kept = self._nodes.get((place.key, cluster))
+        if kept is None or kept.store is not store:
+            kept = self._nodes[place.key, cluster] = Replica(store, cluster, time.time)
+        return kept
 
     @contextlib.contextmanager
     def lane(self, source: Place, destination: Place) -> Iterator[tuple[Source, Destination]]:
@@ -145,6 +156,7 @@ class KeptPorts:
         for key in keys:
             del self._used[key]
             self._files.pop(key, None)
+            self._nodes = {known: node for known, node in self._nodes.items() if known[0] != key}
             kept = (self._sources, self._destinations, self._stores)
             for port in [held.pop(key, None) for held in kept]:
                 if port is not None:

@@ -3,9 +3,12 @@
 import csv
 import getpass
 import json
+import subprocess
+import sys
 
 import pytest
 
+from tests.cluster.geonodes import GeoPackageNode, postgis_node, texts
 from tests.cluster.office import Office
 
 
@@ -119,3 +122,40 @@ def test_the_cluster_must_be_named_where_several_are_declared(office):
     assert "which cluster is meant?" in office.syncd("conflicts", "show", "1", code=3)
     assert office.json("conflicts", "show", "1", "--cluster", "assets")["id"] == 1
     assert [record["cluster"] for record in office.json("conflicts", "list")] == ["assets"]
+
+
+@pytest.mark.postgresql
+def test_people_read_geometries_as_text_and_may_decide_twice_between_two_runs(tmp_path, postgres):
+    parent, tablet = postgis_node(postgres), GeoPackageNode(tmp_path / "tablet.gpkg")
+    (tmp_path / "syncd.yaml").write_text(
+        f"state: {{path: '{tmp_path}/state'}}\n"
+        "connections:\n"
+        f"  hq: {parent.connection_text()}\n  tablet: {tablet.connection_text()}\n"
+        "clusters:\n  field:\n    parent: {repository: HQ, connection: hq}\n"
+        "    children: [{repository: Tablet, connection: tablet, connected: true}]\n    tables: [places]\n"
+    )
+    parent.run("INSERT INTO places VALUES (1, 'n', 'SRID=4326;POINT(1 2)')")
+    syncd(tmp_path, "sync", "field")
+    parent.run("UPDATE places SET shape = 'SRID=4326;LINESTRING(0 0,1.5 1)'")
+    tablet.run("UPDATE places SET shape = NULL")
+    syncd(tmp_path, "sync", "field")
+
+    said = syncd(tmp_path, "conflicts", "diff", "1")
+
+    assert "SRID=4326;LINESTRING (0 0, 1.5 1)" in said
+    assert "SRID=4326;LINESTRING (0 0, 1.5 1)" in syncd(tmp_path, "conflicts", "show", "1")
+    syncd(tmp_path, "conflicts", "take", "child", "1")
+    assert texts(parent) == {1: None}
+    syncd(tmp_path, "conflicts", "take", "parent", "1", "--force")
+    assert texts(parent) == {1: "SRID=4326;LINESTRING(0 0,1.5 1)"}
+    parent.close()
+    tablet.close()
+
+
+def syncd(folder, *words):
+    done = subprocess.run(
+        [sys.executable, "-m", "syncd", *words, "-c", str(folder / "syncd.yaml")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout

@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from syncd.delta.geometry import CORE, UNDEFINED
+from tests.cluster.geonodes import EVERYWHERE, RICHER, GeoPackageNode, postgis_node, texts
 from tests.cluster.test_delta_files import Sites
 
 TABLES = (
@@ -94,4 +95,29 @@ def test_file_of_tables_without_geometry_is_plain_sqlite(tmp_path):
         found = file.execute("SELECT count(*) FROM sqlite_master WHERE name LIKE 'gpkg%'").fetchone()
 
     assert found == (0,)
+    sites.close()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("shape", ["geometry(Geometry,4326)", "geometry"])
+def test_a_file_of_postgis_is_a_geopackage_that_a_tablet_imports(tmp_path, postgres, shape):
+    sites = Sites(tmp_path, "", tables=("places",))
+    for node in sites.nodes.values():
+        node.close()
+    parent, tablet = postgis_node(postgres, shape), GeoPackageNode(tmp_path / "tablet.gpkg")
+    sites.nodes = {"P": parent, "truck": tablet}
+    for key, text in (EVERYWHERE if "4326" in shape else EVERYWHERE | RICHER).items():
+        parent.run("INSERT INTO places VALUES (?, 'n', ST_GeomFromEWKT(?))", (key, text))
+    before = texts(parent)
+
+    file = sites.down()
+    said = ogrinfo(file, "-al")
+    sites.take("truck", file)
+    tablet.run("UPDATE places SET shape = (SELECT shape FROM places WHERE id = 3) WHERE id = 1")
+    up = sites.up()
+    sites.take("P", up)
+
+    assert "POLYGON ((0 0,4 0,4 4,0 4,0 0),(1 1,2 1,2 2,1 1))" in said.stdout
+    assert (said.stderr, ogrinfo(up, "-al").stderr) == ("", "")
+    assert texts(parent) == before | {1: before[3]}
     sites.close()

@@ -4,6 +4,11 @@ import struct
 
 import pytest
 
+from syncd.model.plan import Relation
+from syncd.model.reading import Chunks, Scheme
+from syncd.model.table import TableName
+from syncd.registry import connector
+from tests.cluster.equality import differences
 from tests.cluster.world import SqliteNode, World
 
 SCHEMA = """
@@ -114,3 +119,31 @@ def test_the_box_of_a_geometry_is_read_from_its_header_or_its_corners(tmp_path, 
 
     assert found == (box or (None,) * 4)
     node.close()
+
+
+def test_another_header_of_the_same_geometry_changes_nothing_elsewhere(world):
+    world.parent.run("INSERT INTO places VALUES (1, ?, 'one')", (point(1.0, 2.0),))
+    world.sync()
+    other = b"GP\0\2" + struct.pack(">i4d", 4326, 1.0, 1.0, 2.0, 2.0) + struct.pack("<BIdd", 1, 1, 1.0, 2.0)
+    world.children["A"].run("UPDATE places SET geom = ?", (other,))
+
+    world.sync()
+
+    kept = [node.rows("places")[0][1] for node in world.everyone().values()]
+    assert kept == [point(1.0, 2.0), other, point(1.0, 2.0)]
+    assert differences(world, ["places"]) == []
+    files = [
+        connector("sqlite").open_source({"path": str(node.path), "window_rows": 10})
+        for node in world.everyone().values()
+    ]
+    sums = [
+        file.sums(
+            Relation(TableName("places")),
+            Chunks(Scheme.NATIVE, ("fid",), ("fid", "geom"), count=8),
+            lambda: None,
+        )
+        for file in files
+    ]
+    assert sums[0] == sums[1]
+    for file in files:
+        file.close()

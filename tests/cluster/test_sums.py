@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from syncd.engine import ahead, member
 from syncd.engine.pairing import shared_tables
 from syncd.errors import FatalError
 from syncd.model.cluster import Combine, ConflictPolicy, DeleteRule, Winner
+from syncd.model.exchange import Role
 from syncd.repository import arrival, departure
 from syncd.repository.reapply import take
 from tests.cluster.play import Crash, OneByOne
@@ -24,7 +25,7 @@ from tests.cluster.test_delta_files import Sites
 from tests.cluster.world import SqliteNode, World
 
 SCHEMA = (
-    "CREATE TABLE stock (id INTEGER PRIMARY KEY, qty INTEGER CHECK (qty < 60), price DECIMAL(9,2), note TEXT)"
+    "CREATE TABLE stock (id INTEGER PRIMARY KEY, qty INTEGER CHECK (qty < 40), price DECIMAL(9,2), note TEXT)"
 )
 SUMMED = ConflictPolicy(Winner.MERGE_FIELDS, columns={"qty": Combine.SUM, "price": Combine.SUM})
 ADD = (
@@ -38,7 +39,7 @@ REPLACE = (
 WAYS = ("add", "add", "add", "add", "replace", "anew", "note", "null", "twice")
 NODES = ("P", "c0", "c1")
 EDITS = st.tuples(
-    st.sampled_from(NODES), st.sampled_from(WAYS), st.integers(1, 3), st.sampled_from([1, 2, 5, -3, 20])
+    st.sampled_from(NODES), st.sampled_from(WAYS), st.integers(1, 3), st.sampled_from([1, 2, 5, -3, 20, 25])
 )
 RUNS = st.tuples(
     st.sampled_from([None, ["c0"], ["c1"]]),
@@ -315,6 +316,75 @@ def test_edits_made_while_summing_was_off_follow_the_rest_of_the_policy(counting
     assert counting.world.children["c0"].rows("stock") == counting.world.parent.rows("stock")
 
 
+def test_a_sum_that_a_rule_refuses_counts_when_there_is_room(counting):
+    counting.edit("P", "add", 1, 20)
+    counting.edit("c0", "add", 1, 15)
+    counting.sync(None, (), None)
+    assert len(counting.world.held()) == 1
+
+    counting.edit("P", "add", 1, -25)
+    counting.world.clock += FAR_LATER_SECONDS
+    counting.sync(None, (), None)
+
+    assert counting.world.parent.run("SELECT qty FROM stock") == [(20,)]
+    counting.settle()
+
+
+def test_what_is_added_to_a_row_that_waits_counts_with_what_waits(counting):
+    counting.edit("P", "add", 1, 20)
+    counting.edit("c0", "add", 1, 15)
+    counting.sync(None, (), None)
+    for _ in range(2):
+        counting.edit("c0", "add", 1, 1)
+        counting.sync(None, (), None)
+    assert len(counting.world.held()) == 1
+
+    counting.edit("P", "add", 1, -25)
+    counting.edit("c0", "add", 1, 1)
+    counting.sync(None, (), None)
+
+    assert counting.world.parent.run("SELECT qty FROM stock") == [(23,)]
+    counting.settle()
+
+
+def test_edits_that_were_counted_before_columns_were_summed_have_no_known_start(counting):
+    counting.world.policy = ConflictPolicy(Winner.MERGE_FIELDS)
+    counting.sync(None, (), None)
+    counting.edit("c0", "add", 1, 5)
+    (peer,) = [peer for peer in counting.world.port("P").peers() if peer.name == "c0"]
+    with closing(
+        counting.world.port("c0").depart(Role.CHILD, peer.received.gen, {}, lambda: None)
+    ) as departure:
+        departure.seal(lambda: None)
+    counting.world.policy = SUMMED
+    counting.sync(["c1"], (), None)
+    counting.world.port("c0").enrol(Role.CHILD, "c0", summed_tables(counting), "", lambda: None)
+    counting.edit("c0", "add", 1, 3)
+    counting.edit("P", "add", 1, 1)
+
+    counting.sync(None, (), None)
+
+    assert counting.world.parent.run("SELECT qty FROM stock") == [(11,)]
+    assert '"qty": 18' in counting.world.conflicts()[0]["child_row"]
+
+
+def summed_tables(counting):
+    return [
+        replace(table, sums=("qty", "price"), by_column=True) for table in counting.world.port("c0").tracked
+    ]
+
+
+def test_rows_that_are_offered_again_have_no_known_start(counting):
+    counting.world.port("c0").offer_all(lambda: None, keep_bases=True)
+    counting.edit("c0", "add", 1, 3)
+    counting.edit("P", "add", 1, 1)
+
+    counting.sync(None, (), None)
+
+    assert counting.world.parent.run("SELECT qty FROM stock") == [(11,)]
+    assert '"qty": 13' in counting.world.conflicts()[0]["child_row"]
+
+
 def test_a_sum_may_be_taken_back_by_hand(counting):
     counting.edit("P", "add", 1, 1)
     counting.edit("c0", "add", 1, 5)
@@ -322,7 +392,15 @@ def test_a_sum_may_be_taken_back_by_hand(counting):
     (record,) = counting.world.conflicts()
     port = counting.world.port("P")
 
-    take(port.node, port.tracked, record["id"], "child", by="me", at="now", check=lambda: None)
+    take(
+        port.node,
+        port.tracked,
+        record["id"],
+        "child",
+        by="me",
+        at="2026-01-01T00:00:00+00:00",
+        check=lambda: None,
+    )
     counting.edit("c1", "add", 1, 2)
     counting.sync(None, (), None)
 

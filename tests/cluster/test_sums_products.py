@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from syncd.model.cluster import Combine, ConflictPolicy, Winner
+from syncd.model.cluster import ClusterTable, Combine, ConflictPolicy, Winner
 from tests.cluster.nodes import make_node
 from tests.cluster.test_mixed import PARENTS, converge
 from tests.cluster.world import World
@@ -16,6 +16,11 @@ COLUMNS = {
     "postgresql": "id bigint PRIMARY KEY, qty bigint, price numeric(12,2), rate double precision, note text",
     "mysql": "id bigint PRIMARY KEY, qty bigint, price decimal(12,2), rate double, note longtext",
 }
+SCHEMA = (
+    "CREATE TABLE shop (id bigint PRIMARY KEY);"
+    "CREATE TABLE stock ({}, shop bigint, FOREIGN KEY (shop) REFERENCES shop (id) ON DELETE CASCADE)"
+)
+TABLES = [ClusterTable("shop", conflict=ConflictPolicy()), ClusterTable("stock")]
 SUMMED = ConflictPolicy(Winner.MERGE_FIELDS, columns=dict.fromkeys(("qty", "price", "rate"), Combine.SUM))
 STOCK = "SELECT qty, price, rate FROM stock WHERE id = ?"
 
@@ -28,13 +33,13 @@ def make_world(tmp_path, request):
     def server(product):
         return request.getfixturevalue("postgres" if product == "postgresql" else "mariadb")
 
-    def make(parent, policy=SUMMED, more=""):
+    def make(parent, policy=SUMMED):
         products = {"P": parent, **{f"c{at}": kind for at, kind in enumerate(PARENTS[parent])}}
         nodes = {
-            name: make_node(kind, f"CREATE TABLE stock ({COLUMNS[kind]}){more}", tmp_path, name, server)
+            name: make_node(kind, SCHEMA.format(COLUMNS[kind]), tmp_path, name, server)
             for name, kind in products.items()
         }
-        world = World(nodes["P"], {name: nodes[name] for name in nodes if name != "P"}, ["stock"], policy)
+        world = World(nodes["P"], {name: nodes[name] for name in nodes if name != "P"}, TABLES, policy)
         made.append(world)
         return world
 
@@ -129,3 +134,21 @@ def test_a_sum_that_no_column_holds_waits_until_it_does(make_world, parent):
 
     for node in world.everyone().values():
         assert numbers(node, 1)[0] == 2**63 - 8 + 7 + 5 - 100 + 1
+
+
+@pytest.mark.parametrize("parent", PARENTS)
+def test_a_row_that_goes_with_another_and_comes_again_adds_the_difference(make_world, parent):
+    world = make_world(parent)
+    world.parent.run("INSERT INTO shop VALUES (7)")
+    world.parent.run("INSERT INTO stock (id, qty, price, rate, shop) VALUES (1, 10, '1.00', 1, 7)")
+    world.sync()
+
+    for node in world.children.values():
+        node.run("DELETE FROM shop WHERE id = 7")
+        node.run("INSERT INTO shop VALUES (7)")
+        node.run("INSERT INTO stock (id, qty, price, rate, shop) VALUES (1, 11, '1.00', 1, 7)")
+    add(world.parent, 1, 5, 0, 0)
+    converge(world, ("shop", "stock"))
+
+    for node in world.everyone().values():
+        assert numbers(node, 1) == [Decimal(18), Decimal("1.00"), Decimal(1)]

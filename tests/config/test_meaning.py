@@ -228,6 +228,7 @@ POLICIES: dict[str, ConflictPolicy] = {
     "{}": ConflictPolicy(),
     "{newest_by: u}": ConflictPolicy(Winner.NEWEST, "u"),
     "{columns: {q: max}}": ConflictPolicy(Winner.MERGE_FIELDS, columns={"q": Combine.MAX}),
+    "{columns: {q: sum}}": ConflictPolicy(Winner.MERGE_FIELDS, columns={"q": Combine.SUM}),
     "{columns: {q: max}, then: child}": ConflictPolicy(
         Winner.MERGE_FIELDS, columns={"q": Combine.MAX}, then=Winner.CHILD
     ),

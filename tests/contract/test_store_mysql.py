@@ -9,7 +9,7 @@ from syncd.errors import FatalError, TransientError
 from syncd.model.batch import Format
 from syncd.model.table import TableName
 from syncd.repository.naming import Names
-from syncd.repository.store import Purpose, Store
+from syncd.repository.store import BORN, Purpose, Store
 from tests.contract.mysql_node import NAMES, MysqlNode, go_on, node, rows
 
 __all__ = ["node"]
@@ -216,7 +216,7 @@ def test_a_childs_row_keeps_the_base_of_its_first_edit_and_gathers_what_happened
 
     assert sealed == 2
     assert rows(node, "SELECT id, gen, base, op, mask FROM syncd_c_1_own ORDER BY id") == [
-        (1, 6, 3, 3, -1),
+        (1, 6, 3, 3 | BORN, -1),
         (2, 6, 4, 2, 0b110),
     ]
     ((at,),) = rows(node, "SELECT DISTINCT ABS(at - UNIX_TIMESTAMP() * 1000) < 60000 FROM syncd_c_1_own")

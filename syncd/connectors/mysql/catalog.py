@@ -282,7 +282,7 @@ def reader_of(field: Any) -> Callable[[bytes], Any]:
             return int
         case Kind.FLOAT:
             return float
-        case Kind.BYTES:
+        case Kind.BYTES | Kind.GEOMETRY:
             return bytes
         case _:
             return lambda data: data.decode(errors="replace")

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from syncd.connectors.mysql import shapes
 from syncd.connectors.mysql.packet import Field, fields_of
 from syncd.connectors.mysql.session import literal, quote
-from syncd.connectors.mysql.types import SHAPES, family
+from syncd.connectors.mysql.types import family
 from syncd.model.batch import Format
 from syncd.model.table import Column, Kind, Table, Type
 
@@ -52,8 +53,8 @@ def text_of(column: Column) -> str:
             return f"CONCAT({_trimmed(name, column.type)}, '+00')"
         case Kind.DATE:
             return name
-        case Kind.BYTES if word in SHAPES:
-            return f"HEX(CAST({name} AS BINARY))"
+        case Kind.GEOMETRY:
+            return shapes.text_of(name)
         case Kind.BYTES:
             return f"HEX({name})"
         case Kind.UUID:
@@ -76,7 +77,7 @@ def field_of(column: Column) -> str:
     if column.type.kind is Kind.BYTES:
         text = f"CONCAT('\\\\\\\\x', LOWER({text}))"
         return f"IF({_name(column)} IS NULL, '\\\\N', {text})"
-    for char, escaped in _ESCAPES:
+    for char, escaped in _ESCAPES if column.type.kind is not Kind.GEOMETRY else ():
         text = f"REPLACE({text}, {literal(char)}, {literal(escaped)})"
     # A text that became too long is NULL too, and must not pass for a missing one.
     return f"IF({_name(column)} IS NULL, '\\\\N', {text})"
@@ -94,7 +95,7 @@ def line_of(table: Table) -> str:
 
 def value_of(column: Column) -> str:
     """The value for a row of ROWS, as SQL: bytes are bytes."""
-    if column.type.kind is Kind.BYTES:
+    if column.type.kind in {Kind.BYTES, Kind.GEOMETRY}:
         return f"CAST(t.{quote(column.name)} AS BINARY)"
     return text_of(column)
 
@@ -110,6 +111,7 @@ _READERS: Final[dict[Kind, Callable[[bytes], Any]]] = {
     Kind.FLOAT: float,
     Kind.BOOLEAN: lambda text: _TRUTHS[text] if text in _TRUTHS else int(text),
     Kind.BYTES: bytes,
+    Kind.GEOMETRY: shapes.from_mysql,
 }
 
 
@@ -196,6 +198,7 @@ def _zoned(value: Any) -> str:
 
 _WRITERS: Final[dict[Kind, Callable[[Any], str]]] = {
     Kind.BYTES: _hex,
+    Kind.GEOMETRY: shapes.digits_of,
     Kind.BOOLEAN: _truth,
     Kind.TIMESTAMPTZ: _zoned,
 }
@@ -232,7 +235,11 @@ def place_of(given: Column, taken: Column, form: Format) -> str:
         place = f"CAST({place} AS UNSIGNED)" if word == "bit" else place
     elif word == "bit":
         place = "CAST({v} AS UNSIGNED)"
-    elif source.kind is Kind.BYTES:
+    elif target.kind is Kind.GEOMETRY and source.kind is Kind.GEOMETRY and form is not Format.ROWS:
+        place = shapes.place_of_text()
+    elif source.kind is Kind.GEOMETRY:
+        place = "UNHEX({v})"
+    elif Kind.BYTES is source.kind or target.kind is Kind.GEOMETRY:
         place = "UNHEX(SUBSTR({v}, 3))"
     elif source.kind is target.kind is Kind.TIMESTAMPTZ and form is not Format.UTCTEXT:
         place = "IF({v} LIKE '%+00', LEFT({v}, CHAR_LENGTH({v}) - 3), {v})"

@@ -18,6 +18,7 @@ from syncd.connectors.mysql.copytext import rows_of
 from syncd.connectors.mysql.definition import alter_statements, create_statement, design, extras
 from syncd.connectors.mysql.ledger import CREATE_CURSORS, cursors_of, put_cursor, read_cursors, rejects_of
 from syncd.connectors.mysql.session import Session
+from syncd.connectors.mysql.shapes import takes_lines
 from syncd.connectors.mysql.types import declared_type
 from syncd.connectors.mysql.writing import MysqlWriting
 from syncd.errors import SyncdError
@@ -132,10 +133,12 @@ class MysqlDestination:
         self._session.tune(tuning)
 
     def takes(self, form: Format, source: Table, target: Table) -> bool:
-        """Lines and tuples always; moments without a zone only where a column is one of moments."""
+        """Tuples always, lines but those with geometries of others; moments without a zone only for columns of moments."""
+        types = {column.name.lower(): column.type.kind for column in target.columns}
+        if form is not Format.ROWS and not takes_lines(source, types):
+            return False
         if form is not Format.UTCTEXT:
             return form in self.formats
-        types = {column.name.lower(): column.type.kind for column in target.columns}
         moments = [column for column in source.columns if column.type.kind is Kind.TIMESTAMPTZ]
         return all(types.get(column.name.lower()) is Kind.TIMESTAMPTZ for column in moments)
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from syncd.connectors.mysql.copytext import fields_of_line, lines_of, place_of, to_load, writers_of
 from syncd.connectors.mysql.failure import DUPLICATE, ROW, column_of, refusal
 from syncd.connectors.mysql.session import Load, Session, literal, quote
+from syncd.connectors.mysql.shapes import entering
 from syncd.errors import FatalError, RowRejectedError, SyncdError
 from syncd.model.batch import Batch, Format
 from syncd.model.table import Column, Table
@@ -52,7 +53,7 @@ class Loading:
     def write(self, batch: Batch) -> None:
         """Send one batch."""
         try:
-            data = batch.data if isinstance(batch.data, bytes) else lines_of(_rows(batch), self._writers)
+            data = batch.data if isinstance(batch.data, bytes) else self._lines(batch)
         except UnicodeEncodeError as error:
             raise RowRejectedError(
                 f"a text for {self._name} is not valid Unicode", hint="mend the value", where=self._name
@@ -63,6 +64,9 @@ class Loading:
                 self._load.write(to_load(data))
         elif data:
             self._insert(data)
+
+    def _lines(self, batch: Batch) -> bytes:
+        return lines_of(entering(_rows(batch), self._gate.columns), self._writers)
 
     def end(self) -> int:
         """How many rows arrived.

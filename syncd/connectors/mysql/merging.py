@@ -117,7 +117,10 @@ def differs(old: str, new: str, kind: Type) -> str:
     if word == "json":
         # MySQL's own type has no bytes to compare; MariaDB's is a text.
         old, new = f"CAST({old} AS CHAR)", f"CAST({new} AS CHAR)"
-    if kind.kind in {Kind.TEXT, Kind.BYTES, Kind.JSON, Kind.ARRAY} and word not in {"inet4", "inet6"}:
+    if kind.kind in {Kind.TEXT, Kind.BYTES, Kind.JSON, Kind.ARRAY, Kind.GEOMETRY} and word not in {
+        "inet4",
+        "inet6",
+    }:
         return f"NOT (CAST({old} AS BINARY) <=> CAST({new} AS BINARY))"
     return f"NOT ({old} <=> {new})"
 

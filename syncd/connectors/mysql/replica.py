@@ -15,7 +15,7 @@ from pymysql.constants import FIELD_TYPE
 
 from syncd.connectors.mysql import capture, keeping, participant, seal, staging, summing
 from syncd.connectors.mysql.capture import silence
-from syncd.connectors.mysql.catalog import find
+from syncd.connectors.mysql.catalog import find, read_table
 from syncd.connectors.mysql.reading import Origin, batches_of
 from syncd.connectors.mysql.session import Session, literal, quote
 from syncd.connectors.mysql.staging import Rows
@@ -192,6 +192,11 @@ class MysqlStore:
 
     # What is there
 
+    def structure(self) -> str:
+        """Unknown: the catalogue has no number that every change of a definition raises."""
+        self._session.execute("SELECT 1")
+        return ""
+
     def tables(self) -> list[TableName]:
         """All tables of the connection's database."""
         return participant.tables(self._session)
@@ -287,6 +292,13 @@ class MysqlStore:
         """Give the table's rows the staged values where they differ."""
         return staging.update(self._rows(stage), which)
 
+    def exchange(self, stage: Stage, which: str) -> int:
+        """Take rows out and put them in again with the staged values."""
+        rows = self._rows(stage)
+        found = find(self._session, stage.table.name)
+        every = read_table(self._session, found, writable=True).column_names if found is not None else ()
+        return staging.exchange(rows, [name for name in every if name not in stage.table.names], which)
+
     def insert(self, stage: Stage, which: str) -> int:
         """Insert the staged rows that the table lacks."""
         return staging.insert(self._rows(stage), which)
@@ -343,7 +355,13 @@ class MysqlStore:
         return self._purpose is Purpose.APPLY
 
     def _rows(self, stage: Stage) -> Rows:
-        return Rows(self._session, stage, self.text_of(stage.table.name), self._check)
+        captured = self._names is not None and stage.table.captured
+        log = (
+            keeping.kept(self._session, self._names.log(stage.table.number))
+            if captured and self._names
+            else ""
+        )
+        return Rows(self._session, stage, self.text_of(stage.table.name), log, self._check)
 
     def _named(self, table: Tracked) -> Tracked:
         """The table under its true name."""

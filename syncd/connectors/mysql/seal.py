@@ -18,9 +18,11 @@ from syncd.model.exchange import Tracked
 from syncd.model.table import Column, Table, TableName
 from syncd.ports import Check
 from syncd.repository.naming import Names
-from syncd.repository.store import BEFORE, TEXT, WHOLE
+from syncd.repository.store import BEFORE, BORN, HAPPENED, INSERTED, TEXT, WHOLE
 
 TAKEN: Final = "syncd_taken"
+BORN_OR_NOT: Final = f"BIT_OR(op) | IF(MIN({ORDER} * 8 + op) % 8 = {INSERTED}, {BORN}, 0)"
+"""What happened to a row, and whether the first of it was that it was inserted."""
 OWN_NODE: Final = 0
 """Whose edit it is when it was made at the parent itself."""
 
@@ -35,8 +37,8 @@ def seal_child(
     key = ", ".join(quote(name) for name in table.key)
     session.execute(
         f"INSERT INTO {kept(session, names.own(table.number))} ({key}, gen, base, op, mask, at)"
-        f" SELECT {key}, {gen}, {base}, BIT_OR(op), CAST(BIT_OR(mask) AS SIGNED), MAX(at) FROM {TAKEN} GROUP BY {key}"
-        " ON DUPLICATE KEY UPDATE gen = VALUES(gen), op = op | VALUES(op),"
+        f" SELECT {key}, {gen}, {base}, {BORN_OR_NOT}, CAST(BIT_OR(mask) AS SIGNED), MAX(at) FROM {TAKEN} GROUP BY {key}"
+        f" ON DUPLICATE KEY UPDATE gen = VALUES(gen), op = op | (VALUES(op) & {HAPPENED}),"
         " mask = CAST(mask | VALUES(mask) AS SIGNED), at = GREATEST(at, VALUES(at))",
         check=check,
     )

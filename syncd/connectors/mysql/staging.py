@@ -20,6 +20,8 @@ from syncd.repository.store import NUMBER, STATE, TEXT, TOLD, WHOLE, Stage, fact
 
 BY_KEY: Final = "syncd_key"
 FILLING: Final = "syncd_fill"
+SPARING: Final = "syncd_spare"
+KEPT: Final = "syncd_kept"
 _STAGED: Final = re.compile(r"(?:`[^`]*`\.)*[`'](c\d+)[`']")
 
 
@@ -30,6 +32,8 @@ class Rows:
     session: Session
     stage: Stage
     text: str
+    log: str
+    """The log's name as SQL; empty when nothing is captured."""
     check: Check
 
     @property
@@ -143,10 +147,12 @@ def update(rows: Rows, which: str) -> int:
         return 0
     sets = ", ".join(f"t.{quote(column.name)} = s.{names[column.name]}" for column in columns)
     unlike = differing(rows.table, [column.name for column in columns], "t", "s")
-    return rows.run(
+    return _sparing(
+        rows,
         f"UPDATE {rows.staged} s FORCE INDEX ({BY_KEY}) STRAIGHT_JOIN {rows.text} t ON {rows.on()} SET {sets}"
-        f" WHERE ({which}) AND ({unlike})"
-    ).changed
+        f" WHERE ({unlike}) AND",
+        which,
+    )
 
 
 def insert(rows: Rows, which: str) -> int:
@@ -171,11 +177,31 @@ def insert(rows: Rows, which: str) -> int:
             before = left
 
 
+def exchange(rows: Rows, others: Sequence[str], which: str) -> int:
+    """Take rows out and put them in again with the staged values; `others` are the columns that the stage lacks."""
+    staged = staged_names(rows.table)
+    kept = "".join(f", t.{quote(name)} AS k{number}" for number, name in enumerate(others))
+    rows.session.execute(f"DROP TEMPORARY TABLE IF EXISTS {KEPT}")
+    rows.run(
+        f"CREATE TEMPORARY TABLE {KEPT} ENGINE=InnoDB AS SELECT s.{NUMBER}{kept}"
+        f" FROM {rows.staged} s JOIN {rows.text} t ON {rows.on()} WHERE {which}"
+    )
+    delete(rows, which)
+    names = ", ".join(quote(name) for name in (*staged, *others))
+    values = [*(f"s.{name}" for name in staged.values()), *(f"k.k{number}" for number in range(len(others)))]
+    changed = rows.run(
+        f"INSERT INTO {rows.text} ({names}) SELECT {', '.join(values)}"
+        f" FROM {KEPT} k JOIN {rows.staged} s ON s.{NUMBER} = k.{NUMBER}"
+    ).changed
+    rows.run(f"DROP TEMPORARY TABLE {KEPT}")
+    return changed
+
+
 def delete(rows: Rows, which: str) -> int:
     """Delete the table's rows with these keys."""
-    return rows.run(
-        f"DELETE t FROM {rows.staged} s STRAIGHT_JOIN {rows.text} t ON {rows.on()} WHERE {which}"
-    ).changed
+    return _sparing(
+        rows, f"DELETE t FROM {rows.staged} s STRAIGHT_JOIN {rows.text} t ON {rows.on()} WHERE", which
+    )
 
 
 def stage_missing(rows: Rows, names: Names) -> int:
@@ -230,6 +256,29 @@ def differing(table: Tracked, names: Sequence[str], old: str, new: str) -> str:
         )
         or "FALSE"
     )
+
+
+def _sparing(rows: Rows, sql: str, which: str) -> int:
+    """Run a statement on the rows of the table that `which` names, but not on those that somebody edited since the seal.
+
+    They were not there when rows were locked. A condition on the log would wait for everyone who writes to the table. What is
+    changed is locked, so the log tells afterwards whom that hit; then it is undone, and done again without these.
+    """
+    if not rows.log:
+        return rows.run(f"{sql} ({which})").changed
+    spared: set[int] = set()
+    while True:
+        rows.session.execute(f"SAVEPOINT {SPARING}")
+        but = f" AND s.{NUMBER} NOT IN ({', '.join(map(str, sorted(spared)))})" if spared else ""
+        changed = rows.run(f"{sql} ({which}){but}").changed
+        found = rows.run(
+            f"SELECT s.{NUMBER} FROM {rows.log} l STRAIGHT_JOIN {rows.staged} s ON {rows.on('l')} WHERE ({which}){but}"
+        ).rows
+        if not changed or not found:
+            rows.session.execute(f"RELEASE SAVEPOINT {SPARING}")
+            return changed
+        rows.session.return_to(SPARING)
+        spared.update(int(row[0]) for row in found)
 
 
 def _told(error: SyncdError, table: Tracked) -> SyncdError:

@@ -36,7 +36,7 @@ KINDS: Final = {
 SHAPES: Final = frozenset(
     {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection"}
 )  # fmt: skip
-"""Types of places and areas: they travel as the bytes that the server keeps."""
+"""Types of geometries."""
 SYNONYMS: Final = {
     "integer": "int",
     "numeric": "decimal",
@@ -114,7 +114,7 @@ def _read(native: str, comment: str, *, json: bool) -> Type | None:
     if name in KINDS:
         return Type(KINDS[name], native.lower(), PRODUCT)
     if name in SHAPES:
-        return Type(Kind.BYTES, name, PRODUCT)
+        return Type(Kind.GEOMETRY, name, PRODUCT)
     return _sized(name, numbers, signs.strip(), utc=utc)
 
 
@@ -198,6 +198,8 @@ def _make(source: Type, *, uuid: bool) -> Type:
             return read_type("tinyint(1)")
         case Kind.BYTES:
             return read_type("longblob")
+        case Kind.GEOMETRY:
+            return read_type("geometry")
         case Kind.DATE:
             return read_type("date")
         case Kind.TIME:
@@ -225,7 +227,7 @@ def _fits(source: Type) -> bool:
 
 def _key_type(made: Type, characters: int) -> Type:
     """Keys must have a length; a longer value is refused by the store."""
-    if made.kind is Kind.BYTES and not made.length and made.native not in SHAPES:
+    if made.kind is Kind.BYTES and not made.length:
         return read_type(f"varbinary({characters})")
     if made.kind in {Kind.TEXT, Kind.JSON} and (not made.length or made.length > characters):
         return read_type(f"varchar({characters})")

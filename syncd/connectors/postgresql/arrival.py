@@ -6,9 +6,10 @@ from typing import Final
 from syncd.connectors.postgresql.copyin import CopyIn
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.shape import Shape
+from syncd.connectors.postgresql.shapes import entering
 from syncd.connectors.postgresql.staging import ANALYZED_ROWS, may_cut
 from syncd.errors import FatalError, RowRejectedError, SyncdError
-from syncd.model.batch import Batch, Format
+from syncd.model.batch import Batch, Format, tuples_of
 from syncd.model.table import Column
 from syncd.ports import Check
 from syncd.repository.store import NUMBER, STATE, TOLD, Stage, facts_of
@@ -162,7 +163,9 @@ class Filling:
             self._session.execute(f"SAVEPOINT {FILL}")
         copy = self._begin("", check)
         try:
-            copy.write_rows(batch.data)  # type: ignore[arg-type] # tuples: the format is not PGCOPY
+            columns = self._stage.table.columns
+            facts = len(facts_of(edits=self._stage.edits))
+            copy.write_rows(entering(tuples_of(batch), columns, facts))
             self.rows += copy.end()
         except RowRejectedError:
             self._session.return_to(FILL) if inside else self._session.rollback()

@@ -23,7 +23,7 @@ SELECT c.oid, n.nspname, c.relname, greatest(c.reltuples, -1)::bigint, c.relkind
 
 _NAME: Final = r'(?:[^\W\d][\w$]*|"[^"]+")'
 DECLARATION: Final = re.compile(
-    rf"\s*{_NAME}(?:\.{_NAME})?(?: +\w+)*\s*(?:\(\s*\d+\s*(?:,\s*-?\d+\s*)?\))?(?: +\w+)*\s*(?:\[\s*\d*\s*\]\s*)*"
+    rf"\s*{_NAME}(?:\.{_NAME})?(?: +\w+)*\s*(?:\(\s*\w+\s*(?:,\s*-?\d+\s*)?\))?(?: +\w+)*\s*(?:\[\s*\d*\s*\]\s*)*"
 )
 """What a column's type may look like; it goes into SQL as it is."""
 

@@ -18,8 +18,9 @@ from syncd.connectors.postgresql.quoting import plain_literal
 from syncd.connectors.postgresql.recreate import extras
 from syncd.connectors.postgresql.rejects import list_rejects
 from syncd.connectors.postgresql.session import Session, quote
+from syncd.connectors.postgresql.shapes import geometry_type, takes_text
 from syncd.connectors.postgresql.statement import run_statement
-from syncd.connectors.postgresql.types import LOCAL_PRODUCT, PRODUCT, make_type
+from syncd.connectors.postgresql.types import LOCAL_PRODUCT, PRODUCT, make_type, read_type
 from syncd.connectors.postgresql.writing import PostgresqlWriting
 from syncd.errors import FatalError, NotFoundError, SyncdError
 from syncd.model.batch import Format
@@ -90,11 +91,13 @@ class PostgresqlDestination:
         return [create_statement(table), *key_statements(table)]
 
     def takes(self, form: Format, source: Table, target: Table) -> bool:
-        """Binary rows only between equal types; text and tuples always."""
-        if form is not Format.PGCOPY:
-            return form in self.formats
+        """Binary rows only between equal types, geometries as text only for geometries; tuples always."""
         types = {column.name.lower(): column.type for column in target.columns}
         types |= {column.name: column.type for column in target.columns}
+        if form is Format.COPYTEXT:
+            return takes_text(source, types)
+        if form is not Format.PGCOPY:
+            return form in self.formats
         return all(
             _same(column.type, types.get(column.name, types.get(column.name.lower())))
             for column in source.columns
@@ -201,10 +204,13 @@ class PostgresqlDestination:
         return looked
 
     def _type_for(self, source: Type) -> Type:
+        shape = geometry_type(self._session) if source.kind is Kind.GEOMETRY else None
         if source.product not in {PRODUCT, LOCAL_PRODUCT}:
-            return make_type(source)
+            return read_type(shape) if shape else make_type(source)
         # Types of extensions, enums and rows: the same when this database has them, else their exact text.
         known = self._session.value("SELECT to_regtype(%s) IS NOT NULL", (source.native,))
+        if source.kind is Kind.GEOMETRY and not known:
+            return read_type(shape) if shape else make_type(Type(Kind.GEOMETRY))
         return source if known else make_type(Type(Kind.TEXT))
 
     def _own(self, columns: Sequence[Column]) -> list[Column]:

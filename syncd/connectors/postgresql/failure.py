@@ -119,6 +119,9 @@ def running(error: psycopg.Error, place: str) -> SyncdError:
         return TransientError(f"{place}: {said or 'the connection was lost'}", hint="it is tried again")
     if state in {"44000", "54000"} or state.startswith(("21", "22", "23", "P0")):
         return _of_a_row(said, state, diagnosis, place)
+    if state == "XX000" and (diagnosis.context or "").startswith("COPY ") and "." in _where(diagnosis):
+        # What an extension's type says of a value that it cannot read.
+        return _of_a_row(said, state, diagnosis, place)
     return _of_a_statement(said, state, diagnosis, place)
 
 

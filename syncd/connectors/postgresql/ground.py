@@ -15,7 +15,17 @@ from syncd.model.reading import Extract
 from syncd.model.table import Column, Kind, Table
 
 UNFIT: Final = frozenset(
-    {Kind.JSON, Kind.BOOLEAN, Kind.ARRAY, Kind.BYTES, Kind.INTERVAL, Kind.UUID, Kind.TIME, Kind.TEXT}
+    {
+        Kind.JSON,
+        Kind.BOOLEAN,
+        Kind.ARRAY,
+        Kind.BYTES,
+        Kind.GEOMETRY,
+        Kind.INTERVAL,
+        Kind.UUID,
+        Kind.TIME,
+        Kind.TEXT,
+    }
 )
 """Families whose values do not grow with changes."""
 SUM: Final = "count(*), coalesce(sum(hashtextextended((t.*)::text, 0)), 0)::text"

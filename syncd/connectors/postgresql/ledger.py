@@ -8,7 +8,7 @@ from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.shape import Shape, listed
 from syncd.errors import FatalError
 from syncd.model.exchange import Tracked
-from syncd.repository.store import BEFORE
+from syncd.repository.store import BEFORE, BORN, DELETED, HAPPENED, INSERTED
 
 TYPES: Final = {"int": "bigint", "text": "text", "bytes": "bytea"}
 RESERVED: Final = frozenset({"op", "mask", "at", "gen", "base", "nid", "ngen"})
@@ -36,8 +36,11 @@ FACTS_OF_PAST: Final = ("gen bigint NOT NULL", "mask bigint NOT NULL")
 MANY_ROWS: Final = 1_000
 """From how many rows on a statement for all of them at once is worth its planning."""
 
-EDITS: Final = "SELECT {key}, bit_or(op) AS op, bit_or(mask) AS mask, max(at) AS at FROM taken GROUP BY {key}"
-"""One row for each edited row: what happened to it, all in all."""
+EDITS: Final = (
+    "SELECT {key}, bit_or(op) AS op, bit_or(mask) AS mask, max(at) AS at,"
+    f" sum(CASE op WHEN {INSERTED} THEN 1 WHEN {DELETED} THEN -1 ELSE 0 END) AS came FROM taken GROUP BY {{key}}"
+)
+"""One row for each edited row: what happened to it, all in all, and how much more often it came than went."""
 
 
 class Ledger:
@@ -86,8 +89,8 @@ class Ledger:
             ),
         ]
 
-    def seal_child(self, gen: int, base: int, *, many: bool) -> str:
-        """What takes the log's rows into `own`, and counts them; a row that is there keeps its base."""
+    def seal_child(self, gen: int, base: int, text: str, *, many: bool) -> str:
+        """What takes the log's rows into `own`, and counts them; a row that is there keeps its base. `text` is the user's table as SQL."""
         begun = ""
         if self._tracked.sums:
             begun = (
@@ -97,10 +100,12 @@ class Ledger:
             )
         facts = ("gen", "base", "op", "mask", "at")
         change = (
-            "gen = {new}.gen, op = o.op | {new}.op, mask = o.mask | {new}.mask, at = greatest(o.at, {new}.at)"
+            f"gen = {{new}}.gen, op = o.op | ({{new}}.op & {HAPPENED}), mask = o.mask | {{new}}.mask,"
+            " at = greatest(o.at, {new}.at)"
         )
         select = (
-            f"SELECT {self._key}, {gen:d}::bigint AS gen, {base:d}::bigint AS base, op, mask, at FROM edits"
+            f"SELECT {self._key}, {gen:d}::bigint AS gen, {base:d}::bigint AS base, {self._born(text)} AS op, mask, at"
+            " FROM edits e"
         )
         return f"WITH {self._taken()}, {begun}" + self._put(self.own, "o", facts, select, change, many=many)
 
@@ -144,6 +149,13 @@ class Ledger:
         else:
             put = f"put AS ({add} ON CONFLICT ({self._key}) DO UPDATE SET {change.format(new='excluded')})"
         return f"news ({columns}) AS MATERIALIZED ({select}), {put} SELECT count(*) FROM news"
+
+    def _born(self, text: str) -> str:
+        """What happened to a row, and whether it was not there before: the log has no order, but a row comes and goes by turns."""
+        same = " AND ".join(f"t.{quote(name)} = e.{quote(name)}" for name in self._tracked.key)
+        both = f"(op & {INSERTED | DELETED}) = {INSERTED | DELETED}"
+        gone = f"NOT EXISTS (SELECT 1 FROM {text} t WHERE {same})"
+        return f"(op | CASE WHEN came > 0 OR (came = 0 AND {both} AND {gone}) THEN {BORN} ELSE 0 END)"
 
     def _taken(self) -> str:
         # One statement: what another transaction logs between two would be deleted and not taken.

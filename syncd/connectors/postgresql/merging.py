@@ -6,7 +6,6 @@ from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.staging import (
     STAGED,
     Place,
-    image,
     refuse_repeated,
     refuse_without_key,
     repeated,
@@ -68,8 +67,7 @@ def _upsert(session: Session, place: Place, revive: str) -> int:
     sets = [f"{name} = excluded.{name}" for name in place.others]
     tests = []
     if sets:
-        old, new = [f"t.{name}" for name in place.others], [f"excluded.{name}" for name in place.others]
-        tests.append(f"{image(old)} *<> {image(new)}")
+        tests.append(f"{place.image('t')} *<> {place.image('excluded')}")
     if revive:
         sets.append(f"{quote(revive)} = NULL")
         tests.append(f"t.{quote(revive)} IS NOT NULL")

@@ -12,6 +12,7 @@ from syncd.connectors.postgresql.ledger import MANY_ROWS, Ledger
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.settling import Settling, differs
 from syncd.connectors.postgresql.shape import (
+    STRUCTURE,
     Shape,
     is_unique,
     list_foreign_keys,
@@ -31,12 +32,7 @@ PART: Final = "syncd_part"
 EXCHANGE: Final = "syncd_exchange"
 """Savepoints: the engine's part of a transaction, and one of our own inside it."""
 
-SETTINGS: Final = {
-    "lock_timeout": "5s",
-    "work_mem": "64MB",
-    "temp_buffers": "32MB",
-    "jit": "off",
-}
+SETTINGS: Final = {"lock_timeout": "5s", "work_mem": "64MB", "temp_buffers": "32MB", "jit": "off"}
 """A user's work is blocked only for a moment, and what is staged is sorted and joined in memory."""
 LIVING_CLIENT: Final = (140_000, "client_connection_check_interval", "1s")
 """From which version on the server notices in the middle of a statement that nobody waits for it any more."""
@@ -177,6 +173,10 @@ class PostgresqlReplica:
 
     # What is there
 
+    def structure(self) -> str:
+        """The versions of all that the catalogue says of users' tables and ours."""
+        return str(self._session.value(STRUCTURE))
+
     def tables(self) -> list[TableName]:
         """All tables, with their schemas."""
         return list_members(self._session)
@@ -249,7 +249,8 @@ class PostgresqlReplica:
     def seal_child(self, names: Names, table: Tracked, gen: int, base: int) -> int:
         """Take the log into `own`."""
         kept = self._ledger(names, table)
-        return self._counted(kept.seal_child(gen, base, many=self._counted(kept.length()) >= MANY_ROWS))
+        many = self._counted(kept.length()) >= MANY_ROWS
+        return self._counted(kept.seal_child(gen, base, self.text_of(table.name), many=many))
 
     def seal_parent(self, names: Names, table: Tracked, gen: int) -> int:
         """Take the log into `row` and `past`."""
@@ -289,6 +290,10 @@ class PostgresqlReplica:
         if not shape.unique or shape.acts:
             return self._change(sql)
         return self._try(sql, settling.exchange(which))
+
+    def exchange(self, stage: Stage, which: str) -> int:
+        """Take rows out and put them in again changed."""
+        return self._change(self._settling(stage).exchange(which))
 
     def insert(self, stage: Stage, which: str) -> int:
         """Insert what is missing; with care only when somebody inserts one of the keys meanwhile, because that costs more."""

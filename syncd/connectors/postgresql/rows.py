@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from syncd.model.geometry import normal
 from syncd.model.table import Kind, Table
 
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -14,6 +15,7 @@ _CONVERTERS: Final[dict[Kind, Callable[[str], Any]]] = {
     Kind.FLOAT: float,
     Kind.BOOLEAN: lambda text: int(text == "t"),
     Kind.BYTES: lambda text: bytes.fromhex(text[2:]),
+    Kind.GEOMETRY: lambda text: normal(bytes.fromhex(text)),
 }
 
 

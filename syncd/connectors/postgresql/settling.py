@@ -3,7 +3,9 @@
 from syncd.connectors.postgresql.arrival import staged_key, text_of
 from syncd.connectors.postgresql.session import quote
 from syncd.connectors.postgresql.shape import Shape, listed
+from syncd.connectors.postgresql.shapes import comparable
 from syncd.connectors.postgresql.staging import image
+from syncd.model.table import Column
 from syncd.repository.store import Stage, stage_columns
 
 
@@ -112,9 +114,13 @@ def differs(shape: Shape, names: tuple[str, ...], old: str, new: str) -> str:
         return "false"
     columns = {column.name: (number, column) for number, column in enumerate(shape.tracked.columns)}
     # A column of a domain has its type's name, and only values of one type have comparable images.
-    held = [f"{old}.{quote(name)}::{_loose(columns[name][1].type.native)}" for name in names]
-    staged = [f"{new}.c{columns[name][0]}::{_loose(columns[name][1].type.native)}" for name in names]
+    held = [_comparable(f"{old}.{quote(name)}", columns[name][1]) for name in names]
+    staged = [_comparable(f"{new}.c{columns[name][0]}", columns[name][1]) for name in names]
     return f"{image(held)} *<> {image(staged)}"
+
+
+def _comparable(value: str, column: Column) -> str:
+    return comparable(f"{value}::{_loose(column.type.native)}", column.type)
 
 
 def _loose(native: str) -> str:

@@ -58,6 +58,22 @@ SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.rel
    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
  ORDER BY 1, 2"""
 
+STRUCTURE: Final = """
+WITH c AS MATERIALIZED (SELECT oid, xmin FROM pg_class WHERE oid >= 16384 AND relkind IN ('r', 'p', 'i', 'v') AND relpersistence <> 't'),
+  v (what, number, version) AS (
+    SELECT oid, 0, xmin FROM c
+    UNION ALL SELECT attrelid, attnum, xmin FROM pg_attribute WHERE attrelid = ANY (ARRAY(SELECT oid FROM c)) AND attnum > 0
+    UNION ALL SELECT indexrelid, 0, xmin FROM pg_index WHERE indrelid = ANY (ARRAY(SELECT oid FROM c))
+    UNION ALL SELECT oid, 0, xmin FROM pg_constraint WHERE conrelid = ANY (ARRAY(SELECT oid FROM c UNION ALL SELECT 0))
+    UNION ALL SELECT oid, 0, xmin FROM pg_trigger WHERE tgrelid = ANY (ARRAY(SELECT oid FROM c))
+    UNION ALL SELECT oid, 0, xmin FROM pg_proc WHERE oid >= 16384
+    UNION ALL SELECT oid, 0, xmin FROM pg_type WHERE oid >= 16384 AND typtype IN ('d', 'e'))
+SELECT concat_ws(' ', current_database(), current_user, current_schemas(false), count(*),
+  sum(hashtextextended(concat_ws(' ', what, number, version), 0)), (SELECT count(*) FROM c WHERE row_security_active(oid)))
+  FROM v"""
+"""Each row of the catalogue gets another xmin when it is changed. What users made has numbers from 16384 on; temporary tables come
+and go. Rights stand in pg_class, except those that are granted on schemas."""
+
 KINDS: Final = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 
 

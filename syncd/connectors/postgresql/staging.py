@@ -5,6 +5,7 @@ from typing import Final
 
 from syncd.connectors.postgresql.creation import full_name
 from syncd.connectors.postgresql.session import Session, quote
+from syncd.connectors.postgresql.shapes import comparable
 from syncd.connectors.postgresql.types import is_limited_text
 from syncd.errors import FatalError, RowRejectedError
 from syncd.model.batch import Format
@@ -55,11 +56,14 @@ class Place:
         """
         if not self.others:
             return "false"
-        return f"{self._image('t')} *<> {self._image('s')}"
+        return f"{self.image('t')} *<> {self.image('s')}"
 
-    def _image(self, of: str) -> str:
+    def image(self, of: str) -> str:
+        """The columns that are not matched by, of a row of that name, as one record to compare."""
         guarded = {quote(column.name) for column in self.guarded}
-        return image([f"{of}.{name}::text" if name in guarded else f"{of}.{name}" for name in self.others])
+        types = {quote(column.name): column.type for column in self.table.columns}
+        names = [(name, f"{of}.{name}::text" if name in guarded else f"{of}.{name}") for name in self.others]
+        return image([comparable(text, types[name]) if name in types else text for name, text in names])
 
 
 def place_of(target: Target, table: Table) -> Place:

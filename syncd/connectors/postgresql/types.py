@@ -46,8 +46,11 @@ MADE: Final = {
     Kind.INTERVAL: "interval",
     Kind.UUID: "uuid",
     Kind.JSON: "json",
+    Kind.GEOMETRY: "bytea",
 }
 
+_GEOMETRY: Final = re.compile(r'(?:(?:\w+|"(?:[^"]|"")+")\.)?geometry(?:\(\w+(?:,(\d+))?\))?')
+"""PostGIS's type with its limits, for example ``geometry(PointZ,4326)``; its schema where that is not searched."""
 _NUMBERS: Final = re.compile(r"\((\d+)(?:,(-?\d+))?\)")
 
 
@@ -62,6 +65,9 @@ def read_type(native: str, *, local: bool = False) -> Type:
         return Type(Kind.ARRAY, native, product)
     if local:
         return Type(Kind.TEXT, native, product)
+    shape = _GEOMETRY.fullmatch(native)
+    if shape:
+        return Type(Kind.GEOMETRY, native, PRODUCT, srid=int(shape[1] or 0))
     match = _NUMBERS.search(native)
     first, second = (int(match.group(1)), int(match.group(2) or 0)) if match else (0, 0)
     plain = _NUMBERS.sub("", native)

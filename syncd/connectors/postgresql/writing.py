@@ -11,6 +11,7 @@ from syncd.connectors.postgresql.deleting import delete_keys
 from syncd.connectors.postgresql.history import add_versions, refuse_without_versions
 from syncd.connectors.postgresql.merging import insert_staged, merge_staged
 from syncd.connectors.postgresql.session import Session, quote
+from syncd.connectors.postgresql.shapes import entering
 from syncd.connectors.postgresql.staging import (
     STAGE,
     STAGED,
@@ -23,6 +24,7 @@ from syncd.connectors.postgresql.staging import (
 from syncd.errors import FatalError, RowRejectedError, SyncdError
 from syncd.model.batch import Batch, Format
 from syncd.model.run import Counters
+from syncd.model.table import Column, Kind, Type
 from syncd.model.writing import Mode, Reject, Target
 from syncd.ports import Check
 
@@ -40,6 +42,8 @@ class PostgresqlWriting:
         self._recreates = target.mode is Mode.RECREATE
         table = recreate.successor(target.key, target.table) if self._recreates else target.table
         self._place = place_of(target, table)
+        unknown = Type(Kind.ANY)
+        self._taken = tuple(table.column(name) or Column(name, unknown) for name in target.columns)
         self._staged = must_stage(target)
         self._key_later = False
         self._copy: CopyIn | None = None
@@ -163,7 +167,7 @@ class PostgresqlWriting:
     def _send(self, copy: CopyIn, batch: Batch) -> None:
         try:
             if not isinstance(batch.data, bytes):
-                copy.write_rows(batch.data)
+                copy.write_rows(entering(batch.data, self._taken))
             elif batch.data:
                 copy.write(batch.data)
         except SyncdError as error:

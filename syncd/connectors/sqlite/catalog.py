@@ -1,10 +1,13 @@
 """What a SQLite file says about its tables."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
+from syncd.connectors.sqlite.definition import says
 from syncd.connectors.sqlite.session import Session, quote
-from syncd.connectors.sqlite.types import read_type
+from syncd.connectors.sqlite.spatial import geometry_columns, systems_of
+from syncd.connectors.sqlite.types import PRODUCT, read_type
 from syncd.errors import FatalError, NotFoundError
 from syncd.model.plan import LAST_MARK, NEXT_MARK, Relation
 from syncd.model.table import Column, Kind, Table, TableName, Type
@@ -36,6 +39,7 @@ def read_table(session: Session, name: TableName, *, writable: bool = False) -> 
     found = find_table(session, name)
     if found is None:
         return None
+    shapes = _shapes(session, found)
     columns: list[Column] = []
     key: list[tuple[int, str]] = []
     for _, column, declared, not_null, _, place, hidden in session.execute(
@@ -43,10 +47,39 @@ def read_table(session: Session, name: TableName, *, writable: bool = False) -> 
     ):
         if hidden == 1 or (writable and hidden in GENERATED):
             continue
-        columns.append(Column(column, read_type(declared), not (not_null or place)))
+        srid = shapes.get(column.lower())
+        kind = read_type(declared) if srid is None else Type(Kind.GEOMETRY, declared, PRODUCT, srid=srid)
+        columns.append(Column(column, kind, not (not_null or place)))
         if place:
             key.append((place, column))
     return Table(TableName(found), tuple(columns), tuple(column for _, column in sorted(key)))
+
+
+def _shapes(session: Session, table: str) -> dict[str, int]:
+    """The geometry columns of a table, in lower case, with the SRID of each."""
+    numbers = geometry_columns(session, table)
+    if not numbers:
+        return {}
+    srids = systems_of(session).srids
+    return {name: srids.get(number, max(number, 0)) for name, number in numbers.items()}
+
+
+def with_empty_keys(session: Session, table: Table) -> Table:
+    """The table, told which columns of its key may be without a value: SQLite allows that where nothing forbids it."""
+    rows = session.execute(f"PRAGMA table_xinfo({quote(table.name.name)})").fetchall()
+    must = {name for _, name, _, not_null, *_ in rows if not_null}
+    (sql,) = session.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table.name.name,)).fetchone()
+    # A single one is the row's number.
+    numbered = len(table.key) == 1 and [str(row[2]).upper() for row in rows if row[5]] == ["INTEGER"]
+    if numbered or says(str(sql), "WITHOUT", "ROWID"):
+        return table
+    optional = set(table.key) - must
+    return replace(
+        table,
+        columns=tuple(
+            replace(column, nullable=True) if column.name in optional else column for column in table.columns
+        ),
+    )
 
 
 def describe(session: Session, relation: Relation) -> Table:

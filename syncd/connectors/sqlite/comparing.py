@@ -8,11 +8,13 @@ from syncd.connectors.sqlite.catalog import describe, source_text
 from syncd.connectors.sqlite.ground import find_start
 from syncd.connectors.sqlite.reading import BATCH_BYTES, FIRST_ROWS, next_rows
 from syncd.connectors.sqlite.session import Session, quote
+from syncd.connectors.sqlite.spatial import changed, leaving
 from syncd.errors import FatalError
 from syncd.model.batch import Batch, Format
 from syncd.model.cursor import Value
 from syncd.model.plan import Relation
 from syncd.model.reading import Chunks, Scheme, Sums
+from syncd.model.table import Column, Kind, Type
 from syncd.ports import Check
 
 ROWS_AT_ONCE: Final = 1_000
@@ -104,6 +106,8 @@ def _read(
 ) -> Iterator[list[Row]]:
     """These columns of all rows, or of the ranges of keys that the chunks name, in lists."""
     names, text = ", ".join(quote(name) for name in columns), _text(session, relation)
+    table = describe(session, relation)
+    changes = leaving(session, [table.column(name) or Column(name, Type(Kind.ANY)) for name in columns])
     wheres: list[tuple[str, dict[str, int]]] = [("", {})]
     if chunks is not None and chunks.low is not None:
         wheres = _wheres(chunks, quote(chunks.key[0]))
@@ -116,7 +120,7 @@ def _read(
                 rows = cursor.fetchmany(wanted)
             if not rows:
                 break
-            yield rows
+            yield list(changed(rows, changes))
             wanted = next_rows(rows, ROWS_AT_ONCE, BATCH_BYTES)
 
 

@@ -1,10 +1,10 @@
 """PostgreSQL COPY text as values to bind: whole columns are converted at once, nothing per row."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from syncd.connectors.sqlite.storage import affinity_of, negative_zero
+from syncd.connectors.sqlite.storage import NO_SHAPES, Keeper, affinity_of, negative_zero
 from syncd.model.table import Column, Kind, Table
 
 ESCAPES: Final = {"\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t", "\\b": "\b", "\\f": "\f", "\\v": "\v"}
@@ -16,13 +16,18 @@ _NULL: Final = "\\N"
 Converter = Callable[[str | None], Any]
 
 
-def converters_of(source: Table, target: Table, columns: Sequence[str]) -> tuple[tuple[int, Converter], ...]:
+def converters_of(
+    source: Table, target: Table, columns: Sequence[str], shapes: Mapping[int, Keeper] = NO_SHAPES
+) -> tuple[tuple[int, Converter], ...]:
     """Index and converter of each column of the source whose text is not bound as it is.
 
-    `columns` are the target's columns that take them, in the source's order.
+    `columns` are the target's columns that take them, in the source's order; `shapes` bring geometries into theirs.
     """
-    found = []
+    found: list[tuple[int, Converter]] = []
     for index, (column, name) in enumerate(zip(source.columns, columns, strict=True)):
+        if index in shapes:
+            found.append((index, _shape(column, shapes[index])))
+            continue
         converter = _converter(column, target.column(name), f"{target.name}.{name}")
         if converter is not None:
             found.append((index, converter))
@@ -58,6 +63,8 @@ def _converter(column: Column, place: Column | None, where: str) -> Converter | 
             return {"t": 1, "f": 0, None: None}.__getitem__
         case Kind.BYTES:
             return _bytes
+        case Kind.GEOMETRY:
+            return _geometry
         case _:
             return None
 
@@ -92,3 +99,12 @@ def _signless(value: str | None, where: str) -> float | str | None:
 
 def _bytes(value: str | None) -> bytes | None:
     return None if value is None else bytes.fromhex(value[2:])
+
+
+def _geometry(value: str | None) -> bytes | None:
+    return None if value is None else bytes.fromhex(value)
+
+
+def _shape(column: Column, enter: Keeper) -> Converter:
+    read = {Kind.GEOMETRY: _geometry, Kind.BYTES: _bytes}.get(column.type.kind)
+    return enter if read is None else lambda value: enter(read(value))

@@ -1,12 +1,13 @@
 """The text of a CREATE TABLE statement: where its columns, their types and collations stand."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from syncd.connectors.sqlite.session import quote
+from syncd.connectors.sqlite.session import Session, quote
+from syncd.connectors.sqlite.types import declaration
 from syncd.errors import FatalError
 from syncd.model.table import Column
 
@@ -105,6 +106,31 @@ def read_creation(sql: str) -> Creation:
     columns = [_column(item) for item in items if item[0].word not in TABLE_RULES]
     strict = any(token.word == "STRICT" for token in tokens[behind:])
     return Creation(sql, tokens[2].begin, tokens[2].end, tuple(columns), strict)
+
+
+def says(sql: str, first: str, second: str) -> bool:
+    """Do these two words in upper case stand side by side in a statement?"""
+    return any((one.word, other.word) == (first, second) for one, other in pairwise(tokens_of(sql)))
+
+
+def collations_of(session: Session, table: str, names: Iterable[str]) -> dict[str, str]:
+    """COLLATE clauses of those columns of a table that are not compared byte by byte."""
+    row = session.execute(
+        "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)
+    ).fetchone()
+    if row is None or not str(row[0]).upper().startswith("CREATE TABLE"):
+        return {}
+    creation = read_creation(str(row[0]))
+    found = {name: creation.collation_of(name) for name in names}
+    return {name: f" COLLATE {quote(collation)}" for name, collation in found.items() if collation}
+
+
+def key_columns(session: Session, table: str, columns: Sequence[Column]) -> str:
+    """The columns of a key for a table of ours: what the user's table takes for one row is one there too."""
+    collations = collations_of(session, table, [column.name for column in columns])
+    return ", ".join(
+        f"{quote(column.name)} {declaration(column)}{collations.get(column.name, '')}" for column in columns
+    )
 
 
 def strict_type(column: Column) -> str:

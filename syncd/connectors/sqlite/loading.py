@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from syncd.connectors.sqlite.copytext import converters_of, values_of
 from syncd.connectors.sqlite.session import Session, quote
+from syncd.connectors.sqlite.spatial import entering
 from syncd.connectors.sqlite.storage import keep, keepers_of
 from syncd.errors import FatalError
 from syncd.model.batch import Batch
@@ -27,8 +28,9 @@ class Loader:
         self._slots = f"({', '.join('?' * self._width)})"
         self._lines = max(1, min(LINES_AT_ONCE, MOST_PARAMETERS) // self._width)
         self._many = self._statement(self._lines)
-        self._converters = converters_of(target.source, target.table, target.columns)
-        self._keepers = keepers_of(target.source, target.table, target.columns)
+        shapes = entering(session, target.source, target.table, target.columns)
+        self._converters = converters_of(target.source, target.table, target.columns, shapes)
+        self._keepers = keepers_of(target.source, target.table, target.columns, shapes)
 
     def put(self, batch: Batch) -> None:
         """Insert one batch."""

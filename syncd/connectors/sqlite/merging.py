@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from syncd.connectors.sqlite.definition import read_creation
+from syncd.connectors.sqlite.definition import collations_of
+from syncd.connectors.sqlite.geopackage import SAME
 from syncd.connectors.sqlite.session import Session, quote
 from syncd.connectors.sqlite.storage import affinity_of, keep, keepers_of
 from syncd.connectors.sqlite.types import declaration
 from syncd.errors import FatalError, SyncdError
 from syncd.model.following import unbalanced
 from syncd.model.run import Counters
+from syncd.model.table import Kind, Type
 from syncd.model.writing import ACTIVE, SINCE, UNTIL, Target
 
 STAGE_NAME: Final = "syncd_stage"
@@ -130,14 +132,7 @@ class Matching:
 
     def _find_collations(self) -> Mapping[str, str]:
         """COLLATE clauses of the key's columns: two keys that the table takes for one are one in the stage too."""
-        row = self._session.execute(
-            "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (self._target.table.name.name,)
-        ).fetchone()
-        if row is None or not str(row[0]).upper().startswith("CREATE TABLE"):
-            return {}
-        creation = read_creation(str(row[0]))
-        found = {name: creation.collation_of(name) for name in self._match}
-        return {name: f" COLLATE {quote(collation)}" for name, collation in found.items() if collation}
+        return collations_of(self._session, self._target.table.name.name, self._match)
 
     def _choose(self, keys: Sequence[tuple[object, ...]]) -> str:
         """A condition for the rows with these keys, which are collected for it."""
@@ -160,8 +155,8 @@ class Matching:
         conditions = []
         for name in self._others:
             column = self._target.table.column(name)
-            untyped = column is not None and affinity_of(column.type.native) == "none"
-            conditions.append(differs(f"{old}.{quote(name)}", f"{new}.{quote(name)}", signed=untyped))
+            kind = column.type if column is not None else Type(Kind.TEXT, "TEXT")
+            conditions.append(differs(f"{old}.{quote(name)}", f"{new}.{quote(name)}", kind))
         if self._target.revive:
             conditions.append(f"{old}.{quote(self._target.revive)} IS NOT NULL")
         return any_of(conditions)
@@ -220,14 +215,13 @@ def any_of(conditions: list[str]) -> str:
     return f"({any_of(conditions[:middle])} OR {any_of(conditions[middle:])})"
 
 
-def differs(old: str, new: str, *, signed: bool) -> str:
-    """The condition that two columns of one declaration hold different values, bit by bit.
-
-    `signed`: the columns have no type, and keep the sign of a zero.
-    """
+def differs(old: str, new: str, kind: Type) -> str:
+    """The condition that two columns of one type hold different values, bit by bit; geometries may have other headers."""
     # Not equal bit by bit: no collation of the column's, and 1 is not 1.0 nor '1'.
     differs = f"{old} IS NOT {new} COLLATE BINARY OR typeof({old}) <> typeof({new})"
-    if signed:
+    if kind.kind is Kind.GEOMETRY:
+        return f"(({differs}) AND {SAME}({old}) IS NOT {SAME}({new}))"
+    if affinity_of(kind.native) == "none":
         # Only columns without a type keep the sign of -0.0, which no comparison sees.
         differs += f" OR ({old} = 0 AND syncd_negative({old}) <> syncd_negative({new}))"
     return f"({differs})"

@@ -24,6 +24,7 @@ _DOUBTS: Final = {
     Kind.BOOLEAN: "{c} NOT IN (0, 1)",
     Kind.TEXT: _NO_TEXT,
     Kind.BYTES: "{c} < x''",
+    Kind.GEOMETRY: "{c} < x''",
     # Another day than it reads, or none: the census tells the form.
     Kind.DATE: "date({c}) IS NOT {c}",
     Kind.UUID: _NO_TEXT,

@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 
 from syncd.connectors.sqlite.mark import Clause
 from syncd.connectors.sqlite.session import Session, quote
+from syncd.connectors.sqlite.spatial import changed, leaving
 from syncd.model.batch import Batch, Format, weight_of
 from syncd.model.cursor import Cursor, Value, cursor_to_text
 from syncd.model.reading import Window
@@ -81,6 +82,7 @@ class SqliteReading:
         """The rows of one window, in batches."""
         selector = cast("Selector", window.selector)
         columns = ", ".join(quote(name) for name in self.table.column_names)
+        changes = leaving(self._session, self.table.columns) if form is Format.ROWS else ()
         cursor = self._session.execute(
             f"SELECT {columns} FROM {self._text}{selector.clause.where}", selector.clause.parameters
         )
@@ -94,7 +96,7 @@ class SqliteReading:
             if not rows:
                 return
             for part in _parts(rows, self._size.bytes) if self._size.bytes else [rows]:
-                yield Batch(form, part, len(part))
+                yield Batch(form, changed(part, changes), len(part))
             wanted = next_rows(rows, most, most_bytes)
 
     def deleted(self, window: Window, check: Check) -> Iterator[Sequence[tuple[object, ...]]]:

@@ -5,15 +5,18 @@ import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from syncd.connectors.sqlite import summing
 from syncd.connectors.sqlite.capture import KINDS, triggers_of
-from syncd.connectors.sqlite.catalog import list_tables, read_table
+from syncd.connectors.sqlite.catalog import list_tables, read_table, with_empty_keys
+from syncd.connectors.sqlite.definition import key_columns
+from syncd.connectors.sqlite.pointing import foreign_keys
 from syncd.connectors.sqlite.reading import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, next_rows
 from syncd.connectors.sqlite.session import Session, quote, refuse_unwritable
+from syncd.connectors.sqlite.spatial import changed, leaving
 from syncd.connectors.sqlite.staged import Staging
-from syncd.connectors.sqlite.types import PRODUCT, declaration
+from syncd.connectors.sqlite.types import PRODUCT
 from syncd.errors import FatalError, NotFoundError
 from syncd.model.batch import Batch, Format
 from syncd.model.exchange import Tracked
@@ -21,10 +24,14 @@ from syncd.model.table import Column, Table, TableName
 from syncd.ports import Check
 from syncd.repository.naming import Names
 from syncd.repository.store import (
+    BORN,
+    HAPPENED,
+    INSERTED,
     ForeignKey,
     Purpose,
     Result,
     Stage,
+    keyed,
 )
 
 TYPES: Final = {"int": "INTEGER", "text": "TEXT", "bytes": "BLOB"}
@@ -32,7 +39,6 @@ POINT: Final = "syncd_part"
 LOCK_SECONDS: Final = 5.0
 """How long a user's transaction is waited for: the other children wait with us."""
 GLANCE_SECONDS: Final = 0.01
-ACTS: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 
 
 class SqliteStore:
@@ -152,6 +158,10 @@ class SqliteStore:
 
     # What is there
 
+    def structure(self) -> str:
+        """The number that the file raises with each change of a definition."""
+        return f"{self.place} {self.run('PRAGMA schema_version').rows[0][0]}"
+
     def tables(self) -> list[TableName]:
         """All tables but SQLite's, GeoPackage's and syncd's own."""
         own = self.run("SELECT name FROM sqlite_master WHERE type = 'table'").rows
@@ -176,7 +186,7 @@ class SqliteStore:
             raise FatalError(
                 f"{found.name} in {self.place} is a view", hint="name the tables that it reads instead"
             )
-        return found
+        return with_empty_keys(self._session, found)
 
     def unique(self, name: TableName, columns: Sequence[str]) -> bool:
         """Is there a unique index on exactly these columns, none of which may be NULL?"""
@@ -192,26 +202,7 @@ class SqliteStore:
 
     def foreign_keys(self) -> list[ForeignKey]:
         """All rules between tables of the file."""
-        rows = self.run(
-            'SELECT m.name, f.id, f."table", f."from", f."to", f.on_delete, f.on_update'
-            " FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'"
-            " ORDER BY m.name, f.id, f.seq"
-        ).rows
-        grouped: dict[tuple[object, object], list[Any]] = {}
-        for row in rows:
-            grouped.setdefault((row[0], row[1]), []).append(row)
-        found = []
-        for parts in grouped.values():
-            parent = read_table(self._session, TableName(str(parts[0][2])))
-            if parent is None:
-                continue
-            columns = tuple(str(part[3]) for part in parts)
-            named = tuple(str(part[4]) for part in parts if part[4] is not None)
-            acts = parts[0][5] in ACTS or parts[0][6] in ACTS
-            found.append(
-                ForeignKey(TableName(str(parts[0][0])), columns, parent.name, named or parent.key, acts)
-            )
-        return found
+        return foreign_keys(self._session)
 
     def relation_exists(self, name: str) -> bool:
         """Is there a table of that name?"""
@@ -227,7 +218,7 @@ class SqliteStore:
 
     def create_log(self, names: Names, table: Tracked, *, parent: bool) -> None:
         """Create the tables of one tracked table unless they are there."""
-        keys = ", ".join(f"{quote(name)} {declaration(table.column(name))}" for name in table.key)
+        keys = key_columns(self._session, table.name.name, [table.column(name) for name in table.key])
         ordered = ", ".join(quote(name) for name in table.key)
         own = f"PRIMARY KEY ({ordered})) WITHOUT ROWID"
         make = "CREATE TABLE IF NOT EXISTS"
@@ -276,10 +267,12 @@ class SqliteStore:
         log, own = quote(names.log(table.number)), quote(names.own(table.number))
         keys = ", ".join(quote(name) for name in table.key)
         summing.seal(self._session, names, table, gen)
+        born = f"CASE op WHEN {INSERTED} THEN {INSERTED | BORN} ELSE op END"
         sealed = self.run(
             f"INSERT INTO {own} ({keys}, gen, base, op, mask, at)"
-            f" SELECT {keys}, {gen}, {base}, op, mask, at FROM {log} WHERE true"
-            f" ON CONFLICT ({keys}) DO UPDATE SET gen = excluded.gen, op = op | excluded.op,"
+            # The log gives its rows in the order in which they were written.
+            f" SELECT {keys}, {gen}, {base}, {born}, mask, at FROM {log} WHERE {keyed(quote, table)}"
+            f" ON CONFLICT ({keys}) DO UPDATE SET gen = excluded.gen, op = op | (excluded.op & {HAPPENED}),"
             " mask = mask | excluded.mask, at = max(at, excluded.at)"
         ).changed
         self.run(f"DELETE FROM {log}")
@@ -290,18 +283,21 @@ class SqliteStore:
         log, row = quote(names.log(table.number)), quote(names.row(table.number))
         keys = ", ".join(quote(name) for name in table.key)
         sealed = self.run(
-            f"INSERT INTO {row} ({keys}, gen, nid, ngen, at) SELECT {keys}, {gen}, 0, {gen}, at FROM {log} WHERE true"
+            f"INSERT INTO {row} ({keys}, gen, nid, ngen, at) SELECT {keys}, {gen}, 0, {gen}, at FROM {log} WHERE {keyed(quote, table)}"
             f" ON CONFLICT ({keys}) DO UPDATE SET gen = excluded.gen, nid = 0, ngen = excluded.ngen,"
             f" at = CASE WHEN gen = excluded.gen THEN max(at, excluded.at) ELSE excluded.at END"
         ).changed
         if table.by_column:
             past = quote(names.past(table.number))
-            self.run(f"INSERT INTO {past} ({keys}, gen, mask) SELECT {keys}, {gen}, mask FROM {log}")
+            self.run(
+                f"INSERT INTO {past} ({keys}, gen, mask) SELECT {keys}, {gen}, mask FROM {log} WHERE {keyed(quote, table)}"
+            )
         self.run(f"DELETE FROM {log}")
         return sealed
 
     def extract(self, select: str, columns: Sequence[Column], form: Format, check: Check) -> Generator[Batch]:
         """The rows of a SELECT, in batches of bounded memory."""
+        changes = leaving(self._session, columns) if form is Format.ROWS else ()
         cursor = self._session.execute(select)
         wanted = FIRST_ROWS
         try:
@@ -311,7 +307,7 @@ class SqliteStore:
                     rows = cursor.fetchmany(wanted)
                 if not rows:
                     return
-                yield Batch(form, rows, len(rows))
+                yield Batch(form, changed(rows, changes), len(rows))
                 wanted = next_rows(rows, BATCH_ROWS, BATCH_BYTES)
         finally:
             # An open statement would keep the stage from being dropped, and that failure would hide a stop.
@@ -339,6 +335,10 @@ class SqliteStore:
     def update(self, stage: Stage, which: str) -> int:
         """Update the rows that differ."""
         return self._staging.update(stage, which)
+
+    def exchange(self, stage: Stage, which: str) -> int:
+        """Take rows out and put them in again changed."""
+        return self._staging.exchange(stage, which)
 
     def insert(self, stage: Stage, which: str) -> int:
         """Insert the rows that the table lacks."""

@@ -179,11 +179,20 @@ class Session:
             self.execute("PRAGMA query_only=ON")
 
     def insert(self, sql: str, rows: Sequence[Parameters]) -> None:
-        """Run one statement for each row of a batch."""
+        """Run one statement for each row of a batch; outside of a transaction the batch is one of its own."""
         self._refuse_after_cancel()
         self._tell(sql)
         with self.errors():
-            self._connection.executemany(sql, rows)
+            if self._connection.in_transaction:
+                self._connection.executemany(sql, rows)
+                return
+            # A transaction for each row would write a journal for each row.
+            self._connection.execute("BEGIN")
+            try:
+                self._connection.executemany(sql, rows)
+                self._connection.execute("COMMIT")
+            finally:
+                self.rollback()
 
     @property
     def in_transaction(self) -> bool:

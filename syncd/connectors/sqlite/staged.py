@@ -1,18 +1,23 @@
 """Staged rows of a SQLite file's tables: made, filled, and brought into the users' tables."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from syncd.connectors.sqlite.catalog import read_table
+from syncd.connectors.sqlite.definition import collations_of, says
 from syncd.connectors.sqlite.merging import any_of, differs
 from syncd.connectors.sqlite.session import Session, quote
-from syncd.connectors.sqlite.storage import affinity_of, keep, keepers_of
+from syncd.connectors.sqlite.spatial import entering
+from syncd.connectors.sqlite.storage import keep, keepers_of
 from syncd.connectors.sqlite.types import declaration
 from syncd.model.batch import Batch
 from syncd.model.exchange import Tracked
 from syncd.model.table import Table
 from syncd.ports import Check
 from syncd.repository.naming import Names
-from syncd.repository.store import NUMBER, STATE, TOLD, Stage, facts_of, stage_columns
+from syncd.repository.store import NUMBER, STATE, TOLD, Stage, facts_of, keyed, stage_columns
+
+KEPT: Final = "syncd_kept"
 
 
 class Staging:
@@ -41,7 +46,9 @@ class Staging:
         facts = facts_of(edits=stage.edits)
         names = stage.fields
         rows: Any = batch.data
-        keepers = keepers_of(_table(stage.theirs), _table(stage.table), stage.table.names)
+        theirs, mine = _table(stage.theirs), _table(stage.table)
+        shapes = entering(self._session, theirs, mine, stage.table.names)
+        keepers = keepers_of(theirs, mine, stage.table.names, shapes)
         if keepers:
             rows = keep(rows, [(index + len(facts), keeper) for index, keeper in keepers])
         slots = ", ".join("?" * len(names))
@@ -61,14 +68,39 @@ class Staging:
     def update(self, stage: Stage, which: str) -> int:
         """Update the rows that differ."""
         table = stage.table
-        if not table.others:
+        # Two spellings of a key may be one row.
+        collated = collations_of(self._session, table.name.name, table.key)
+        names = [name for name in table.names if name in table.others or name in collated]
+        if not names:
             return 0
         place = dict(zip(table.names, stage_columns(table), strict=True))
-        sets = ", ".join(f"{quote(name)} = s.{place[name]}" for name in table.others)
+        sets = ", ".join(f"{quote(name)} = s.{place[name]}" for name in names)
         return self.run(
-            f"UPDATE {quote(table.name.name)} AS t SET {sets} FROM temp.{stage.name} s"
-            f" WHERE {_meeting(table)} AND ({which}) AND {self.differs(table, table.others, 't', 's')}"
+            f"UPDATE{self._or_abort(table)} {quote(table.name.name)} AS t SET {sets} FROM temp.{stage.name} s"
+            f" WHERE {_meeting(table)} AND ({which}) AND {self.differs(table, names, 't', 's')}"
         )
+
+    def exchange(self, stage: Stage, which: str) -> int:
+        """Take rows out and put them in again with the staged values, and their other columns as they were."""
+        table = stage.table
+        name = quote(table.name.name)
+        found = read_table(self._session, table.name, writable=True)
+        others = [each for each in (found.column_names if found else ()) if each not in table.names]
+        kept = "".join(f", t.{quote(other)} AS k{number}" for number, other in enumerate(others))
+        self.run(f"DROP TABLE IF EXISTS temp.{KEPT}")
+        self.run(
+            f"CREATE TEMP TABLE {KEPT} AS SELECT s.{NUMBER} AS n{kept} FROM temp.{stage.name} s"
+            f" JOIN {name} t ON {_meeting(table)} WHERE {which}"
+        )
+        self.delete(stage, which)
+        names = ", ".join(quote(each) for each in (*table.names, *others))
+        values = [f"s.{each}" for each in stage_columns(table)] + [f"k.k{at}" for at in range(len(others))]
+        changed = self.run(
+            f"INSERT{self._or_abort(table)} INTO {name} ({names}) SELECT {', '.join(values)}"
+            f" FROM temp.{KEPT} k JOIN temp.{stage.name} s ON s.{NUMBER} = k.n"
+        )
+        self.run(f"DROP TABLE temp.{KEPT}")
+        return changed
 
     def insert(self, stage: Stage, which: str) -> int:
         """Insert the rows that the table lacks."""
@@ -77,7 +109,7 @@ class Staging:
         columns = ", ".join(quote(column) for column in table.names)
         values = ", ".join(f"s.{column}" for column in stage_columns(table))
         return self.run(
-            f"INSERT INTO {name} ({columns}) SELECT {values} FROM temp.{stage.name} s WHERE ({which})"
+            f"INSERT{self._or_abort(table)} INTO {name} ({columns}) SELECT {values} FROM temp.{stage.name} s WHERE ({which})"
             f" AND NOT EXISTS (SELECT 1 FROM {name} t WHERE {_meeting(table)})"
         )
 
@@ -121,7 +153,7 @@ class Staging:
         return self.run(
             f"INSERT INTO temp.{stage.name} (s_gone, {staged}) SELECT 1, {keys} FROM {quote(table.name.name)} t"
             f" WHERE NOT EXISTS (SELECT 1 FROM temp.{stage.name} s WHERE {_meeting(table)})"
-            f" AND NOT EXISTS (SELECT 1 FROM {own} o WHERE {owned})"
+            f" AND NOT EXISTS (SELECT 1 FROM {own} o WHERE {owned}) AND {keyed(quote, table, 't')}"
         )
 
     def differs(self, table: Tracked, names: Sequence[str], old: str, new: str) -> str:
@@ -129,9 +161,19 @@ class Staging:
         place = dict(zip(table.names, stage_columns(table), strict=True))
         conditions = []
         for name in names:
-            untyped = affinity_of(table.column(name).type.native) == "none"
-            conditions.append(differs(f"{old}.{quote(name)}", f"{new}.{place[name]}", signed=untyped))
+            column = table.column(name)
+            conditions.append(differs(f"{old}.{quote(name)}", f"{new}.{place[name]}", column.type))
         return any_of(conditions)
+
+    def _or_abort(self, table: Tracked) -> str:
+        """What keeps a table's own ON CONFLICT from deleting other rows, or from leaving ours out without a word.
+
+        Only where it has one: the same word would also come over those in the triggers of a user, or of GeoPackage.
+        """
+        found = self._session.execute(
+            "SELECT sql FROM sqlite_master WHERE name = ?", (table.name.name,)
+        ).fetchone()
+        return " OR ABORT" if found is not None and says(str(found[0]), "ON", "CONFLICT") else ""
 
     def _delete(self, stage: Stage, name: str, which: str) -> int:
         keys = ", ".join(quote(key) for key in stage.table.key)

@@ -5,7 +5,7 @@ cannot happen, since the source's column has done it already.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from syncd.errors import RowRejectedError
@@ -14,6 +14,7 @@ from syncd.model.table import Column, Kind, Table
 EXACT_FLOAT: Final = 1 << 53
 
 Keeper = Callable[[Any], Any]
+NO_SHAPES: Final[Mapping[int, Keeper]] = {}
 
 
 def affinity_of(declared: str) -> str:
@@ -30,11 +31,16 @@ def affinity_of(declared: str) -> str:
     return "numeric"
 
 
-def keepers_of(source: Table, target: Table, columns: Sequence[str]) -> tuple[tuple[int, Keeper], ...]:
-    """Index and keeper of each column whose values need a look before they are bound."""
+def keepers_of(
+    source: Table, target: Table, columns: Sequence[str], shapes: Mapping[int, Keeper] = NO_SHAPES
+) -> tuple[tuple[int, Keeper], ...]:
+    """Index and keeper of each column whose values need a look before they are bound; `shapes` are those of geometries."""
     found: list[tuple[int, Keeper]] = []
     for index, (column, name) in enumerate(zip(source.columns, columns, strict=True)):
         place = target.column(name)
+        if index in shapes:
+            found.append((index, shapes[index]))
+            continue
         if place is None or (column.type.product == "sqlite" and column.type.native == place.type.native):
             continue
         keeper = _keeper(column, place, str(target.name))

@@ -2,11 +2,11 @@
 
 from typing import Final
 
+from syncd.connectors.sqlite.definition import key_columns
 from syncd.connectors.sqlite.session import Session, quote
-from syncd.connectors.sqlite.types import declaration
 from syncd.model.exchange import Tracked
 from syncd.repository.naming import Names
-from syncd.repository.store import BEFORE
+from syncd.repository.store import BEFORE, keyed
 
 TOLD_OF: Final = f"group_concat(b.gen || ':' || coalesce(b.{BEFORE}, '?'), ';')"
 ROWID: Final = ("rowid", "_rowid_", "oid")
@@ -18,7 +18,7 @@ def create(session: Session, names: Names, table: Tracked) -> None:
     if not table.sums:
         return
     log = names.log(table.number)
-    keys = ", ".join(f"{quote(name)} {declaration(table.column(name))}" for name in table.key)
+    keys = key_columns(session, table.name.name, [table.column(name) for name in table.key])
     ordered = ", ".join(quote(name) for name in table.key)
     session.execute(
         f"CREATE TABLE IF NOT EXISTS {quote(names.begun(table.number))}"
@@ -38,5 +38,5 @@ def seal(session: Session, names: Names, table: Tracked, gen: int) -> None:
     session.execute(
         f"INSERT INTO {quote(names.begun(table.number))} ({keys}, gen, {BEFORE})"
         f" SELECT {keys}, {gen}, {BEFORE} FROM {log}"
-        f" WHERE {order} IN (SELECT min({order}) FROM {log} GROUP BY {keys})"
+        f" WHERE {order} IN (SELECT min({order}) FROM {log} GROUP BY {keys}) AND {keyed(quote, table)}"
     )

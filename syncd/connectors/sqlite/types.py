@@ -43,6 +43,7 @@ MADE: Final = {
     Kind.UUID: "UUID",
     Kind.JSON: "TEXT_JSON",
     Kind.ARRAY: "TEXT_ARRAY",
+    Kind.GEOMETRY: "BLOB",
     Kind.ANY: "",
 }
 """How a canonical type is declared in a table that we create."""
