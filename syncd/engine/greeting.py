@@ -42,7 +42,8 @@ def greet(
     fresh = child.epoch == 1 and (peer is not None or child.received.gen < 0)
     # The child let go of what the parent had once: nobody else can tell that it has it no more.
     lost = peer is not None and peer.id == child.id and 0 <= peer.received.gen < child.confirmed
-    number = max((other.number for other in others), default=0) + 1
+    # Rows of one that is gone may still bear its number.
+    number = max([parent.last_peer, *(other.number for other in others)]) + 1
     if peer is None or not peer.id or peer.id != child.id:
         peer = Peer(name, number, id=child.id, epoch=child.epoch, floor=0)
     elif child.epoch < peer.epoch:

@@ -101,6 +101,15 @@ def settle_refused(node: Node, table: Tracked, row: Sequence[Any], at: str, chil
     )
 
 
+def close_refused(node: Node, child: str, at: str) -> None:
+    """Nobody tries a row of this child again that a table refused."""
+    node.store.run(
+        f"UPDATE {node.store.quote(node.names.conflicts)} SET state = 'resolved', resolved_at = ?, note = ?"
+        " WHERE state = 'open' AND kind IN ('unique', 'rule') AND child = ?",
+        (at, "the child was removed", child),
+    )
+
+
 def resolve(node: Node, number: int, by: str, at: str, note: str) -> None:
     """Say that a person has settled a conflict, and how."""
     node.store.run(

@@ -65,6 +65,11 @@ def let_go(node: Node, table: Tracked, peer: int, keys: Sequence[str]) -> None:
         )
 
 
+def forget_refused(node: Node, peer: int) -> None:
+    """Forget all rows of a peer."""
+    node.store.run(f"DELETE FROM {node.store.quote(node.names.refused)} WHERE peer = {peer}")
+
+
 def all_refused(node: Node, peer: int | None = None) -> list[dict[str, Any]]:
     """The rows that are set aside, oldest first, each as a mapping with the columns of `REFUSED`."""
     condition = "" if peer is None else f" WHERE peer = {peer}"
