@@ -131,7 +131,7 @@ class Exchange:
 
     def _acquaint(self, member: Member) -> None:
         port, name = member.port, member.child.repository
-        found: Pairs = pair_with(self._shared, port, name)
+        found: Pairs = pair_with(self._shared, port, name, partial(self._wheres, member.child))
         member.pairs = found.pairs
         member.unshared = found.problems
         member.warnings += found.problems

@@ -1,10 +1,11 @@
 """Which tables of a cluster take part, and how the columns of two repositories meet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from syncd.cluster_ports import Repository
+from syncd.engine.condition import columns_of
 from syncd.engine.evolve import REFUSED_BY_STORE, loss
 from syncd.errors import FatalError
 from syncd.model.cluster import Cluster, ClusterTable, ConflictPolicy, Direction, Winner
@@ -101,8 +102,12 @@ def waiting(table: Tracked, child: str, cluster: str) -> str:
     )
 
 
-def pair_with(shared: Sequence[Shared], child: Repository, name: str) -> Pairs:
+def pair_with(
+    shared: Sequence[Shared], child: Repository, name: str, where: Callable[[Shared], str] = lambda _: ""
+) -> Pairs:
     """The tables that a child can share without losing anything of a value; the others with the reason.
+
+    `where` gives the condition under which the child has a table's rows.
 
     Raises:
         TransientError: a table cannot be looked at just now.
@@ -112,7 +117,9 @@ def pair_with(shared: Sequence[Shared], child: Repository, name: str) -> Pairs:
     problems: list[str] = []
     for each in shared:
         try:
-            pairs.append(_pair(each, child, there))
+            pair = _pair(each, child, there)
+            _refuse_blind(pair, where(each))
+            pairs.append(pair)
         except FatalError as error:
             problems.append(f"{each.tracked.name} with '{name}' is not synchronised: {error.message}")
     return Pairs(tuple(pairs), tuple(problems))
@@ -248,6 +255,21 @@ def _refuse_mandatory(table: Table, shared: set[str], where: str) -> None:
     lacking = [column.name for column in table.columns if column.name not in shared and not column.nullable]
     if lacking:
         raise FatalError(f"only {where} it has the columns {', '.join(lacking)}, which must have a value")
+
+
+def _refuse_blind(pair: Pair, where: str) -> None:
+    """Of rows that a child sends, the parent must know whether they are in the child's part."""
+    entry, shared = pair.shared.entry, {name.lower() for name in pair.parent.names}
+    if not where or entry.allow_outside or not pair.child.captured:
+        return
+    if len(shared) == len(pair.shared.tracked.columns):
+        return
+    lacking = [name for name in columns_of(where) if name.lower() not in shared]
+    if lacking:
+        raise FatalError(
+            f"its condition asks for {', '.join(lacking)}, which it does not have",
+            hint="give it that column, or say allow_outside: true or direction: down",
+        )
 
 
 def _refuse_losses(both: Sequence[Column], theirs: Sequence[Column]) -> None:

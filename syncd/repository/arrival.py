@@ -119,6 +119,7 @@ class NodeArrival:
             crash_point("versions are placed")
             sent = Mark(known.received, known.token)
             node.put_peer(replace(parent, received=mark, sent=sent, last_seen=self._now()))
+            node.thin_marks(sent.gen)
         crash_point("after versions are applied")
         return applied
 

@@ -82,6 +82,8 @@ REFUSED: Final = {
     "next_try": "int",
     "first_seen": "int",
 }
+KEPT_MARKS: Final = 100_000
+"""How many states a child remembers that its parent is past, so that it knows one which was restored from a copy."""
 PARENT: Final = "parent"
 """Under which name a child keeps its parent."""
 
@@ -307,6 +309,10 @@ class Node:
         """Forget the tokens of generations below `floor`, and remember that changes up to it are not known one by one."""
         self.store.run(f"DELETE FROM {self._marks} WHERE gen < {floor}")
         self.store.run(f"UPDATE {self._node} SET oldest = {floor}")
+
+    def thin_marks(self, acknowledged: int) -> None:
+        """Forget the tokens of generations far below the one that the parent has."""
+        self.store.run(f"DELETE FROM {self._marks} WHERE gen < {acknowledged - KEPT_MARKS}")
 
     def next_id(self, table: str) -> int:
         """A number that no row of conflicts or refused rows has."""

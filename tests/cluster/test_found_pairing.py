@@ -1,10 +1,17 @@
 """What a review found about tables that come and go, and about who is who."""
 
+import sqlite3
+import threading
+from contextlib import closing
+
 import pytest
 
 from syncd.errors import TransientError
 from syncd.model.cluster import ClusterTable, Combine, ConflictPolicy, Winner
 from syncd.model.exchange import Role
+from syncd.repository import node
+from syncd.worker import watching
+from syncd.worker.wire import Place
 from tests.cluster.nodes import PRODUCTS, make_node
 from tests.cluster.world import SqliteNode, World
 
@@ -30,13 +37,13 @@ def start(tmp_path):
 
 def close(world):
     world.close_ports()
-    for node in world.everyone().values():
-        node.close()
+    for one in world.everyone().values():
+        one.close()
 
 
 def everywhere(world, table="t"):
     """What all hold, which is the same."""
-    found = [node.rows(table) for node in world.everyone().values()]
+    found = [one.rows(table) for one in world.everyone().values()]
     assert found == [found[0]] * len(found)
     return found[0]
 
@@ -165,8 +172,8 @@ def test_a_table_that_nobody_declares_any_more_is_let_go_where_nothing_waits(sta
     world.sync()
 
     assert member.done == ["tracks t no more"]
-    for node in world.everyone().values():
-        assert node.run("SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 't'") == []
+    for one in world.everyone().values():
+        assert one.run("SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 't'") == []
 
 
 def test_a_table_that_was_dropped_and_made_anew_sends_no_deletions(start):
@@ -284,6 +291,51 @@ def test_tables_of_one_name_meet_in_the_same_schema_or_not_at_all(tmp_path, post
     assert "it has archive.assets and public.assets" in member.failure.message
     close(world)
     close(mixed)
+
+
+def test_a_condition_over_a_column_that_the_child_lacks_leaves_the_table_out(start):
+    world = start(tables=("t", "u"))
+    world.parent.run("ALTER TABLE t ADD COLUMN region TEXT")
+    world.parent.run("INSERT INTO t VALUES (1, 'x', 'C')")
+    world.parent.run("INSERT INTO u VALUES (1)")
+    world.wheres[("c0", "t")] = "region = 'C'"
+
+    (member,) = world.sync()
+
+    assert "its condition asks for region, which it does not have" in member.unshared[0]
+    assert (world.children["c0"].rows("t"), world.children["c0"].rows("u")) == ([], [(1,)])
+
+
+def test_a_child_forgets_states_that_the_parent_is_far_past(start, monkeypatch):
+    monkeypatch.setattr(node, "KEPT_MARKS", 3)
+    world = start()
+    for _ in range(9):
+        world.children["c0"].run("INSERT INTO t (v) VALUES ('x')")
+        world.sync()
+
+    (kept,) = world.children["c0"].run("SELECT count(*) FROM syncd_world_marks")[0]
+
+    assert kept <= 5
+
+
+def test_a_file_that_is_replaced_is_watched_no_longer_under_its_old_name(start, monkeypatch):
+    monkeypatch.setattr(watching, "WAIT_SECONDS", 0.05)
+    world = start()
+    world.sync()
+    path, heard = world.parent.path, []
+    place = Place(name="p", type="sqlite", options={"path": str(path)})
+    watcher = threading.Thread(target=watching._watch, args=("world", place, heard.append), daemon=True)
+    watcher.start()
+    watcher.join(0.3)
+    assert watcher.is_alive()
+
+    copy = path.with_suffix(".new")
+    with closing(sqlite3.connect(copy)) as target:
+        world.parent.connection.backup(target)
+    copy.replace(path)
+    watcher.join(10)
+
+    assert not watcher.is_alive()
 
 
 def test_a_table_whose_name_looks_like_a_pattern_is_found_by_it(start):
