@@ -115,6 +115,11 @@ class Repository(Protocol):
     formats: tuple[Format, ...]
     place: str
 
+    @property
+    def kept(self) -> Sequence[Tracked]:
+        """The tables that are tracked and take no part since the last `enrol`; their columns are not told."""
+        ...
+
     def tables(self) -> list[TableName]:
         """All tables that could take part."""
         ...
@@ -135,10 +140,19 @@ class Repository(Protocol):
         """The tracked tables' numbers by name (``schema.name``), empty before the first contact."""
         ...
 
-    def enrol(self, role: Role, name: str, tables: Sequence[Tracked], join: str, check: Check) -> list[str]:
+    def enrol(
+        self,
+        role: Role,
+        name: str,
+        tables: Sequence[Tracked],
+        join: str,
+        check: Check,
+        declared: Collection[int] = (),
+    ) -> list[str]:
         """Be a node with these tables: make what is missing, drop what is too much; what was done, in words.
 
-        `join` says what becomes of rows that a child has already (merge: they are sent; replace: they go).
+        `join` says what becomes of rows that a child has already (merge: they are sent; replace: they go). Tables whose
+        numbers are `declared` are not dropped, nor those with edits that somebody needs: they are `kept`.
         """
         ...
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from syncd.config.load import load_configuration
 from syncd.delta.site import Wish
 from syncd.engine.member import Member
-from syncd.errors import BusyError, FatalError, NotFoundError, SyncdError
+from syncd.errors import BusyError, ConfigError, FatalError, NotFoundError, SyncdError
 from syncd.model.cluster import CONNECTED, Cluster
 from syncd.model.configuration import Configuration
 from syncd.model.exchange import TableCounts
@@ -97,7 +97,7 @@ def SynchronizeJobData(
         _check(parent_url, parent_name, rows)
         named = [Named(row.name, row.url, row.connected) for row in rows]
         found = find(_configuration(config), Named(parent_name, parent_url), named, tables)
-    except (FatalError, NotFoundError) as error:
+    except (FatalError, NotFoundError, ConfigError) as error:
         return _failed(BAD_ARGUMENTS, rows, error)
     return _Call(rows, (clock or SystemClock()).now).carry_out(found)
 
@@ -251,14 +251,17 @@ def _configuration(config: Path | None) -> Configuration | None:
 def _with_file(
     cluster: str, config: Path | None, act: Callable[[Configuration, Cluster], list[str]]
 ) -> Result:
-    configuration = _configuration(config)
+    try:
+        configuration = _configuration(config)
+    except (NotFoundError, ConfigError) as error:
+        return _failed(BAD_ARGUMENTS, (), error)
     clusters = configuration.clusters.values() if configuration is not None else ()
     found = [
         one for one in clusters if cluster in {one.name, one.parent} or same_address(one.parent_url, cluster)
     ]
     if configuration is None or len(found) != 1:
-        error = NotFoundError(f"there is {'more than one' if found else 'no'} cluster '{cluster}'")
-        return _failed(BAD_ARGUMENTS, (), error)
+        said = NotFoundError(f"there is {'more than one' if found else 'no'} cluster '{cluster}'")
+        return _failed(BAD_ARGUMENTS, (), said)
     try:
         return Result(OK, (), tuple(act(configuration, found[0])))
     except NotFoundError as error:

@@ -123,7 +123,8 @@ def _admitted(site: Site) -> Peer:
     name = site.child.repository
     found = next((peer for peer in peers if peer.name == name), None)
     if found is None:
-        found = Peer(name, max((peer.number for peer in peers), default=0) + 1, last_seen=site.now())
+        mine = site.port.hello()
+        found = Peer(name, (mine.last_peer if mine else 0) + 1, last_seen=site.now())
         site.port.admit([found], site.check)
     return found
 

@@ -23,6 +23,7 @@ class FileChild:
 
     product = PRODUCT
     formats: tuple[Format, ...] = (Format.ROWS,)
+    kept: Sequence[Tracked] = ()
 
     def __init__(
         self,
@@ -58,7 +59,15 @@ class FileChild:
         """The numbers of the tables."""
         return {str(name): tracked.number for name, tracked in self._tables.items()}
 
-    def enrol(self, role: Role, name: str, tables: Sequence[Tracked], join: str, check: Check) -> list[str]:
+    def enrol(
+        self,
+        role: Role,
+        name: str,
+        tables: Sequence[Tracked],
+        join: str,
+        check: Check,
+        declared: Collection[int] = (),
+    ) -> list[str]:
         """Nothing to do: the child has done so at its own site."""
         return []
 

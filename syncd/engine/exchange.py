@@ -4,7 +4,6 @@ Source: Synchronize Job Data. The coordinator knows repositories by their ports 
 others; what it has missed it gets in the next run, because every cursor is moved in the transaction that writes its rows.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,10 +13,11 @@ from typing import Any, Final
 from syncd.cluster_ports import Departure, Known, Repository
 from syncd.engine.ahead import Sending, has_news, opened_ahead
 from syncd.engine.carrying import Lane, Stream, carry
+from syncd.engine.filters import conditions_of, narrowed, note_of
 from syncd.engine.greeting import Greeting, greet
 from syncd.engine.lease import LIVE, compact_if_due, expire, lease_warning
 from syncd.engine.member import Delivery, Member, guarded, side_by_side
-from syncd.engine.pairing import Pairs, Shared, pair_with, rules_for, shared_tables
+from syncd.engine.pairing import Pairs, Shared, declared, pair_with, rules_for, shared_tables, waiting
 from syncd.errors import BusyError, FatalError
 from syncd.model.cluster import Child, Cluster, Direction
 from syncd.model.exchange import (
@@ -27,6 +27,7 @@ from syncd.model.exchange import (
     Hello,
     Mark,
     Role,
+    Tracked,
     Wanted,
 )
 from syncd.ports import Check
@@ -52,20 +53,15 @@ class Exchange:
         check: Check,
         now: Callable[[], float],
         *,
-        accept_restore: bool = False,
         full: bool = False,
     ) -> None:
-        """`now` gives seconds since 1970. `accept_restore`: a parent that was restored is filled from its children.
-
-        `full`: every child gets all rows, whatever it has.
-        """
+        """`now` gives seconds since 1970. `full`: every child gets all rows, whatever it has."""
         self._cluster = cluster
         self._parent = parent
         self._members = list(members)
         self._wheres = wheres
         self._check = check
         self._now = now
-        self._accept_restore = accept_restore or cluster.on_parent_restore == "refill"
         self._full = full
         self._mine: Hello | None = None
         self.problems: list[str] = []
@@ -113,7 +109,9 @@ class Exchange:
         shared, self.problems = shared_tables(self._cluster, self._parent, self._parent.enrolled())
         self._shared = shared
         tables = [each.tracked for each in shared]
-        self.done = self._parent.enrol(Role.PARENT, self._cluster.parent, tables, "", self._check)
+        known = declared(self._cluster, self._parent.enrolled())
+        self._declared = known | {table.number for table in tables}
+        self.done = self._parent.enrol(Role.PARENT, self._cluster.parent, tables, "", self._check, known)
         self.problems += self._parent.unkeyed(tables)
         self._peers = {peer.name: peer for peer in self._parent.peers()}
         return shared
@@ -133,7 +131,7 @@ class Exchange:
 
     def _acquaint(self, member: Member) -> None:
         port, name = member.port, member.child.repository
-        found: Pairs = pair_with(self._shared, port, name)
+        found: Pairs = pair_with(self._shared, port, name, partial(self._wheres, member.child))
         member.pairs = found.pairs
         member.unshared = found.problems
         member.warnings += found.problems
@@ -141,7 +139,9 @@ class Exchange:
         if not found.pairs and found.problems:
             raise FatalError(found.problems[0], code="no_tables")
         tables = [pair.child for pair in found.pairs]
-        member.done = port.enrol(Role.CHILD, name, tables, member.child.on_join, self._check)
+        member.done = port.enrol(Role.CHILD, name, tables, member.child.on_join, self._check, self._declared)
+        said = [waiting(table, name, self._cluster.name) for table in self._undeclared(port)]
+        member.warnings += said
         without = port.unkeyed(tables)
         member.unshared += tuple(without)
         member.warnings += without
@@ -173,7 +173,9 @@ class Exchange:
         member.hello, member.greeting = hello, replace(greeting, whole=greeting.whole or self._full)
         seen = greeting.peer.last_seen or self._now()
         state = REFILLING if greeting.peer.state == REFILLING else LIVE
-        member.peer = replace(greeting.peer, name=name, state=state, last_seen=seen)
+        kept = self._declared | {table.number for table in self._undeclared(member.port)}
+        filters = narrowed(greeting.peer.filters, [pair.parent.number for pair in member.pairs], kept)
+        member.peer = replace(greeting.peer, name=name, state=state, last_seen=seen, filters=filters)
         if self._peers.get(name) != member.peer:
             self._parent.admit([member.peer], self._check)
             self._peers[name] = member.peer
@@ -188,7 +190,7 @@ class Exchange:
 
     def _accept(self, members: Sequence[Member]) -> None:
         names = ", ".join(f"'{member.child.repository}'" for member in members)
-        if not self._accept_restore:
+        if self._cluster.on_parent_restore != "refill":
             raise FatalError(
                 f"the parent's database {self._parent.place} was restored from a copy: {names} have seen later states of it",
                 hint="to fill it again from the children, set on_parent_restore: refill; no row was changed",
@@ -287,16 +289,20 @@ class Exchange:
             greeting.whole
             or mine.changed
             or hello.received != mine.mark
-            or member.peer.filters != self.filters(member)
+            or conditions_of(member.peer.filters) != conditions_of(self.filters(member))
             or hello.is_due(self._now())
         )
 
     def filters(self, member: Member) -> str:
         """Which tables a child has under which conditions, to notice that one came or changed."""
         conditions = self._conditions(member)
-        return json.dumps(
-            {str(pair.parent.number): conditions.get(pair.parent.number, "") for pair in member.pairs}
-        )
+        shared = {pair.parent.number: conditions.get(pair.parent.number, "") for pair in member.pairs}
+        waiting = {number for number, had in conditions_of(member.peer.filters).items() if had is None}
+        return note_of(shared, waiting)
+
+    def _undeclared(self, port: Repository) -> list[Tracked]:
+        """The tables that a child tracks still, though the cluster does not name them any more."""
+        return [table for table in port.kept if table.number not in self._declared]
 
     def scatter(self, late: Sequence[Member]) -> None:
         """Give children the parent's state; what they have of it before, and which tables they share, is known."""
@@ -362,12 +368,12 @@ class Exchange:
         """The tables of which a child needs all rows."""
         greeting = member.greeting
         conditions = self._conditions(member)
-        known: Mapping[str, str] = json.loads(member.peer.filters or "{}")
+        known = conditions_of(member.peer.filters)
         return {
             pair.parent.number: conditions.get(pair.parent.number, "")
             for pair in member.pairs
             if (greeting is not None and greeting.whole)
-            or known.get(str(pair.parent.number)) != conditions.get(pair.parent.number, "")
+            or known.get(pair.parent.number) != conditions.get(pair.parent.number, "")
         }
 
     def _apply(self, delivery: "Delivery", mark: Mark) -> None:

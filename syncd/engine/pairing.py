@@ -1,12 +1,13 @@
 """Which tables of a cluster take part, and how the columns of two repositories meet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from syncd.cluster_ports import Repository
+from syncd.engine.condition import columns_of
 from syncd.engine.evolve import REFUSED_BY_STORE, loss
-from syncd.errors import FatalError, SyncdError
+from syncd.errors import FatalError
 from syncd.model.cluster import Cluster, ClusterTable, ConflictPolicy, Direction, Winner
 from syncd.model.exchange import NAMES_BESIDE_KEYS, Rules, Tracked
 from syncd.model.table import ANY_DIGITS, Column, Kind, Table, TableName
@@ -51,8 +52,11 @@ def shared_tables(
 ) -> tuple[list[Shared], list[str]]:
     """The parent's tables that take part, with numbers that stay the same, and what is wrong with others.
 
+    A number is never given to another table: children that were away know it still.
+
     Raises:
         FatalError: an entry names no table of the parent.
+        TransientError: a table cannot be looked at just now.
     """
     there = parent.tables()
     for wanted in cluster.tables:
@@ -63,7 +67,8 @@ def shared_tables(
                 code="not_found",
             )
     chosen = {name: entry for name in there if (entry := cluster.entry(name)) is not None}
-    numbers = dict(known)
+    hello = parent.hello()
+    highest = hello.last_table if hello else 0
     shared: list[Shared] = []
     problems: list[str] = []
     for name, entry in sorted(chosen.items()):
@@ -71,22 +76,51 @@ def shared_tables(
             table = parent.table(name)
             if table is None:
                 continue
-            number = numbers.setdefault(str(table.name), max(numbers.values(), default=0) + 1)
-            shared.append(_share(cluster, parent, entry, table, number))
-        except SyncdError as error:
+            found = _share(cluster, parent, entry, table, known.get(str(table.name), highest + 1))
+            highest = max(highest, found.tracked.number)
+            shared.append(found)
+        except FatalError as error:
             problems.append(f"{name} at the parent: {error.message}")
     return shared, problems
 
 
-def pair_with(shared: Sequence[Shared], child: Repository, name: str) -> Pairs:
-    """The tables that a child can share without losing anything of a value; the others with the reason."""
+def declared(cluster: Cluster, known: Mapping[str, int]) -> set[int]:
+    """The numbers of those tracked tables that the cluster names, whether they can take part now or not."""
+    found = set()
+    for text, number in known.items():
+        schema, _, name = text.rpartition(".")
+        if cluster.entry(TableName(name, schema)) is not None:
+            found.add(number)
+    return found
+
+
+def waiting(table: Tracked, child: str, cluster: str) -> str:
+    """Why a child tracks a table still that the cluster does not name any more."""
+    return (
+        f"{table.name} at '{child}' is not in the configuration any more, and has edits that the parent does not have: they"
+        f" wait until it is there again; to give them up: syncd cluster untrack {cluster} {child} --table {table.name}"
+    )
+
+
+def pair_with(
+    shared: Sequence[Shared], child: Repository, name: str, where: Callable[[Shared], str] = lambda _: ""
+) -> Pairs:
+    """The tables that a child can share without losing anything of a value; the others with the reason.
+
+    `where` gives the condition under which the child has a table's rows.
+
+    Raises:
+        TransientError: a table cannot be looked at just now.
+    """
     there = child.tables()
     pairs: list[Pair] = []
     problems: list[str] = []
     for each in shared:
         try:
-            pairs.append(_pair(each, child, there))
-        except SyncdError as error:
+            pair = _pair(each, child, there)
+            _refuse_blind(pair, where(each))
+            pairs.append(pair)
+        except FatalError as error:
             problems.append(f"{each.tracked.name} with '{name}' is not synchronised: {error.message}")
     return Pairs(tuple(pairs), tuple(problems))
 
@@ -149,10 +183,7 @@ def _share(cluster: Cluster, parent: Repository, entry: ClusterTable, table: Tab
 
 def _pair(shared: Shared, child: Repository, there: Sequence[TableName]) -> Pair:
     mine = shared.tracked
-    found = _matching(mine.name.name, there) or _matching(str(mine.name), there)
-    if not found:
-        raise FatalError("it has no such table", hint="create it there with the same columns")
-    table = child.table(found[0])
+    table = child.table(_counterpart(mine.name, there))
     if table is None:
         raise FatalError("it has no such table", hint="create it there with the same columns")
     by_name = {column.name.lower(): column for column in table.columns}
@@ -226,6 +257,21 @@ def _refuse_mandatory(table: Table, shared: set[str], where: str) -> None:
         raise FatalError(f"only {where} it has the columns {', '.join(lacking)}, which must have a value")
 
 
+def _refuse_blind(pair: Pair, where: str) -> None:
+    """Of rows that a child sends, the parent must know whether they are in the child's part."""
+    entry, shared = pair.shared.entry, {name.lower() for name in pair.parent.names}
+    if not where or entry.allow_outside or not pair.child.captured:
+        return
+    if len(shared) == len(pair.shared.tracked.columns):
+        return
+    lacking = [name for name in columns_of(where) if name.lower() not in shared]
+    if lacking:
+        raise FatalError(
+            f"its condition asks for {', '.join(lacking)}, which it does not have",
+            hint="give it that column, or say allow_outside: true or direction: down",
+        )
+
+
 def _refuse_losses(both: Sequence[Column], theirs: Sequence[Column]) -> None:
     problems = []
     for mine, other in zip(both, theirs, strict=True):
@@ -255,5 +301,24 @@ def _matching(wanted: str, there: Sequence[TableName]) -> list[TableName]:
 
 
 def _matches(wanted: str, name: TableName) -> bool:
-    pattern = wanted.lower()
-    return fnmatchcase(name.name.lower(), pattern) or fnmatchcase(str(name).lower(), pattern)
+    pattern, names = wanted.lower(), (name.name.lower(), str(name).lower())
+    return pattern in names or any(fnmatchcase(one, pattern) for one in names)
+
+
+def _counterpart(name: TableName, there: Sequence[TableName]) -> TableName:
+    """The child's table of that name: of the same schema, else the only one. The very case counts before any other."""
+    for found in (
+        [one for one in there if one == name],
+        [one for one in there if one.folded == name.folded],
+        [one for one in there if one.name == name.name],
+        [one for one in there if one.name.lower() == name.name.lower()],
+    ):
+        if len(found) > 1:
+            raise FatalError(
+                f"it has {' and '.join(str(one) for one in sorted(found))}, and none in the parent's schema",
+                hint="leave one table of that name where its connection can see it",
+                code="ambiguous_table",
+            )
+        if found:
+            return found[0]
+    raise FatalError("it has no such table", hint="create it there with the same columns")

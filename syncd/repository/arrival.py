@@ -9,6 +9,7 @@ from syncd.errors import BusyError, SyncdError, TransientError
 from syncd.model.batch import Batch, tuples_of
 from syncd.model.exchange import Applied, Block, Mark, Peer, Role, Rules, Tracked
 from syncd.ports import Check
+from syncd.repository.absence import catch_up
 from syncd.repository.consolidation import Consolidation
 from syncd.repository.crash import crash_point
 from syncd.repository.delivery import Delivery
@@ -114,9 +115,11 @@ class NodeArrival:
             applied = step.carry_out(self._stages, whole, self._aside)
             # Who inserted one of these rows meanwhile had not seen the parent's: that edit counts from before them.
             seal(node, Role.CHILD, self._every)
+            catch_up(node, list(self._wanted))
             crash_point("versions are placed")
             sent = Mark(known.received, known.token)
             node.put_peer(replace(parent, received=mark, sent=sent, last_seen=self._now()))
+            node.thin_marks(sent.gen)
         crash_point("after versions are applied")
         return applied
 

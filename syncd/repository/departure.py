@@ -154,8 +154,10 @@ def seal(node: Node, role: Role, tables: Sequence[Tracked]) -> int:
     mark = node.advance()
     if role is Role.PARENT:
         return sum(store.seal_parent(names, table, mark.gen) for table in changed)
-    base = node.peer(PARENT).received.gen
-    sealed = sum(store.seal_child(names, table, mark.gen, base) for table in changed)
+    base, behind = node.peer(PARENT).received.gen, node.behind()
+    sealed = sum(
+        store.seal_child(names, table, mark.gen, behind.get(table.number, base)) for table in changed
+    )
     for table in changed:
         lower_bases(node, table, mark.gen)
     return sealed

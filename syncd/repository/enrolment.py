@@ -2,14 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from syncd.errors import FatalError
 from syncd.model.exchange import UNKNOWN_BASE, Role, Tracked
 from syncd.ports import Check
+from syncd.repository.absence import absent, leave
 from syncd.repository.naming import Names
 from syncd.repository.node import Node
+from syncd.repository.own import send_again
 from syncd.repository.readers import forget_feeds, restart_feeds
 from syncd.repository.store import ALL_COLUMNS, INSERTED, Purpose, Store, keyed
 
@@ -31,12 +34,20 @@ def shape_of(table: Tracked) -> str:
 
 
 def enrol(
-    store: Store, names: Names, role: Role, name: str, tables: Sequence[Tracked], join: str, check: Check
-) -> list[str]:
-    """Bring the node to exactly these tables; what was done, in words. Nothing is written where nothing is missing.
+    store: Store,
+    names: Names,
+    role: Role,
+    name: str,
+    tables: Sequence[Tracked],
+    join: str,
+    check: Check,
+    declared: Collection[int] = (),
+) -> tuple[list[str], list[Tracked]]:
+    """Bring the node to exactly these tables; what was done, in words, and the tables that are kept beside them.
 
     A table that a child has rows in already, and that was not tracked before, counts as edited all over: its rows are
-    offered to the parent. With `join` ``replace`` they are not, and give way to the parent's.
+    offered to the parent. With `join` ``replace`` they are not, and give way to the parent's. Which others are kept says
+    `absent`; nothing is written where nothing is missing.
 
     Raises:
         FatalError: the database has another part in a cluster of this name.
@@ -46,17 +57,21 @@ def enrol(
     if not fresh:
         refuse_other_part(node, role, name)
     known = {} if fresh else node.tables()
-    wanted = {table.number: table for table in tables}
-    gone = [number for number in known if number not in wanted]
-    new = [table for table in tables if table.number not in known]
-    changed = _changed(store, names, tables, known)
-    if not (fresh or gone or new or changed):
-        return []
+    behind = {} if fresh else node.behind()
+    kept = absent(node, role, tables, declared) if set(known) - {table.number for table in tables} else []
+    back = [table for table in tables if table.number in behind]
+    replaced = {table.number for table in tables if _is_another(store, names, table, known, behind)}
+    gone = [n for n in known if n in replaced or n not in {table.number for table in (*tables, *kept)}]
+    new = [table for table in tables if table.number not in known or table.number in replaced]
+    changed = [t for t in _changed(store, names, tables, known) if t.number not in replaced]
+    left = [table for table in kept if table.number not in behind]
+    if not (fresh or gone or new or changed or left or back):
+        return [], kept
     done: list[str] = []
     store.begin(Purpose.SNAPSHOT, names, check)
     try:
         node.create(role, name)
-        done += [_untrack(node, each, known[each][0], parent=role is Role.PARENT) for each in gone]
+        done += [_untrack(node, number, role) for number in gone]
         if new and not fresh and role is Role.CHILD:
             # The parent may have this generation already: what is offered with it would count as received, and be deleted.
             node.advance()
@@ -67,10 +82,39 @@ def enrol(
             done.append(f"renews the triggers of {table.name}")
             _forget_masks(node, table, role)
             _renew(node, table, role)
+        leave(node, role, left)
+        for table in back:
+            _resume(node, role, table)
         store.commit(check)
     finally:
         store.rollback()
-    return done
+    return done, kept
+
+
+def _is_another(
+    store: Store,
+    names: Names,
+    table: Tracked,
+    known: Mapping[int, tuple[str, str]],
+    behind: Mapping[int, int],
+) -> bool:
+    """Is it another table than the one that was tracked under its number?
+
+    Without its triggers, though they would still be the same, a table that took no part was made anew meanwhile.
+    """
+    if table.number not in known:
+        return False
+    name, shape = known[table.number]
+    lost = table.number in behind and table.captured and shape == shape_of(table)
+    return name != str(table.name) or (lost and not store.captures(names, table))
+
+
+def _resume(node: Node, role: Role, table: Tracked) -> None:
+    """A table takes part again: a child sends what was kept, and stays at its old state until it has got all rows."""
+    if role is Role.PARENT:
+        node.leave_behind(table.number, None)
+    elif table.captured:
+        send_again(node, table)
 
 
 def _changed(
@@ -105,14 +149,13 @@ def planned(store: Store, names: Names, tables: Sequence[Tracked]) -> list[str]:
 def remembered(store: Store, names: Names) -> list[Tracked]:
     """The tables that a node tracks by its own account, as it has them now, whatever a configuration says.
 
-    Columns and key are the table's own; what was dropped since is left out, and its triggers went with it.
+    Columns are the table's own; what was dropped since is left out, and its triggers went with it.
     """
-    there = {str(name): name for name in store.tables()}
-    found = []
-    for number, (name, _) in Node(store, names).tables().items():
-        table = store.table(there[name]) if name in there else None
+    node, found = Node(store, names), []
+    for made in map(node.recall, node.tables()):
+        table = store.table(made.name)
         if table is not None:
-            found.append(Tracked(number, table.name, table.columns, table.key or table.column_names[:1]))
+            found.append(replace(made, columns=table.columns))
     return found
 
 
@@ -203,7 +246,7 @@ def _capture(node: Node, table: Tracked) -> None:
         node.store.capture(node.names, table)
     else:
         node.store.release_capture(node.names, table)
-    node.put_table(table.number, str(table.name), shape_of(table))
+    node.put_table(table, shape_of(table))
 
 
 def _forget_masks(node: Node, table: Tracked, role: Role) -> None:
@@ -220,20 +263,30 @@ def _forget_masks(node: Node, table: Tracked, role: Role) -> None:
         store.run(f"UPDATE {store.quote(names.own(table.number))} SET mask = {ALL_COLUMNS}")
 
 
-def _untrack(node: Node, number: int, name: str, *, parent: bool) -> str:
+def _untrack(node: Node, number: int, role: Role) -> str:
     """Its triggers went with the table, or are dropped with the log that they write."""
     store, names = node.store, node.names
-    schema, _, plain = name.rpartition(".")
-    found = next((each for each in store.tables() if str(each) == name), None)
-    if found is not None:
-        columns = store.table(found)
-        if columns is not None and columns.key:
-            store.release_capture(names, Tracked(number, found, columns.columns, columns.key))
-    for table in (names.log, names.row, names.past) if parent else (names.log, names.own, names.begun):
-        store.drop(table(number))
+    table = node.recall(number)
+    if table.name in store.tables():
+        store.release_capture(names, table)
+    for made in (
+        (names.log, names.row, names.past) if role is Role.PARENT else (names.log, names.own, names.begun)
+    ):
+        store.drop(made(number))
     node.drop_table(number)
     forget_feeds(node, number)
-    return f"tracks {plain or schema} no more"
+    if role is Role.PARENT:
+        _forget_filters(node, number)
+    return f"tracks {table.name.name} no more"
+
+
+def _forget_filters(node: Node, number: int) -> None:
+    """Nothing is known of what the children have of a table: they get all its rows if it comes back."""
+    for peer in node.peers():
+        known = {} if peer.is_job else json.loads(peer.filters or "{}")
+        if str(number) in known:
+            del known[str(number)]
+            node.put_peer(replace(peer, filters=json.dumps(known)))
 
 
 def refuse_other_part(node: Node, role: Role, name: str) -> None:

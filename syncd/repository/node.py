@@ -1,11 +1,13 @@
 """What a node knows of itself and of its peers, in tables beside the user's own."""
 
+import json
 import secrets
 import uuid
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from syncd.model.exchange import NOTHING_RECEIVED, START, Hello, Mark, Peer, Role, Tracked
+from syncd.model.table import TableName
 from syncd.repository.naming import Names
 from syncd.repository.store import Store
 
@@ -22,9 +24,12 @@ NODE: Final = {
     "applying": "int",
     "format": "int",
     "compacted": "int",
+    "last_table": "int",
+    "last_peer": "int",
 }
 MARKS: Final = {"gen": "int", "token": "text"}
-TABLES: Final = {"number": "int", "name": "text", "shape": "text"}
+TABLES: Final = {"number": "int", "name": "text", "shape": "text", "made": "text", "behind": "int"}
+"""`made` is JSON (see `Node.recall`); `behind` is NULL where a table takes part, else the parent's generation that it stayed at."""
 PEERS: Final = {
     "name": "text",
     "number": "int",
@@ -77,6 +82,8 @@ REFUSED: Final = {
     "next_try": "int",
     "first_seen": "int",
 }
+KEPT_MARKS: Final = 100_000
+"""How many states a child remembers that its parent is past, so that it knows one which was restored from a copy."""
 PARENT: Final = "parent"
 """Under which name a child keeps its parent."""
 
@@ -104,8 +111,7 @@ class Node:
         create(names.refused, REFUSED, ("id",))
         if not self._rows(f"SELECT 1 FROM {self._node}"):
             self.store.run(
-                f"INSERT INTO {self._node} (id, epoch, role, name, gen, oldest, applying, format, compacted)"
-                f" VALUES (?, 1, ?, ?, 0, 0, 0, {FORMAT}, 0)",
+                f"INSERT INTO {self._node} ({', '.join(NODE)}) VALUES (?, 1, ?, ?, 0, 0, 0, {FORMAT}, 0, 0, 0)",
                 (uuid.uuid4().hex, role.value, name),
             )
             self._remember(Mark(0, secrets.token_hex(8)))
@@ -146,10 +152,13 @@ class Node:
             received=START if row[9] is None else Mark(int(row[9]), str(row[10])),
             recalled=None if row[8] is None else str(row[8]),
             oldest_base=None if row[14] is None else int(row[14]),
+            confirmed=NOTHING_RECEIVED if row[17] is None else int(row[17]),
             changed=bool(int(row[12])),
             unsent=int(row[13] or 0),
             oldest_gen=int(row[6]),
             compacted=int(row[7]) / 1000,
+            last_table=int(row[15]),
+            last_peer=int(row[16]),
             next_try=None if row[11] is None else int(row[11]) / 1000,
         )
 
@@ -159,13 +168,18 @@ class Node:
         changed = f"CASE WHEN {' OR '.join(logs)} THEN 1 ELSE 0 END" if logs else "0"
         token = f"SELECT token FROM {self._marks} WHERE gen = {NOTHING_RECEIVED if recall is None else int(recall)}"
         unsent = "SELECT 0 AS unsent, NULL AS base"
-        if numbers and child:
+        if child:
             owns = [quote(names.own(number)) for number in numbers]
             each = [f"SELECT count(*) AS unsent, min(base) AS base FROM {own}" for own in owns]
+            # What is edited meanwhile in a table that takes no part was made on the state that it stayed at.
+            each.append(
+                f"SELECT 0 AS unsent, min(behind) AS base FROM {quote(names.tables)} WHERE behind >= 0"
+            )
             unsent = f"SELECT sum(unsent) AS unsent, min(base) AS base FROM ({' UNION ALL '.join(each)}) e"
         return (
             f"SELECT n.id, n.epoch, n.role, n.name, n.gen, m.token, n.oldest, n.compacted, ({token}),"
-            f" p.recv_gen, p.recv_token, (SELECT min(next_try) FROM {quote(names.refused)}), {changed}, o.unsent, o.base"
+            f" p.recv_gen, p.recv_token, (SELECT min(next_try) FROM {quote(names.refused)}), {changed}, o.unsent, o.base,"
+            f" n.last_table, n.last_peer, p.sent_gen"
             f" FROM {self._node} n JOIN {self._marks} m ON m.gen = n.gen"
             f" LEFT JOIN {quote(names.peers)} p ON p.name = '{PARENT}' AND n.role = '{Role.CHILD.value}'"
             f" CROSS JOIN ({unsent}) o"
@@ -206,10 +220,7 @@ class Node:
         """The peers in the order of their numbers."""
         columns = ", ".join(PEERS)
         return [
-            _peer(row)
-            for row in self._rows(
-                f"SELECT {columns} FROM {self.store.quote(self.names.peers)} ORDER BY number, name"
-            )
+            _peer(row) for row in self._rows(f"SELECT {columns} FROM {self._peers} ORDER BY number, name")
         ]
 
     def peer(self, name: str) -> Peer:
@@ -218,33 +229,73 @@ class Node:
 
     def put_peer(self, peer: Peer) -> None:
         """Keep a peer in place of what was known under its name."""
-        self.drop_peer(peer.name)
+        self.store.run(f"DELETE FROM {self._peers} WHERE name = ?", (peer.name,))
         columns = ", ".join(PEERS)
         received, sent = peer.received, peer.sent
         numbers = (peer.number, peer.epoch, received.gen, sent.gen, peer.floor, round(peer.last_seen * 1000))
         number, epoch, recv_gen, sent_gen, floor, seen = numbers
         self.store.run(
-            f"INSERT INTO {self.store.quote(self.names.peers)} ({columns}) VALUES"
+            f"INSERT INTO {self._peers} ({columns}) VALUES"
             f" (?, {number}, ?, {epoch}, {recv_gen}, ?, {sent_gen}, ?, {floor}, ?, ?, {seen})",
             (peer.name, peer.id, received.token, sent.token, peer.state, peer.filters),
         )
+        self._rise("last_peer", number)
 
     def drop_peer(self, name: str) -> None:
         """Forget a peer."""
-        self.store.run(f"DELETE FROM {self.store.quote(self.names.peers)} WHERE name = ?", (name,))
+        self.store.run(f"DELETE FROM {self._peers} WHERE name = ?", (name,))
 
     def tables(self) -> dict[int, tuple[str, str]]:
         """Name and shape of each tracked table by its number."""
         rows = self._rows(f"SELECT number, name, shape FROM {self.store.quote(self.names.tables)}")
         return {int(number): (str(name), str(shape)) for number, name, shape in rows}
 
-    def put_table(self, number: int, name: str, shape: str) -> None:
-        """Keep a tracked table's name and shape."""
-        self.drop_table(number)
-        self.store.run(
-            f"INSERT INTO {self.store.quote(self.names.tables)} (number, name, shape) VALUES ({number}, ?, ?)",
-            (name, shape),
+    def put_table(self, table: Tracked, shape: str) -> None:
+        """Keep what a tracked table is and what its triggers were made for."""
+        made = json.dumps(
+            {
+                "name": [table.name.name, table.name.schema],
+                "key": table.key,
+                "sums": table.sums,
+                "captured": table.captured,
+            }
         )
+        at = self.store.quote(self.names.tables)
+        if self._rows(f"SELECT 1 FROM {at} WHERE number = {table.number}"):
+            self.store.run(
+                f"UPDATE {at} SET name = ?, shape = ?, made = ? WHERE number = {table.number}",
+                (str(table.name), shape, made),
+            )
+            return
+        self.store.run(
+            f"INSERT INTO {at} (number, name, shape, made) VALUES ({table.number}, ?, ?, ?)",
+            (str(table.name), shape, made),
+        )
+        self._rise("last_table", table.number)
+
+    def recall(self, number: int) -> Tracked:
+        """A tracked table by what was made for it, whatever became of it since: without its columns."""
+        at = self.store.quote(self.names.tables)
+        facts = json.loads(str(self._rows(f"SELECT made FROM {at} WHERE number = {number}")[0][0]))
+        return Tracked(
+            number,
+            TableName(*facts["name"]),
+            (),
+            tuple(facts["key"]),
+            captured=facts["captured"],
+            sums=tuple(facts["sums"]),
+        )
+
+    def behind(self) -> dict[int, int]:
+        """The tables that are tracked and take no part now, by number: the parent's generation that each stayed at."""
+        at = self.store.quote(self.names.tables)
+        rows = self._rows(f"SELECT number, behind FROM {at} WHERE behind IS NOT NULL")
+        return {int(number): int(gen) for number, gen in rows}
+
+    def leave_behind(self, number: int, gen: int | None) -> None:
+        """Say that a table takes no part, and at which of the parent's generations it stays; None: it is there again."""
+        at = self.store.quote(self.names.tables)
+        self.store.run(f"UPDATE {at} SET behind = {'NULL' if gen is None else gen} WHERE number = {number}")
 
     def drop_table(self, number: int) -> None:
         """Forget a tracked table."""
@@ -259,10 +310,18 @@ class Node:
         self.store.run(f"DELETE FROM {self._marks} WHERE gen < {floor}")
         self.store.run(f"UPDATE {self._node} SET oldest = {floor}")
 
+    def thin_marks(self, acknowledged: int) -> None:
+        """Forget the tokens of generations far below the one that the parent has."""
+        self.store.run(f"DELETE FROM {self._marks} WHERE gen < {acknowledged - KEPT_MARKS}")
+
     def next_id(self, table: str) -> int:
         """A number that no row of conflicts or refused rows has."""
         rows = self._rows(f"SELECT coalesce(max(id), 0) FROM {self.store.quote(table)}")
         return int(rows[0][0]) + 1
+
+    @property
+    def _peers(self) -> str:
+        return self.store.quote(self.names.peers)
 
     @property
     def _node(self) -> str:
@@ -271,6 +330,10 @@ class Node:
     @property
     def _marks(self) -> str:
         return self.store.quote(self.names.marks)
+
+    def _rise(self, counter: str, number: int) -> None:
+        """Remember the highest number that was ever given: who is gone may be known under it still."""
+        self.store.run(f"UPDATE {self._node} SET {counter} = {number} WHERE {counter} < {number}")
 
     def _remember(self, mark: Mark) -> None:
         self.store.run(f"INSERT INTO {self._marks} (gen, token) VALUES ({mark.gen}, ?)", (mark.token,))

@@ -1,10 +1,12 @@
 """A database as a node of a cluster: the port of the coordinator over one product's statements."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from syncd.cluster_ports import Keys
 from syncd.model.batch import Format
-from syncd.model.exchange import UNKNOWN_BASE, Hello, Peer, Role, Tracked
+from syncd.model.exchange import UNKNOWN_BASE, Hello, Mark, Peer, Role, Tracked
 from syncd.model.table import Table, TableName
 from syncd.ports import Check
 from syncd.repository import enrolment
@@ -16,9 +18,10 @@ from syncd.repository.departure import NodeDeparture, depart, seal
 from syncd.repository.image import row_of
 from syncd.repository.naming import Names
 from syncd.repository.node import PARENT, Node
-from syncd.repository.own import learn
+from syncd.repository.own import keep_unsent, learn
 from syncd.repository.readers import is_ahead
-from syncd.repository.refused import all_refused, key_of
+from syncd.repository.record import close_refused
+from syncd.repository.refused import all_refused, forget_refused
 from syncd.repository.store import ForeignKey, Purpose, Store
 
 
@@ -33,6 +36,7 @@ class Replica:
         self.formats: tuple[Format, ...] = store.formats
         self.place = store.place
         self.tracked: tuple[Tracked, ...] = ()
+        self.kept: tuple[Tracked, ...] = ()
         self.node = Node(store, self.names)
         self._now = now
         self._catalogue = Catalogue(store)
@@ -70,16 +74,26 @@ class Replica:
         """The tracked tables' numbers by name."""
         return self._catalogue.once("enrolled", self._numbers)
 
-    def enrol(self, role: Role, name: str, tables: Sequence[Tracked], join: str, check: Check) -> list[str]:
+    def enrol(
+        self,
+        role: Role,
+        name: str,
+        tables: Sequence[Tracked],
+        join: str,
+        check: Check,
+        declared: Collection[int] = (),
+    ) -> list[str]:
         """Be a node with these tables; what was done, in words."""
 
-        def join_in() -> list[str]:
-            return enrolment.enrol(self.store, self.names, role, name, tables, join, check)
+        def join_in() -> tuple[list[str], list[Tracked]]:
+            return enrolment.enrol(self.store, self.names, role, name, tables, join, check, declared)
 
-        done = self._catalogue.once(("enrol", role, name, tuple(tables), join), join_in)
-        if done:
+        asked = ("enrol", role, name, tuple(tables), join, frozenset(declared))
+        done, kept = self._catalogue.once(asked, join_in)
+        if done or kept:
+            # Which tables are kept is not the catalogue's alone to say.
             self._catalogue.forget()
-        self.tracked, self._role = tuple(tables), role
+        self.tracked, self.kept, self._role = tuple(tables), tuple(kept), role
         return done
 
     def recall(self, role: Role, name: str, tables: Sequence[Tracked]) -> None:
@@ -126,6 +140,10 @@ class Replica:
 
         def keep() -> None:
             for peer in peers:
+                known = self.node.peer(peer.name)
+                if known.number not in {0, peer.number}:
+                    # It was restored, or is another database: it sends again what it still has, under its new number.
+                    forget_refused(self.node, known.number)
                 self.node.put_peer(peer)
 
         self._write(keep, check)
@@ -149,22 +167,34 @@ class Replica:
                             begun = self.store.quote(self.names.begun(table.number))
                             self.store.run(f"DELETE FROM {begun}")
                     enrolment.offer(self.store, self.names, table, mark.gen)
+            for number in self.node.behind():
+                own = self.store.quote(self.names.own(number))
+                self.store.run(f"UPDATE {own} SET base = {UNKNOWN_BASE}")
+                self.node.leave_behind(number, UNKNOWN_BASE)
             self.node.put_peer(Peer(PARENT, 0))
 
         self._write(offer, check)
 
     def dismiss(self, name: str, check: Check) -> None:
-        """Forget a child."""
-        self._write(lambda: self.node.drop_peer(name), check)
+        """Forget a child, with its rows that are set aside; their records are closed and keep both images."""
+
+        at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
+
+        def forget() -> None:
+            forget_refused(self.node, self.node.peer(name).number)
+            close_refused(self.node, name, at)
+            self.node.drop_peer(name)
+
+        self._write(forget, check)
 
     def held(self, peer: Peer) -> Keys:
         """Rows of a child that are set aside here."""
-        by_number = {table.number: table for table in self.tracked}
+        by_number = {table.number: table for table in (*self.tracked, *self.kept)}
         found: dict[int, list[tuple[object, ...]]] = {}
         for row in all_refused(self.node, peer.number):
             table = by_number.get(int(row["tbl"]))
             if table is not None:
-                key = key_of(table, row_of(table.names, str(row["image"])))
+                key = row_of(table.key, str(row["row_key"]))
                 found.setdefault(table.number, []).append(key)
         return found
 
@@ -173,9 +203,18 @@ class Replica:
 
         def prepare() -> None:
             if role is Role.CHILD:
-                learn(self.node, self.tracked, received, held)
+                learn(self.node, (*self.tracked, *self.kept), received, held)
+                keep_unsent(self.node, self.kept)
+                self._confirm(received)
 
         return depart(self.node, role, self.tracked, prepare, received, check)
+
+    def _confirm(self, received: int) -> None:
+        """Remember what the parent has: a parent that has less one day was restored from a copy."""
+        parent = self.node.peer(PARENT)
+        token = self.node.token(received)
+        if token is not None and received > parent.sent.gen:
+            self.node.put_peer(replace(parent, sent=Mark(received, token)))
 
     def arrive(self, tables: Sequence[Tracked], theirs: Sequence[Tracked], check: Check) -> NodeArrival:
         """Open a delivery."""
@@ -206,7 +245,8 @@ class Replica:
     def stirred(self) -> int | None:
         """The present generation when there are edits that none counts, or that were only counted for a job; else None."""
         store, names = self.store, self.names
-        logs = [store.quote(names.log(number)) for number in self.node.tables()]
+        behind = self.node.behind()
+        logs = [store.quote(names.log(number)) for number in self.node.tables() if number not in behind]
         asked = " OR ".join(f"EXISTS (SELECT 1 FROM {log})" for log in logs)
         rows = store.run(f"SELECT CASE WHEN {asked} THEN 1 ELSE 0 END").rows if logs else ()
         gen = self.node.gen()

@@ -46,7 +46,7 @@ class KeptPorts:
         key = self._touch(place)
         if key not in self._sources:
             self._sources[key] = connector(place.type).open_source(place.wrapped())
-            self._files.setdefault(key, _file(place))
+            self._files.setdefault(key, file_of(place))
         with self._lock:
             self._in_use.append(self._sources[key])
         return self._sources[key]
@@ -56,7 +56,7 @@ class KeptPorts:
         key = self._touch(place)
         if key not in self._destinations:
             self._destinations[key] = connector(place.type).open_destination(place.wrapped())
-            self._files.setdefault(key, _file(place))
+            self._files.setdefault(key, file_of(place))
         with self._lock:
             self._in_use.append(self._destinations[key])
         return self._destinations[key]
@@ -77,7 +77,7 @@ class KeptPorts:
                     code="no_repository",
                 )
             self._stores[key] = plugin.open_store(place.wrapped())
-            self._files.setdefault(key, _file(place))
+            self._files.setdefault(key, file_of(place))
         with self._lock:
             self._in_use.append(self._stores[key])
         return self._stores[key]
@@ -139,7 +139,7 @@ class KeptPorts:
 
     def _touch(self, place: Place) -> bytes:
         key = place.key
-        stale = key in self._files and (self._files[key] != _file(place) or self._files[key] == MISSING)
+        stale = key in self._files and (self._files[key] != file_of(place) or self._files[key] == MISSING)
         # A run that made the file itself goes on with it.
         if stale and not self._is_in_use(key):
             # A file that was not there when it was opened may have come and gone since. Otherwise the file was deleted or replaced: what is open has no name any more, and rows written there are lost.
@@ -165,7 +165,7 @@ class KeptPorts:
                         port.close()
 
 
-def _file(place: Place) -> tuple[int, int] | None:
+def file_of(place: Place) -> tuple[int, int] | None:
     """Which file a place's `path` names at this moment, MISSING when it is not there; None for a place without path."""
     path = place.options.get("path")
     if not isinstance(path, str):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from syncd.engine.greeting import greet
 from syncd.engine.member import Member, guarded
@@ -67,7 +68,7 @@ def replica_of(member: Member) -> Replica:
 
 def _acquaint(meeting: Meeting, member: Member) -> None:
     replica, name = replica_of(member), member.child.repository
-    found = pair_with(meeting.shared, replica, name)
+    found = pair_with(meeting.shared, replica, name, partial(meeting.nodes.wheres, member.child))
     member.pairs = found.pairs
     member.warnings += found.problems
     replica.recall(Role.CHILD, name, [pair.child for pair in found.pairs])

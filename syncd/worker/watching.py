@@ -10,6 +10,7 @@ from syncd.errors import SyncdError
 from syncd.registry import connector
 from syncd.repository.replica import Replica
 from syncd.repository.store import StoreOpener
+from syncd.worker.kept import file_of
 from syncd.worker.wire import Place, Watched
 
 WAIT_SECONDS: Final = 5.0
@@ -48,13 +49,15 @@ def _watch(cluster: str, place: Place, changed: Changed) -> None:
     plugin = connector(place.type)
     if not isinstance(plugin, StoreOpener):
         return
+    file = file_of(place)
     replica = Replica(plugin.open_store(place.wrapped()), cluster, time.time)
     try:
         while not replica.node.exists:
             # The first run makes it a node.
             changed(cluster)
             time.sleep(REPEAT_SECONDS)
-        while True:
+        # A file that was replaced is another one: what is open has no name any more, and nobody writes there.
+        while file_of(place) == file:
             gen = replica.stirred()
             if gen is not None:
                 changed(cluster)

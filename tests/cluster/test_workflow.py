@@ -12,9 +12,14 @@ from types import SimpleNamespace
 import pytest
 
 from syncd import workflow
-from syncd.errors import ConfigError
 from syncd.valuetable import ChildRow, child_rows, like
-from syncd.workflow import ExportJobData, ImportJobData, SynchronizeJobData, SynchronizeJobData_wmx
+from syncd.workflow import (
+    BAD_ARGUMENTS,
+    ExportJobData,
+    ImportJobData,
+    SynchronizeJobData,
+    SynchronizeJobData_wmx,
+)
 
 PARENT_URL = "http://ServerName/arcgis/rest/services/ServerObjectName/WMServer"
 OHIO_URL = "http://ohioServer/arcgis/rest/services/SO/WMServer"
@@ -326,8 +331,10 @@ def test_tables_may_be_named_for_urls_of_databases(sites):
 def test_wrong_configuration_is_told_as_such(sites):
     (sites.folder / "syncd.yaml").write_text("clusters: 1\n")
 
-    with pytest.raises(ConfigError):
-        call(ohio())
+    done = call(ohio())
+
+    assert done.status == BAD_ARGUMENTS
+    assert "clusters" in done.messages[0]
 
 
 def test_disconnected_child_takes_part_by_the_calls_for_files(sites, tmp_path):

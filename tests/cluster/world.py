@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from dataclasses import replace
 
 from syncd.connectors.sqlite.replica import SqliteStore
 from syncd.engine.exchange import Exchange
@@ -70,8 +71,10 @@ class World:
             port.close()
         self.ports.clear()
 
-    def sync(self, connected=None, check=lambda: None, strict=True, **options):
+    def sync(self, connected=None, check=lambda: None, strict=True, accept_restore=False, **options):
         cluster = self.cluster(connected)
+        if accept_restore:
+            cluster = replace(cluster, on_parent_restore="refill")
         members = [
             Member(child, self.port(child.repository)) for child in cluster.children if child.takes_part
         ]
