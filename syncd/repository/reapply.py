@@ -56,10 +56,9 @@ def take(
     try:
         present = present_row(node, table, key, check)
         _refuse_moved(record, table, present, force=force)
-        if str(record["kind"]) in REFUSALS and side == "parent":
-            # The parent never took the other one: its row stays, whatever it is by now.
-            wanted = present
-        elif wanted is not None and image is not None:
+        # The parent never took a refused row: its own stays, whatever it is by now.
+        wanted = present if side == "parent" and str(record["kind"]) in REFUSALS else wanted
+        if wanted is not None and image is not None:
             # Columns that the child does not have are in no image, and stay as they are.
             wanted = _mixed(table, present, wanted, columns or tuple(json.loads(str(image))))
         done = _write(node, stage, key, wanted) or _count_anew(node, stage, at)
