@@ -69,6 +69,10 @@ class Replica:
         asked = ("unique", name, tuple(columns))
         return self._catalogue.once(asked, lambda: self.store.unique(name, columns))
 
+    def fills(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Does each of these columns get a value by itself where a new row has none for it?"""
+        return self.store.fills(name, columns)
+
     def enrolled(self) -> Mapping[str, int]:
         """The tracked tables' numbers by name."""
         return self._catalogue.once("enrolled", self._numbers)
