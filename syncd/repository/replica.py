@@ -223,6 +223,11 @@ class Replica:
         """Forget changes up to `floor`; how many rows of ours went."""
         return compact(self.node, self.tracked, floor, self._now(), check)
 
+    def drop_table(self, name: str, check: Check) -> None:
+        """Track a table no more, whatever becomes of its edits."""
+        self._write(lambda: enrolment.drop_table(self.store, self.names, name), check)
+        self._catalogue.forget()
+
     def retire(self, check: Check) -> None:
         """Take everything of the cluster out of the database."""
         self._write(lambda: enrolment.retire(self.store, self.names, check), check)
