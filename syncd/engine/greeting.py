@@ -40,6 +40,8 @@ def greet(
             raise _twice(name, f"that of the child '{other.name}'")
     # By file a child has the parent's rows before the parent has heard of it.
     fresh = child.epoch == 1 and (peer is not None or child.received.gen < 0)
+    # The child let go of what the parent had once: nobody else can tell that it has it no more.
+    lost = peer is not None and peer.id == child.id and 0 <= peer.received.gen < child.confirmed
     # Rows of one that is gone may still bear its number.
     number = max([parent.last_peer, *(other.number for other in others)]) + 1
     if peer is None or not peer.id or peer.id != child.id:
@@ -57,11 +59,9 @@ def greet(
         peer = replace(peer, number=number)
     has = child.received
     fresh = fresh and not rewound
-    if has.gen < 0:
-        return Greeting(peer, whole=True, rewound=rewound, fresh=fresh)
-    if has.gen < parent.oldest_gen:
-        return Greeting(peer, whole=True, rewound=rewound, fresh=fresh)
-    return Greeting(peer, rewound=rewound, parent_rewound=recalled != has.token, fresh=fresh)
+    if has.gen < max(0, parent.oldest_gen):
+        return Greeting(peer, whole=True, rewound=rewound, parent_rewound=lost, fresh=fresh)
+    return Greeting(peer, rewound=rewound, parent_rewound=lost or recalled != has.token, fresh=fresh)
 
 
 def _twice(name: str, whose: str) -> FatalError:

@@ -9,7 +9,7 @@ from syncd.engine.condition import columns_of
 from syncd.engine.evolve import REFUSED_BY_STORE, loss
 from syncd.errors import FatalError
 from syncd.model.cluster import Cluster, ClusterTable, ConflictPolicy, Direction, Winner
-from syncd.model.exchange import Rules, Tracked
+from syncd.model.exchange import NAMES_BESIDE_KEYS, Rules, Tracked
 from syncd.model.table import ANY_DIGITS, Column, Kind, Table, TableName
 
 NUMBERS = frozenset({Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT})
@@ -154,6 +154,13 @@ def _share(cluster: Cluster, parent: Repository, entry: ClusterTable, table: Tab
             "it has no primary key, so rows cannot be told apart",
             hint="give it one, or name unique columns: key: [...]",
             code="no_key",
+        )
+    taken = [name for name in key if name.lower() in NAMES_BESIDE_KEYS]
+    if taken:
+        raise FatalError(
+            f"its key has a column named {taken[0]}, which a cluster's own tables use",
+            hint="rename the column, or name other unique columns: key: [...]",
+            code="name_taken",
         )
     if any(_column(table, name).type.kind is Kind.GEOMETRY for name in key):
         raise FatalError("its key holds a geometry, which tells no rows apart", code="no_key")

@@ -14,6 +14,10 @@ JOB = "job "
 """How the names of peers begin that are one-way jobs."""
 NOTHING_RECEIVED = -1
 """The cursor of a node that has received nothing yet: it needs all rows, not only the changed ones."""
+NAMES_BESIDE_KEYS = frozenset(
+    ("op", "mask", "at", "gen", "base", "nid", "ngen", "came", "syncd_n", "syncd_before")
+)
+"""What stands beside the key's columns in the tables that a cluster keeps, in lower case."""
 
 
 class Role(StrEnum):
@@ -82,6 +86,7 @@ class Hello:
     `id` is random and stays with the database; `epoch` rises whenever it was found restored. `mark` is its present state,
     `recalled` its token at the generation that was asked about (None: it has none there). `received` is the parent's state
     that a child has (for a parent: START). `oldest_base` is the lowest parent generation that an unsent edit was made on.
+    `confirmed` is the child's own generation up to which the parent has said that it has everything (-1: none).
     `changed`: there are edits that no generation counts yet. `unsent` counts rows with unsent edits that are counted.
     `oldest_gen`: changes after it are known one by one. `compacted` is when older ones were last forgotten, in seconds
     since 1970, `next_try` when the first of the rows that are set aside is to be tried again (None: there is none). `last_table` and
@@ -96,6 +101,7 @@ class Hello:
     received: Mark = START
     recalled: str | None = None
     oldest_base: int | None = None
+    confirmed: int = -1
     changed: bool = False
     unsent: int = 0
     oldest_gen: int = 0

@@ -149,11 +149,12 @@ def _place(columns: Sequence[str], name: str) -> int:
 
 
 def _order(value: Any) -> tuple[int, Any]:
-    """Numbers, also those that travel as text, by their value; everything else as text."""
+    """Numbers, also those that travel as text, by their value; then what is not a number; then everything else as text."""
     try:
-        return 0, Decimal(str(value))
+        number = Decimal(str(value))
     except InvalidOperation:
-        return 1, value.hex() if isinstance(value, bytes) else str(value)
+        return 2, value.hex() if isinstance(value, bytes) else str(value)
+    return (1, 0) if number.is_nan() else (0, number)
 
 
 def _highest(mine: Any, other: Any) -> Any:

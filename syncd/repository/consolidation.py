@@ -24,7 +24,7 @@ from syncd.repository.placing import (
     Placing,
 )
 from syncd.repository.present import present_rows
-from syncd.repository.record import Conflict, keep_conflict, settle_refused
+from syncd.repository.record import Conflict, forget_conflict, keep_conflict, settle_refused
 from syncd.repository.refused import Refused
 from syncd.repository.retry import Retry
 from syncd.repository.store import (
@@ -38,7 +38,7 @@ from syncd.repository.store import (
     Stage,
     stage_columns,
 )
-from syncd.repository.version import ADOPTED, KEPT, MERGED, STANDS, write_versions
+from syncd.repository.version import ADOPTED, AUTHORED, KEPT, MERGED, STANDS, note_author, write_versions
 
 Open = Callable[[int], Stage]
 
@@ -79,6 +79,8 @@ class Consolidation:
         self._check = check
         self._counts: dict[int, TableCounts] = {}
         self._warnings: list[str] = []
+        self._decided: dict[tuple[int, int], tuple[int, Sequence[Any], int]] = {}
+        """By table and row: the record of a conflict that the parent's row did not win, what was sent, and whether it is open."""
         self._gen = 0
         self._formless: dict[int, dict[int, SyncdError]] = {}
         """Rows whose sum has no form here, with the errors."""
@@ -106,11 +108,12 @@ class Consolidation:
             self._refuse_edited_meanwhile(stage)
             mask = widened("s.s_mask", self._places(stage.table))
             write_versions(self._node, stage, self._peer.number, self._gen, mask)
+            self._take_back(stage, placed.refused.get(stage.table.number, {}))
         for number, errors in self._formless.items():
             placed.refused.setdefault(number, {}).update(errors)
         held = retry.keep(stages, placed.refused, aside)
-        for stage, row in retry.settled:
-            settle_refused(self._node, stage.table, row, self._moment)
+        for table, row in retry.settled:
+            settle_refused(self._node, table, row, self._moment, self._peer.name)
         self._record_refused(retry.fresh)
         self._tell_refused(stages, placed, held)
         for number, counts in placed.counts.items():
@@ -158,9 +161,9 @@ class Consolidation:
         number, gone, _, base, op, mask, at, gen, nid, _, ours_at, there = found[:12]
         theirs = None if gone else tuple(found[12 : 12 + width])
         ours = tuple(found[12 + width : 12 + 2 * width]) if there else None
-        stands = self._stands_since(stage, number, gen) if gen > base >= 0 else gen
-        if stands <= base < gen:
-            # Conflicts with others were decided in favour of the very row that this child had.
+        stands, makers = self._standing(stage, number, gen) if gen > base else (gen, set())
+        if stands <= base < gen or (self._peer.number in makers and theirs != ours):
+            # Conflicts with others were decided in favour of the very row that this child had, or had made itself.
             self._assume(stage, number, gen)
             return
         inserted = bool(op & BORN) or (bool(op & INSERTED) and op < DELETED)
@@ -172,13 +175,13 @@ class Consolidation:
         sums = summed(table, ours, theirs, start) if ours is not None and theirs is not None else {}
         if theirs == ours and all(ours is not None and ours[place] == total for place, total in sums.items()):
             # A version that nobody knows yet stays unknown: the rows were equal before the first contact.
+            self._assume(stage, number, stands)
             self._mark(stage, [number], ADOPTED if gen else SAME)
+            if nid:
+                note_author(self._node, stage, number, nid, self._gen)
             self._count(table, same=1)
             return
-        aligned = [column.name.lower() for column in stage.theirs.columns] == [
-            name.lower() for name in table.names
-        ]
-        child = Side(theirs, mask if aligned else ALL_COLUMNS, at, self._peer.name, sums)
+        child = Side(theirs, mask if _aligned(stage) else ALL_COLUMNS, at, self._peer.name, sums)
         author = self._names.get(nid, "") if nid else self._node_name
         parent = Side(ours, self._mask_since(stage, found, base), ours_at, author)
         decision = decide(policy, table.names, parent, child)
@@ -190,16 +193,19 @@ class Consolidation:
         else:
             # It differs from ours by what was added, also if it has to wait.
             told = told_of(held_start(table, ours) if ours and start else None, table)
-            if not self._merge(stage, number, found[1:7], decision, told):
-                return
+            number = self._merge(stage, number, found[1:7], decision, told)
+        if number is None:
+            return
         kind = kind_of(parent, child, inserted=inserted)
         key = theirs or ours or tuple(found[12 : 12 + width])
-        self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
+        record = self._record(table, Judged(kind, _named(policy), key, base), parent, child, decision)
+        if decision.winner != "parent":
+            sent = (*found[1:7], found[-1]) if stage.told else found[1:7]
+            self._decided[table.number, number] = (record, sent, int(decision.open))
 
-    def _record(
-        self, table: Tracked, judged: "Judged", parent: Side, child: Side, decision: Decision
-    ) -> None:
-        keep_conflict(
+    def _record(self, table: Tracked, judged: "Judged", parent: Side, child: Side, decision: Decision) -> int:
+        """Keep a record of a conflict; its number."""
+        record = keep_conflict(
             self._node,
             table,
             Conflict(
@@ -218,13 +224,14 @@ class Consolidation:
             ),
         )
         self._count(table, conflicts=1, opened=int(decision.open))
+        return record
 
-    def _stands_since(self, stage: Stage, number: int, gen: int) -> int:
-        """The generation that made our row as it is, though a later one counts it anew."""
-        for counted, mask in self._past(stage, number):
-            if counted == gen and mask <= STANDS:
-                return STANDS - mask
-        return gen
+    def _standing(self, stage: Stage, number: int, gen: int) -> tuple[int, set[int]]:
+        """The generation that made our row as it is, though a later one counts it anew, and who else made it the same."""
+        past = self._past(stage, number)
+        stands = [STANDS - mask for counted, mask in past if counted == gen and AUTHORED < mask <= STANDS]
+        since = stands[0] if stands else gen
+        return since, {AUTHORED - mask for counted, mask in past if mask <= AUTHORED and counted > since}
 
     def _past(self, stage: Stage, number: int) -> list[tuple[int, int]]:
         """Generations of our row with the columns that they changed."""
@@ -243,27 +250,44 @@ class Consolidation:
 
     def _merge(
         self, stage: Stage, number: int, facts: Sequence[int], decision: Decision, told: str | None
-    ) -> bool:
-        """Put the decided row in the place of the staged one; False when a sum has no form here: then that one waits."""
-        store = self._node.store
-        store.savepoint()
-        store.run(f"DELETE FROM {stage.name} WHERE {NUMBER} = {number}")
-        # What was read here has the form of this node's own columns.
-        amended = replace(stage, theirs=stage.table)
+    ) -> int | None:
+        """Put the decided row in the place of the staged one; its number, None when a sum has no form here: then that one waits."""
         gone, gen, base, _, mask, at = facts
         made = (gone, gen, base, MERGED, mask, at, *(decision.row or ()), *((told,) if stage.told else ()))
+        store = self._node.store
+        store.savepoint()
         try:
-            store.fill(amended, Batch(Format.ROWS, [made], 1), self._check)
-            store.filled(amended)
+            done = self._replace(stage, number, made, DECIDED)
         except RowRejectedError as error:
             store.undo()
             self._mark(stage, [number], REFUSED)
             self._formless.setdefault(stage.table.number, {})[number] = error
-            return False
+            return None
         store.release()
+        return done
+
+    def _replace(self, stage: Stage, number: int, made: Sequence[Any], state: int) -> int:
+        """Put another row, with its facts, in the place of a staged one; its number."""
+        store = self._node.store
+        store.run(f"DELETE FROM {stage.name} WHERE {NUMBER} = {number}")
+        # What was read here has the form of this node's own columns.
+        amended = replace(stage, theirs=stage.table)
+        store.fill(amended, Batch(Format.ROWS, [tuple(made)], 1), self._check)
+        store.filled(amended)
         rows: Sequence[Any] = store.run(f"SELECT max({NUMBER}) FROM {stage.name}").rows
-        self._mark(stage, [int(rows[0][0])], DECIDED)
-        return True
+        self._mark(stage, [int(rows[0][0])], state)
+        return int(rows[0][0])
+
+    def _take_back(self, stage: Stage, refused: dict[int, SyncdError]) -> None:
+        """What the table refuses is not decided: the child's own row is set aside, and judged when it is tried again."""
+        table = stage.table
+        for number in [number for number in refused if (table.number, number) in self._decided]:
+            record, facts, opened = self._decided[table.number, number]
+            theirs = forget_conflict(self._node, table, record)
+            if theirs is not None:
+                made = (*facts[:6], *theirs, *facts[6:])
+                refused[self._replace(stage, number, made, REFUSED)] = refused.pop(number)
+            self._count(table, conflicts=-1, opened=-opened)
 
     def _refuse_edited_meanwhile(self, stage: Stage) -> None:
         """A row that somebody inserted after our own edits were counted was left alone, and must be judged first."""
@@ -325,7 +349,6 @@ class Consolidation:
                 base=base,
             ),
         )
-        self._count(table, conflicts=1, opened=1)
 
     def _tell_refused(self, stages: Mapping[int, Stage], placed: Placed, held: Mapping[int, int]) -> None:
         for number, count in held.items():
@@ -362,6 +385,11 @@ class Consolidation:
 def _counted(node: Node, stage: Stage) -> int:
     rows: Sequence[Any] = node.store.run(f"SELECT count(*) FROM {stage.name}").rows
     return int(rows[0][0])
+
+
+def _aligned(stage: Stage) -> bool:
+    """Do both sides name their columns alike?"""
+    return [name.lower() for name in stage.theirs.names] == [name.lower() for name in stage.table.names]
 
 
 def _named(policy: ConflictPolicy) -> str:

@@ -43,7 +43,9 @@ def disputed(
     blind = "1 = 1" if table.number in rules.blind else "1 = 0"
     behind = f"(({there} OR v.{first} IS NOT NULL) AND (coalesce(v.gen, 0) > s.s_base OR {blind}))"
     surprise = f"({there} AND {inserted} AND {_unseen(node, stage, rules)})"
-    forgotten = f"(s.s_base >= 0 AND s.s_base < {oldest} AND v.{first} IS NULL AND NOT {inserted})"
+    forgotten = (
+        f"(s.s_base >= 0 AND s.s_base < {oldest} AND v.{first} IS NULL AND ({there} OR NOT {inserted}))"
+    )
     whole = node.store.whole
     facts = ", ".join(f"s.{fact}" for fact in FACTS_OF_EDITS)
     versions = ", ".join(whole(f"coalesce(v.{name}, 0)") for name in ("gen", "nid", "ngen", "at"))

@@ -152,6 +152,7 @@ class Node:
             received=START if row[9] is None else Mark(int(row[9]), str(row[10])),
             recalled=None if row[8] is None else str(row[8]),
             oldest_base=None if row[14] is None else int(row[14]),
+            confirmed=NOTHING_RECEIVED if row[17] is None else int(row[17]),
             changed=bool(int(row[12])),
             unsent=int(row[13] or 0),
             oldest_gen=int(row[6]),
@@ -178,7 +179,7 @@ class Node:
         return (
             f"SELECT n.id, n.epoch, n.role, n.name, n.gen, m.token, n.oldest, n.compacted, ({token}),"
             f" p.recv_gen, p.recv_token, (SELECT min(next_try) FROM {quote(names.refused)}), {changed}, o.unsent, o.base,"
-            f" n.last_table, n.last_peer"
+            f" n.last_table, n.last_peer, p.sent_gen"
             f" FROM {self._node} n JOIN {self._marks} m ON m.gen = n.gen"
             f" LEFT JOIN {quote(names.peers)} p ON p.name = '{PARENT}' AND n.role = '{Role.CHILD.value}'"
             f" CROSS JOIN ({unsent}) o"
@@ -219,10 +220,7 @@ class Node:
         """The peers in the order of their numbers."""
         columns = ", ".join(PEERS)
         return [
-            _peer(row)
-            for row in self._rows(
-                f"SELECT {columns} FROM {self.store.quote(self.names.peers)} ORDER BY number, name"
-            )
+            _peer(row) for row in self._rows(f"SELECT {columns} FROM {self._peers} ORDER BY number, name")
         ]
 
     def peer(self, name: str) -> Peer:
@@ -231,13 +229,13 @@ class Node:
 
     def put_peer(self, peer: Peer) -> None:
         """Keep a peer in place of what was known under its name."""
-        self.drop_peer(peer.name)
+        self.store.run(f"DELETE FROM {self._peers} WHERE name = ?", (peer.name,))
         columns = ", ".join(PEERS)
         received, sent = peer.received, peer.sent
         numbers = (peer.number, peer.epoch, received.gen, sent.gen, peer.floor, round(peer.last_seen * 1000))
         number, epoch, recv_gen, sent_gen, floor, seen = numbers
         self.store.run(
-            f"INSERT INTO {self.store.quote(self.names.peers)} ({columns}) VALUES"
+            f"INSERT INTO {self._peers} ({columns}) VALUES"
             f" (?, {number}, ?, {epoch}, {recv_gen}, ?, {sent_gen}, ?, {floor}, ?, ?, {seen})",
             (peer.name, peer.id, received.token, sent.token, peer.state, peer.filters),
         )
@@ -245,7 +243,7 @@ class Node:
 
     def drop_peer(self, name: str) -> None:
         """Forget a peer."""
-        self.store.run(f"DELETE FROM {self.store.quote(self.names.peers)} WHERE name = ?", (name,))
+        self.store.run(f"DELETE FROM {self._peers} WHERE name = ?", (name,))
 
     def tables(self) -> dict[int, tuple[str, str]]:
         """Name and shape of each tracked table by its number."""
@@ -320,6 +318,10 @@ class Node:
         """A number that no row of conflicts or refused rows has."""
         rows = self._rows(f"SELECT coalesce(max(id), 0) FROM {self.store.quote(table)}")
         return int(rows[0][0]) + 1
+
+    @property
+    def _peers(self) -> str:
+        return self.store.quote(self.names.peers)
 
     @property
     def _node(self) -> str:

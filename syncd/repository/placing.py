@@ -5,7 +5,7 @@ what was refused is tried again as long as that helps. So rows may hand unique v
 tables hold after every statement.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from syncd.errors import FatalError, RowRejectedError, SyncdError
 from syncd.model.exchange import TableCounts
 from syncd.model.table import TableName
 from syncd.ports import Check
+from syncd.repository.circle import Circles, listed_parts
 from syncd.repository.dangling import dangling, is_late
 from syncd.repository.store import NUMBER, STATE, ForeignKey, Stage, Store, stage_columns
 
@@ -105,10 +106,16 @@ class Placing:
 
     def _place_all(self) -> Placed:
         self._delete_free()
+        left = [stage for stage in self._stages if self._undeleted(stage, "LIMIT 1")]
         for stage in self._stages:
             self._write(stage)
+        if left:
+            # What pointed at them may point elsewhere now.
+            self._delete_free()
         self._try_again()
-        for stage in self._stages:
+        if left and self._delete_circles(left):
+            self._try_again()
+        for stage in left:
             self._hold_undeleted(stage)
         return self.placed
 
@@ -124,7 +131,7 @@ class Placing:
     def _delete_round(self, stage: Stage) -> int:
         store, name = self._store, stage.name
         table = stage.table.name.folded
-        pointed = [condition for rule in self._rules if (condition := self._unpointed(stage, rule))]
+        pointed = [f"NOT {self._pointed(stage, rule)}" for rule in self._rules if rule.parent.folded == table]
         if not pointed:
             if table not in self._emptied:
                 self._emptied.add(table)
@@ -146,11 +153,9 @@ class Placing:
         self.placed.add(stage.table.number, deleted=deleted)
         return marked
 
-    def _unpointed(self, stage: Stage, rule: ForeignKey) -> str:
-        """The condition on staged rows that no row points at theirs by this rule; empty when it is about another table."""
+    def _pointed(self, stage: Stage, rule: ForeignKey, more: str = "") -> str:
+        """The condition on staged rows that a row x points at theirs by this rule, and meets `more`."""
         table = stage.table
-        if rule.parent.folded != table.name.folded:
-            return ""
         quote, text = self._store.quote, self._store.text_of
         place = dict(zip(table.names, stage_columns(table), strict=True))
         same = " AND ".join(f"t.{quote(key)} = {stage.name}.{place[key]}" for key in table.key)
@@ -164,9 +169,41 @@ class Placing:
             own = " AND ".join(f"x.{quote(key)} = t.{quote(key)}" for key in table.key)
             itself = f" AND NOT ({own})"
         return (
-            f"NOT EXISTS (SELECT 1 FROM {text(table.name)} t JOIN {text(rule.table)} x ON {points}"
-            f" WHERE {same}{itself})"
+            f"EXISTS (SELECT 1 FROM {text(table.name)} t JOIN {text(rule.table)} x ON {points}"
+            f" WHERE {same}{itself}{more})"
         )
+
+    def _delete_circles(self, left: Sequence[Stage]) -> bool:
+        """Delete rows at which only rows point that have to go too; were there any?"""
+        store = self._store
+        circles = Circles(store, left, self._rules, BUMP)
+        found = circles.find(self._pointed)
+        if not found:
+            return False
+        counts, emptied = dict(self.placed.counts), set(self._emptied)
+        store.savepoint()
+        try:
+            circles.part(found)
+            self._delete_free()
+            for stage in left:
+                self._delete_together(stage, found.get(stage.name, ()))
+        except SyncdError as error:
+            if not is_of_a_row(error):
+                raise
+            store.undo()
+            self.placed.counts, self._emptied = counts, emptied
+            return False
+        store.release()
+        return True
+
+    def _delete_together(self, stage: Stage, numbers: Sequence[int]) -> None:
+        """A circle within one table that may not be parted goes in one statement, where the product looks at its end."""
+        there = sorted(set(numbers) & set(self._undeleted(stage)))
+        for listed in listed_parts(there):
+            self._check()
+            deleted = self._store.delete(stage, f"s.{NUMBER} IN ({listed})")
+            self.placed.add(stage.table.number, deleted=deleted)
+            self._shift(stage, listed, FREE)
 
     def _write(self, stage: Stage) -> None:
         error = self._attempt(stage, f"s.s_gone = 0 AND s.{STATE} < {BUMP}")
@@ -209,7 +246,7 @@ class Placing:
         return None
 
     def _refuse(self, stage: Stage, number: int, error: SyncdError) -> None:
-        self._shift(stage, [number], REFUSED)
+        self._shift(stage, str(number), REFUSED)
         self.placed.refused.setdefault(stage.table.number, {})[number] = error
 
     def _try_again(self) -> None:
@@ -221,7 +258,7 @@ class Placing:
             for stage in self._stages:
                 refused = self.placed.refused.get(stage.table.number, {})
                 for number in refused.keys() - self._banned.get(stage.table.number, {}).keys():
-                    self._shift(stage, [number], -REFUSED)
+                    self._shift(stage, str(number), -REFUSED)
                     error = self._attempt(stage, f"s.{NUMBER} = {number}")
                     if error is None:
                         del refused[number]
@@ -247,7 +284,7 @@ class Placing:
             store.undo()
             return False
         store.release()
-        self._shift(stage, clashing, -REFUSED)
+        self._shift(stage, ", ".join(map(str, clashing)), -REFUSED)
         self.placed.add(stage.table.number, updated=updated, inserted=inserted)
         for number in clashing:
             del refused[number]
@@ -259,21 +296,24 @@ class Placing:
 
     def _hold_undeleted(self, stage: Stage) -> None:
         """Rows that should go and that others point at stay, and are tried again later."""
-        if stage.table.name.folded in self._emptied:
-            return
-        rows: Sequence[Any] = self._store.run(
-            f"SELECT {NUMBER} FROM {stage.name} WHERE s_gone = 1 AND {STATE} < {BUMP}"
-        ).rows
-        for row in rows:
+        for number in self._undeleted(stage):
             error = FatalError(
                 f"a row of {stage.table.name} was deleted elsewhere, and rows of this repository still point at it",
                 hint="delete or change these rows; it is tried again",
                 code="still_referenced",
             )
-            self._refuse(stage, int(row[0]), error)
+            self._refuse(stage, number, error)
 
-    def _shift(self, stage: Stage, numbers: Iterable[int], by: int) -> None:
-        listed = ", ".join(map(str, numbers))
+    def _undeleted(self, stage: Stage, most: str = "") -> list[int]:
+        """Rows that should go and are there."""
+        if stage.table.name.folded in self._emptied:
+            return []
+        rows: Sequence[Any] = self._store.run(
+            f"SELECT {NUMBER} FROM {stage.name} WHERE s_gone = 1 AND {STATE} < {BUMP} {most}"
+        ).rows
+        return [int(row[0]) for row in rows]
+
+    def _shift(self, stage: Stage, listed: str, by: int) -> None:
         self._store.run(f"UPDATE {stage.name} SET {STATE} = {STATE} + {by} WHERE {NUMBER} IN ({listed})")
 
 

@@ -13,7 +13,7 @@ from syncd.ports import Check
 from syncd.repository.image import row_of
 from syncd.repository.node import Node
 from syncd.repository.present import present_row
-from syncd.repository.record import conflicts_of, resolve, settle_refused
+from syncd.repository.record import REFUSALS, conflicts_of, resolve, settle_refused
 from syncd.repository.refused import all_refused, key_text, let_go
 from syncd.repository.store import DELETED, UPDATED, Purpose, Stage
 
@@ -56,23 +56,28 @@ def take(
     try:
         present = present_row(node, table, key, check)
         _refuse_moved(record, table, present, force=force)
-        if wanted is not None and image is not None:
+        if str(record["kind"]) in REFUSALS and side == "parent":
+            # The parent never took the other one: its row stays, whatever it is by now.
+            wanted = present
+        elif wanted is not None and image is not None:
             # Columns that the child does not have are in no image, and stay as they are.
             wanted = _mixed(table, present, wanted, columns or tuple(json.loads(str(image))))
-        done = _write(node, stage, key, wanted)
-        if not done:
-            done = "as it was"
-            _count_anew(node, stage, at)
-        for row in all_refused(node):
-            if str(row["row_key"]) == key_text(table, key) and int(row["tbl"]) == table.number:
-                let_go(node, table, int(row["peer"]), [str(row["row_key"])])
-        settle_refused(node, table, key, at)
+        done = _write(node, stage, key, wanted) or _count_anew(node, stage, at)
+        _settle(node, table, key, at)
         resolve(node, number, by, at, f"took {side}{' of ' + ', '.join(columns) if columns else ''}")
         store.commit(check)
     finally:
         store.rollback()
         store.empty(stage)
     return done
+
+
+def _settle(node: Node, table: Tracked, key: Sequence[Any], at: str) -> None:
+    """Whoever waits with an edit of this row waits no more."""
+    for row in all_refused(node):
+        if str(row["row_key"]) == key_text(table, key) and int(row["tbl"]) == table.number:
+            let_go(node, table, int(row["peer"]), [str(row["row_key"])])
+    settle_refused(node, table, key, at)
 
 
 def found_record(node: Node, number: int) -> dict[str, Any]:
@@ -131,7 +136,7 @@ def _write(node: Node, stage: Stage, key: Sequence[Any], wanted: tuple[Any, ...]
     return "inserted" if store.insert(stage, "s.s_gone = 0") else ""
 
 
-def _count_anew(node: Node, stage: Stage, at: str) -> None:
+def _count_anew(node: Node, stage: Stage, at: str) -> str:
     """Nothing is to be written, and yet it is an edit: who has another row gets this one, or hears that it is gone."""
     quote = node.store.quote
     keys = ", ".join(quote(key) for key in stage.table.key)
@@ -141,6 +146,7 @@ def _count_anew(node: Node, stage: Stage, at: str) -> None:
         f"INSERT INTO {quote(node.names.log(stage.table.number))} ({keys}, op, mask, at)"
         f" SELECT {staged}, CASE WHEN s.s_gone = 1 THEN {DELETED} ELSE {UPDATED} END, 0, {moment} FROM {stage.name} s"
     )
+    return "as it was"
 
 
 def table_of(tables: Sequence[Tracked], name: str) -> Tracked:

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from syncd.model.exchange import Tracked
-from syncd.repository.image import image_of
+from syncd.repository.image import image_of, row_of
 from syncd.repository.node import CONFLICTS, Node
 from syncd.repository.refused import key_text
+
+REFUSALS: Final = frozenset({"unique", "rule"})
+"""The kinds of conflict of a row that the table refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,14 @@ def keep_conflict(node: Node, table: Tracked, conflict: Conflict) -> int:
     return number
 
 
+def forget_conflict(node: Node, table: Tracked, number: int) -> tuple[Any, ...] | None:
+    """Drop a record of a decision that was not carried out; the child's row in it."""
+    at = node.store.quote(node.names.conflicts)
+    rows = node.store.run(f"SELECT child_row FROM {at} WHERE id = {number}").rows
+    node.store.run(f"DELETE FROM {at} WHERE id = {number}")
+    return row_of(table.names, str(rows[0][0])) if rows[0][0] is not None else None
+
+
 def conflicts_of(node: Node, state: str = "", number: int | None = None) -> list[dict[str, Any]]:
     """The records, newest first, each as a mapping with the columns of `CONFLICTS`; by state or number if given."""
     conditions, values = [], []
@@ -74,12 +85,19 @@ def conflicts_of(node: Node, state: str = "", number: int | None = None) -> list
     return [dict(zip(CONFLICTS, row, strict=True)) for row in rows]
 
 
-def settle_refused(node: Node, table: Tracked, row: Sequence[Any], at: str) -> None:
-    """A row that waited because the table refused it was taken or replaced: its open record needs nobody any more."""
+def settle_refused(node: Node, table: Tracked, row: Sequence[Any], at: str, child: str = "") -> None:
+    """A row that waited because the table refused it, of one child or of any, was taken or replaced: its record needs nobody any more."""
+    of_child = " AND child = ?" if child else ""
     node.store.run(
         f"UPDATE {node.store.quote(node.names.conflicts)} SET state = 'resolved', resolved_at = ?, note = ?"
-        " WHERE state = 'open' AND kind IN ('unique', 'rule') AND tbl = ? AND row_key = ?",
-        (at, "the row was taken or replaced since", str(table.name), key_text(table, row)),
+        f" WHERE state = 'open' AND kind IN ('unique', 'rule') AND tbl = ? AND row_key = ?{of_child}",
+        (
+            at,
+            "the row was taken or replaced since",
+            str(table.name),
+            key_text(table, row),
+            *([child] if child else []),
+        ),
     )
 
 

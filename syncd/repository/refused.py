@@ -31,8 +31,8 @@ class Refused:
     told: str | None = None
 
 
-def set_aside(node: Node, table: Tracked, refused: Refused, now: float) -> int:
-    """Keep a row, in place of an older one with its key; each further try waits longer. How often it was tried."""
+def set_aside(node: Node, table: Tracked, refused: Refused, now: float) -> None:
+    """Keep a row, in place of an older one with its key; each further try waits longer."""
     names, store = node.names, node.store
     key = key_text(table, refused.row)
     at = f"{store.quote(names.refused)}"
@@ -54,7 +54,6 @@ def set_aside(node: Node, table: Tracked, refused: Refused, now: float) -> int:
         f" {numbers}, ?, ?, ?, {tries}, {round((now + wait) * 1000)}, {first})",
         (key, image_of(table.names, refused.row), refused.error.code, refused.error.message, refused.told),
     )
-    return tries
 
 
 def let_go(node: Node, table: Tracked, peer: int, keys: Sequence[str]) -> None:

@@ -1,11 +1,12 @@
 """A database as a node of a cluster: the port of the coordinator over one product's statements."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from syncd.cluster_ports import Keys
 from syncd.model.batch import Format
-from syncd.model.exchange import UNKNOWN_BASE, Hello, Peer, Role, Tracked
+from syncd.model.exchange import UNKNOWN_BASE, Hello, Mark, Peer, Role, Tracked
 from syncd.model.table import Table, TableName
 from syncd.ports import Check
 from syncd.repository import enrolment
@@ -208,8 +209,16 @@ class Replica:
             if role is Role.CHILD:
                 learn(self.node, (*self.tracked, *self.kept), received, held)
                 keep_unsent(self.node, self.kept)
+                self._confirm(received)
 
         return depart(self.node, role, self.tracked, prepare, received, check)
+
+    def _confirm(self, received: int) -> None:
+        """Remember what the parent has: a parent that has less one day was restored from a copy."""
+        parent = self.node.peer(PARENT)
+        token = self.node.token(received)
+        if token is not None and received > parent.sent.gen:
+            self.node.put_peer(replace(parent, sent=Mark(received, token)))
 
     def arrive(self, tables: Sequence[Tracked], theirs: Sequence[Tracked], check: Check) -> NodeArrival:
         """Open a delivery."""

@@ -10,7 +10,7 @@ from syncd.model.exchange import Tracked
 from syncd.model.table import Column
 from syncd.repository.addition import joined, start_of, told_of
 from syncd.repository.fineness import refuse_finer
-from syncd.repository.image import row_of
+from syncd.repository.image import image_of, row_of
 from syncd.repository.node import Node
 from syncd.repository.placing import REFUSED, is_of_a_row
 from syncd.repository.refused import Refused, all_refused, key_of, key_text, let_go, set_aside
@@ -51,9 +51,12 @@ class Retry:
         self._base = base
         self._received = received
         self._kept = all_refused(node, peer)
+        self._images = {
+            (int(row["tbl"]), str(row["row_key"])): (int(row["gone"]), row["image"]) for row in self._kept
+        }
         self.fresh: list[Refused] = []
-        """Rows that were refused for the first time."""
-        self.settled: list[tuple[Stage, tuple[Any, ...]]] = []
+        """Rows that were refused for the first time as they are."""
+        self.settled: list[tuple[Tracked, tuple[Any, ...]]] = []
         """Rows that waited and were taken or replaced."""
         self._formless: dict[int, int] = {}
         """How many of each table still have no form here."""
@@ -102,23 +105,28 @@ class Retry:
             number = self._number_of(stage, row_of(stage.table.names, str(row["image"])))
             if number is not None and not self._is_refused(stage, number):
                 let_go(self._node, stage.table, self._peer, [str(row["row_key"])])
-                self.settled.append((stage, row_of(stage.table.names, str(row["image"]))))
+                self.settled.append((stage.table, row_of(stage.table.names, str(row["image"]))))
         held = dict(self._formless)
         for each in aside:
             table = self._open(each.table).table
             facts = each.facts if self._peer else (each.facts[0], 0, self._base, 0, 0, 0)
-            kept = replace(each, peer=self._peer, facts=facts, told=self._told_aside(each))
-            if set_aside(self._node, table, kept, self._now) == 1:
-                self.fresh.append(kept)
+            self._set_aside(table, replace(each, peer=self._peer, facts=facts, told=self._told_aside(each)))
             held[each.table] = held.get(each.table, 0) + 1
         for number, stage in stages.items():
             rows = self._refused_rows(stage, refused.get(number, {}))
             for each in rows:
-                if set_aside(self._node, stage.table, each, self._now) == 1:
-                    self.fresh.append(each)
+                self._set_aside(stage.table, each)
             if rows:
                 held[number] = held.get(number, 0) + len(rows)
         return held
+
+    def _set_aside(self, table: Tracked, refused: Refused) -> None:
+        before = self._images.get((table.number, key_text(table, refused.row)))
+        set_aside(self._node, table, refused, self._now)
+        if before != (refused.facts[0], image_of(table.names, refused.row)):
+            self.fresh.append(refused)
+            if before is not None:
+                self.settled.append((table, refused.row))
 
     def _put(self, stage: Stage, row: Mapping[str, Any], values: Sequence[Any]) -> None:
         facts = tuple(int(row[name]) for name in FACTS)

@@ -4,7 +4,7 @@ from typing import Final
 
 from syncd.repository.node import Node
 from syncd.repository.placing import BUMP, WRITTEN, WRITTEN_AS_OURS
-from syncd.repository.store import ALL_COLUMNS, STATE, Stage
+from syncd.repository.store import ALL_COLUMNS, NUMBER, STATE, Stage
 
 ADOPTED: Final = 6
 """The state of a row that is the same on both sides and whose version takes the child's edit for its own."""
@@ -14,6 +14,8 @@ MERGED: Final = 0
 """The `op` of a staged row that was made here out of two."""
 STANDS: Final = -2
 """STANDS - n as a mask: a generation changed nothing, the row stands as generation n made it."""
+AUTHORED: Final = -(2**62)
+"""AUTHORED - n as a mask: until this generation, the row that stands was counted as child n's."""
 
 
 def write_versions(node: Node, stage: Stage, peer: int, gen: int, mask: str) -> None:
@@ -30,13 +32,13 @@ def write_versions(node: Node, stage: Stage, peer: int, gen: int, mask: str) -> 
         f"CASE WHEN {ours} THEN 0 ELSE {peer} END",
         f"CASE WHEN {ours} THEN {gen} ELSE s.s_gen END",
     )
-    kept = f"s.{STATE} IN ({KEPT}, {BUMP})"
-    if node.store.run(f"SELECT 1 FROM {stage.name} s WHERE {kept} LIMIT 1").rows:
+    unchanged = f"s.{STATE} IN ({KEPT}, {BUMP}, {ADOPTED})"
+    if node.store.run(f"SELECT 1 FROM {stage.name} s WHERE {unchanged} LIMIT 1").rows:
         _count_anew(node, stage, gen)
-        _note(node, stage, gen, kept, f"{STANDS} - s.s_base")
+        _note(node, stage, gen, unchanged, f"{STANDS} - s.s_base")
     if stage.table.by_column:
         _note(node, stage, gen, WRITTEN, mask)
-        _note(node, stage, gen, f"{WRITTEN_AS_OURS} AND NOT {kept}", str(ALL_COLUMNS))
+        _note(node, stage, gen, f"{WRITTEN_AS_OURS} AND NOT {unchanged}", str(ALL_COLUMNS))
 
 
 def _count_anew(node: Node, stage: Stage, gen: int) -> None:
@@ -48,6 +50,11 @@ def _count_anew(node: Node, stage: Stage, gen: int) -> None:
         f"UPDATE {quote(node.names.row(stage.table.number))} SET gen = {gen}"
         f" WHERE ({keys}) IN (SELECT {staged} FROM {stage.name} s WHERE s.{STATE} = {KEPT})"
     )
+
+
+def note_author(node: Node, stage: Stage, number: int, author: int, gen: int) -> None:
+    """Another child made the very row that child `author` had made: both may build on it."""
+    _note(node, stage, gen, f"s.{NUMBER} = {number}", str(AUTHORED - author))
 
 
 def _note(node: Node, stage: Stage, gen: int, which: str, mask: str) -> None:

@@ -91,10 +91,13 @@ class Ledger:
 
     def merged(self, image, number):
         """A decision made a new row out of two: its mark is that of one of them, but it has seen more."""
-        mark = image["mark"]
-        self.images[mark].append({name: as_in_image(value) for name, value in image.items()})
+        self.images[image["mark"]].append({name: as_in_image(value) for name, value in image.items()})
+        self.decided(image["mark"], number)
+
+    def decided(self, mark, number):
+        """The version with this mark is in force again by a decision, of which nobody knows who has seen the mark alone."""
         first = self.of_mark[mark][0]
-        name = f"merge{number}"
+        name = f"decision{number}"
         self.of_mark[mark].append(Event(name, "P", first.row, False, first.seen.plus(name), first.order))
 
     def observed(self, parent_before, before, after, clean):
@@ -166,19 +169,24 @@ class Ledger:
     def unaccounted(self, contents, records, held):
         """Edits of which nothing tells what became of them. `contents` are the parent's, `held` rows set aside."""
         lost = []
-        for row in self.of_row:
-            final = contents.get(row)
-            seen = self.seen("P", row, final)
-            for head in self.heads(row):
-                if head.id in seen.maybe or row in held:
-                    continue
-                mark = head.id.partition("@")[0]
-                if any(mark in images for images in records.get(row, ())) and not head.gone:
-                    continue
-                if head.gone and any(None in images for images in records.get(row, ())):
-                    continue
-                lost.append(head)
+        for row in self.of_row.keys() - held:
+            seen = self.seen("P", row, contents.get(row)).maybe
+            images = [image for both in records.get(row, ()) for image in both]
+            # What may be lost need not be: who tells of it tells of all that it has seen.
+            later = [each for each in self.of_row[row] if each.id in self.excused]
+            lost += [
+                head
+                for head in self.heads(row)
+                if not any(
+                    _is_told(each, seen, images) for each in (head, *later) if head.id in each.seen.maybe
+                )
+            ]
         return lost
+
+
+def _is_told(event, seen, images):
+    """Is an edit among what the parent's row has seen, or in a record?"""
+    return event.id in seen or (None if event.gone else event.id.partition("@")[0]) in images
 
 
 def records_of(found):

@@ -1,6 +1,5 @@
 """A cluster that is attacked: edits, runs that are disturbed, databases that are restored, and what must hold after each."""
 
-import json
 from concurrent.futures import Future
 
 import pytest
@@ -8,10 +7,11 @@ import pytest
 from syncd.engine import ahead
 from syncd.engine import member as members_of
 from syncd.errors import FatalError, SyncdError, TransientError
-from syncd.model.cluster import ConflictPolicy, Winner
+from syncd.model.cluster import ConflictPolicy
 from syncd.repository import arrival, departure
-from tests.cluster.ledger import Ledger, Seen, as_in_image, marks_of, plain, records_of, row_of_record
-from tests.cluster.playground import TABLES, statements_of
+from tests.cluster.judging import judge, judge_equal
+from tests.cluster.ledger import Ledger, Seen, records_of, row_of_record
+from tests.cluster.playground import TABLES, UUIDS, statements_of
 from tests.cluster.world import World
 
 PLAIN = ConflictPolicy()
@@ -36,17 +36,20 @@ class Play:
         self.world = World(make("P"), {f"c{n}": make(f"c{n}") for n in range(children)}, list(TABLES), policy)
         self.patches = patches
         self.ledger = Ledger()
-        self.open = {}
+        self.open = set()
         self.saves = {}
         self.rewound = set()
         self.parent_restored = False
         self.records = 0
         self.received = {}
+        self.oldest = 0
         self.broken = False
         self.masks_known = True
         self.columns = set()
         self.calm = None
         self.aside_before = set()
+        self.forgotten = set()
+        self.lives = set()
         for name, node in self.world.everyone().items():
             self.ledger.committed("start", {}, node.contents()) if name == "P" else None
 
@@ -81,10 +84,19 @@ class Play:
     def _commit(self, name, before, after):
         known = len(self.ledger.events)
         self.ledger.committed(name, before, after)
-        if not self.world.port(name).enrolled():
+        if not self.world.everyone()[name].enrolled():
             # Nobody records what is deleted before the first contact.
             fresh = list(self.ledger.events.values())[known:]
-            self.ledger.excuse(event for event in fresh if event.gone)
+            gone = {name for event in fresh if event.gone for name in event.seen.maybe}
+            self.ledger.excuse(self.ledger.events[name] for name in gone)
+            self._excuse_forgotten(name)
+
+    def _excuse_forgotten(self, name):
+        """Who joins with a row that went, and of which the parent forgot that, brings it back."""
+        has = self.contents(name)
+        self.ledger.excuse(
+            self.ledger.events[each] for each in self.forgotten if self.ledger.events[each].row in has
+        )
 
     def twin(self, names, edit):
         """The very same edit at several nodes."""
@@ -93,23 +105,35 @@ class Play:
             for name in names:
                 self.write(name, [statements_of(edit, lambda: mark)])
 
+    def clash(self, names, value):
+        """Nodes give the same unique code to things of their own, then the last one edits what the first one edited."""
+        for key, name in enumerate(names):
+            statement = (
+                "UPDATE thing SET code = ?, mark = ? WHERE id = ?",
+                (value, self.ledger.mark(), *UUIDS[key]),
+            )
+            self.write(name, [[statement]])
+        self.sync()
+        self.edit(names[-1], ("update", "thing", 0, 1, 3))
+
     def begin(self, name):
         """A user begins a transaction and leaves it open."""
         node = self.world.everyone()[name]
         if name not in self.open and node.begin():
-            self.open[name] = node.contents()
+            self.open.add(name)
 
     def end(self, name, *, keep):
         """The user comes back."""
         if name not in self.open:
             return
-        node, before = self.world.everyone()[name], self.open.pop(name)
+        node = self.world.everyone()[name]
+        self.open.remove(name)
         self.calm = None
-        after = node.contents()
+        before = node.committed()
         if not keep:
             node.rollback()
         elif node.commit():
-            self._commit(name, before, after)
+            self._commit(name, before, node.contents())
 
     # What befalls databases
 
@@ -119,6 +143,7 @@ class Play:
             # A copy of a restored child that nobody has met since would count as a second one: that is refused.
             return
         path = self.folder / f"{name}.saved"
+        self._close_ports()
         self.world.everyone()[name].save(path)
         absent = {row: seen for (node, row), seen in self.ledger.absent.items() if node == name}
         self.saves[name] = (path, absent, len(self.ledger.events))
@@ -130,7 +155,7 @@ class Play:
         self.end(name, keep=False)
         self.masks_known, self.calm = False, None
         path, absent, count = self.saves.pop(name)
-        self.world.close_ports()
+        self._close_ports()
         self.world.everyone()[name].restore(path)
         for node, row in [pair for pair in self.ledger.absent if pair[0] == name]:
             self.ledger.absent[node, row] = absent.get(row, Seen())
@@ -146,22 +171,23 @@ class Play:
 
     def _parent_lost(self):
         """Of all that was before, only what the children have now must survive."""
-        live = {
-            values["mark"] for name in self.world.children for values in self._contents(name).values()
-        } | {values["mark"] for values in self._contents("P").values()}
+        live = {values["mark"] for name in self.world.children for values in self.contents(name).values()} | {
+            values["mark"] for values in self.contents("P").values()
+        }
         self.ledger.excuse(
             event for event in self.ledger.events.values() if event.id.partition("@")[0] not in live
         )
         self.ledger.known = set()
         self.rewound |= set(self.world.children)
         self.parent_restored = True
-        self.records = max((record["id"] for record in self._records()), default=0)
+        self.records = max((record["id"] for record in self.all_records()), default=0)
 
     def clone(self, name):
         """A second child appears that is a copy of one: it must be refused."""
         if name in self.open or not any(peer.name == name for peer in self.world.port("P").peers()):
             return
         path = self.folder / "clone.saved"
+        self._close_ports()
         self.world.children[name].save(path)
         self.world.children["clone"] = self.make("clone")
         self.world.children["clone"].restore(path)
@@ -175,7 +201,7 @@ class Play:
             self.broken = True
             raise
         finally:
-            self.world.close_ports()
+            self._close_ports()
             self.world.children.pop("clone").close()
 
     def drop_trigger(self, name, number):
@@ -214,29 +240,35 @@ class Play:
         live = [peer for peer in peers if peer.state == "live"]
         if live and "P" not in self.open and self.world.port("P").tracked:
             self.world.port("P").compact(max(0, min(peer.floor for peer in live)), lambda: None)
+            events = self.ledger.events.values()
+            self.forgotten |= {event.id for event in events if event.gone and event.id in self.ledger.known}
+            for name in self.world.children:
+                if not self.world.port(name).enrolled():
+                    self._excuse_forgotten(name)
 
     # Runs
 
     def sync(self, names=None, midway=(), crash=None):
-        """One run. `midway` are (moment, node, edit); `crash` is the moment at which the process dies."""
+        """One run. `midway` are (moment, node, edit); `crash` is the moment or the named point at which the process dies."""
         self.broken = True
         names = list(names or self.world.children)
-        self._last = {name: self._contents(name) for name in ("P", *names)}
-        before = self._last
+        self.last = {name: self.contents(name) for name in ("P", *names)}
+        before = self.last
+        self.oldest = self.world.port("P").node.oldest() if self.world.port("P").enrolled() else 0
         self._midway, self._crash, self._moment, disturbed = sorted(midway, key=repr), crash, 0, False
         members = []
         try:
             members = self._run(names)
         except Crash:
             disturbed = True
-            self.world.close_ports()
+            self._close_ports()
         except TransientError:
             if "P" not in self.open:
                 raise
             disturbed = True
-        disturbed = disturbed or before is not self._last or bool(self.open)
+        disturbed = disturbed or before is not self.last or bool(self.open)
         disturbed = disturbed or any(member.failure for member in members)
-        self._judge(before, members, clean=not disturbed)
+        judge(self, before, members, clean=not disturbed)
         self.broken = False
         return members
 
@@ -261,16 +293,16 @@ class Play:
 
     def _excuse_failure(self, member):
         name, failure = member.child.repository, member.failure
-        if failure is None or (isinstance(failure, TransientError) and self.open.keys() & {name, "P"}):
+        if failure is None or (isinstance(failure, TransientError) and self.open & {name, "P"}):
             return
         if isinstance(failure, FatalError) and failure.code == "identity" and "clone" in self.world.children:
             return
         raise failure
 
-    def _pass(self, _name=""):
+    def _pass(self, name=None):
         """A moment in a run at which a user may edit, or the process may die."""
         self._moment += 1
-        if self._moment == self._crash:
+        if self._crash is not None and self._crash in {self._moment, name}:
             raise Crash
         while self._midway and self._midway[0][0] <= self._moment:
             _, name, edit = self._midway.pop(0)
@@ -279,123 +311,11 @@ class Play:
                 self.edit(name, edit)
 
     def _look(self):
-        now = {name: self._contents(name) for name in self._last}
-        self.ledger.observed(self._last["P"], self._last, now, clean=False)
-        self._last = now
+        now = {name: self.contents(name) for name in self.last}
+        self.ledger.observed(self.last["P"], self.last, now, clean=False)
+        self.last = now
 
     # What must hold
-
-    def _judge(self, before, members, *, clean):
-        self._judge_records(before, clean=clean)
-        after = {name: self._contents(name) for name in before}
-        self.ledger.observed(self._last["P"], self._last, after, clean=clean)
-        for name, contents in after.items():
-            for row, values in contents.items():
-                assert self._is_a_version(values), f"{name} holds {row} as nobody wrote it: {values}"
-        if "P" not in self.open:
-            self._judge_cursors()
-        if not clean:
-            self.calm = None
-            return
-        for name in before:
-            assert not self.world.everyone()[name].violations(), f"{name} breaks its own rules"
-        aside = self.aside(before)
-        for name in before:
-            self._judge_equal(name, after, aside)
-        self.rewound -= {member.child.repository for member in members}
-        self._judge_traffic(members, aside)
-
-    def _judge_traffic(self, members, aside):
-        """What one child alone edited is never sent back to it, and goes to each other child once."""
-        events = list(self.ledger.events.values())[self.calm :] if self.calm is not None else []
-        whole = len(members) == len(self.world.children)
-        if any(member.greeting.whole or member.greeting.rewound for member in members):
-            events = []
-        authors = {event.node for event in events}
-        counted = sum(member.up.conflicts + member.up.same + member.up.held for member in members)
-        if whole and len(authors) == 1 and not (aside or self.aside_before or counted):
-            rows = len({event.row for event in events})
-            for member in members:
-                if member.child.repository in authors:
-                    assert not member.down.received, "a child gets its own edits back"
-                else:
-                    assert member.down.received <= rows, "a child gets rows that nobody changed"
-        self.calm = len(self.ledger.events) if whole else None
-        self.aside_before = aside
-
-    def _is_a_version(self, values):
-        now = plain(values)
-        return any(
-            all(image.get(name, "None") == value for name, value in now.items())
-            for image in self.ledger.images[values["mark"]]
-        )
-
-    def _judge_equal(self, name, after, aside):
-        for row in after["P"].keys() | after[name].keys():
-            ours, theirs = after["P"].get(row), after[name].get(row)
-            same = (ours and _filled(ours)) == (theirs and _filled(theirs))
-            assert same or row in aside, (
-                f"after a quiet run {name} has {row} as {theirs}, the parent as {ours}"
-            )
-
-    def _judge_cursors(self):
-        """What a parent has received never falls within one life of both."""
-        for peer in self.world.port("P").peers():
-            life = (peer.name, peer.number)
-            assert peer.received.gen >= self.received.get(life, -1), f"the cursor of {peer.name} fell"
-            self.received[life] = peer.received.gen
-
-    def _judge_records(self, before, *, clean):
-        """Who could have known the other's edit has no conflict with it."""
-        if "P" in self.open:
-            return
-        for record in reversed(self._records()):
-            if record["id"] <= self.records:
-                continue
-            self.records = record["id"]
-            row, (ours, theirs) = row_of_record(record["tbl"], record["row_key"]), marks_of(record)
-            assert record["parent_row"] != record["child_row"], f"equal rows are a conflict: {record}"
-            if record["child"] not in self.rewound:
-                assert self._truly_concurrent(record["child"], row, ours, theirs, before, clean), (
-                    f"no conflict, but recorded: {record}"
-                )
-                self._judge_columns(record, ours, theirs)
-            if record["winner"] == "merged":
-                self.ledger.merged(row_image(record), record["id"])
-
-    def _judge_columns(self, record, ours, theirs):
-        """A merge takes a column that one side alone has changed from that side."""
-        if (
-            not self.masks_known
-            or self.world.policy.winner is not Winner.MERGE_FIELDS
-            or None in (ours, theirs)
-        ):
-            return
-        base = self.ledger.common(ours, theirs)
-        rows = [
-            json.loads(record[name]) for name in ("parent_row", "child_row", "merged_row") if record[name]
-        ]
-        decided = rows[-1] if record["merged_row"] else rows[record["winner"] == "child"]
-        for name in () if base is None else base.keys() - {"mark", *TABLES[record["tbl"]].key}:
-            values = [as_in_image(row[name]) for row in (rows[0], rows[1], decided)]
-            changed = [self.ledger.touched(mark, base, name) for mark in (ours, theirs)]
-            if changed[0] != changed[1]:
-                assert values[2] == values[changed[1]], f"{name} was taken from the wrong side: {record}"
-
-    def _truly_concurrent(self, child, row, ours, theirs, before, clean):
-        if ours is not None and theirs is not None:
-            return self.ledger.concurrent(ours, theirs)
-        if not clean:
-            return True
-        if theirs is None:
-            at_parent = before["P"].get(row)
-            if row in before[child] or at_parent is None or at_parent["mark"] != ours:
-                return True
-            return not self.ledger.seen_of(ours).sure <= self.ledger.absent[child, row].sure
-        deleted = self.ledger.absent["P", row]
-        events = {event.id for event in self.ledger.of_row[row] if event.gone}
-        known = events & deleted.maybe
-        return bool(row in before["P"] or not known or not known <= self.ledger.seen_of(theirs).sure)
 
     def aside(self, names):
         """Rows that are set aside anywhere, at the parent or at these nodes."""
@@ -417,8 +337,8 @@ class Play:
             self.sync()
         everyone = list(self.world.everyone())
         aside = self.aside(everyone)
-        records = records_of(self._records())
-        lost = self.ledger.unaccounted(self._contents("P"), records, aside)
+        records = records_of(self.all_records())
+        lost = self.ledger.unaccounted(self.contents("P"), records, aside)
         assert not lost, f"nothing tells what became of {lost}"
         marks = self._marks()
         members = self.sync()
@@ -428,10 +348,15 @@ class Play:
             moved = total.inserted + total.updated + total.deleted + total.conflicts
             assert not moved, f"a quiet third run still moves rows of {member.child.repository}: {total}"
         for name in everyone:
-            self._judge_equal(name, {each: self._contents(each) for each in ("P", name)}, aside)
+            judge_equal(self, name, {each: self.contents(each) for each in ("P", name)}, aside)
 
     def _marks(self):
         return {name: self.world.port(name).hello().mark for name in self.world.everyone()}
+
+    def _close_ports(self):
+        self.world.close_ports()
+        for node in self.world.everyone().values():
+            node.settle()
 
     def close(self):
         """Close everything."""
@@ -439,22 +364,15 @@ class Play:
         for node in self.world.everyone().values():
             node.close()
 
-    def _contents(self, name):
-        return self.open[name] if name in self.open else self.world.everyone()[name].contents()
+    def contents(self, name):
+        """The rows of a node as everybody sees them."""
+        node = self.world.everyone()[name]
+        return node.committed() if name in self.open else node.contents()
 
-    def _records(self):
+    def all_records(self):
+        """The records of conflicts, newest first."""
         port = self.world.port("P")
         return self.world.conflicts() if port.enrolled() else []
-
-
-def row_image(record):
-    """The decided row of a record."""
-    return json.loads(record["merged_row"])
-
-
-def _filled(values):
-    """A row without columns that are empty: they may not be everywhere yet."""
-    return {name: repr(value) for name, value in values.items() if value is not None}
 
 
 class OneByOne:

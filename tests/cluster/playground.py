@@ -10,6 +10,8 @@ from pathlib import Path
 
 from syncd.connectors.sqlite import session
 from syncd.connectors.sqlite.replica import SqliteStore
+from syncd.repository.naming import Names
+from tests.cluster.world import CLUSTER
 
 SQLITE = """
 CREATE TABLE thing(id TEXT PRIMARY KEY, mark TEXT, n INTEGER, x REAL, d TEXT, b BLOB, j TEXT, code TEXT UNIQUE);
@@ -22,6 +24,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108  # the fastest folder there is; nothing 
 PATCHES = ((session, "LOCK_SECONDS", 0.0), (session, "DRIVER_WAIT_SECONDS", 0.0))
 """A run that meets a user's lock gives up at once."""
 UUIDS = [(f"{number:08x}-1111-4111-8111-111111111111",) for number in range(4)]
+TRACKED = Names.of(CLUSTER).tables
 TEXTS = ["", "plain", "a\u0301", "\U0001d11e and \U0001f600", None]
 
 
@@ -185,6 +188,19 @@ class SqliteCopy:
                 values = dict(zip(names, row, strict=True))
                 found[table.name, tuple(values[name] for name in table.key)] = values
         return found
+
+    def committed(self):
+        """The rows as everybody sees them, while a transaction of the user is open."""
+        with contextlib.closing(SqliteCopy(self.path, None)) as other:
+            return other.contents()
+
+    def enrolled(self):
+        """Does it take part already? Asked past the run that may be going on."""
+        there = self.run("SELECT 1 FROM sqlite_master WHERE name = ?", (TRACKED,))
+        return bool(there and self.run(f"SELECT 1 FROM {TRACKED}"))
+
+    def settle(self):
+        """Nothing: whoever closes a file is gone."""
 
     def violations(self):
         """What breaks the rules between tables."""

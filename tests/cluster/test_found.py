@@ -1,8 +1,12 @@
 """What random histories found, each with its own small history."""
 
+import json
+
 import pytest
 
+from syncd.errors import FatalError
 from syncd.model.cluster import ClusterTable, ConflictPolicy, Direction, Winner
+from syncd.repository.reapply import take
 from tests.cluster.play import PLAIN, Play
 from tests.cluster.playground import PATCHES, SqliteCopy, template
 from tests.cluster.world import SqliteNode, World
@@ -175,3 +179,101 @@ def test_a_row_that_a_child_could_not_take_does_not_come_over_what_was_settled_s
 
     assert cluster.world.children["c0"].run("SELECT code FROM thing ORDER BY id") == [("C",), ("D",)]
     assert cluster.world.parent.run("SELECT code FROM thing ORDER BY id") == [("C",), ("D",)]
+
+
+def test_a_merged_row_that_the_table_refuses_is_recorded_once_it_is_decided(play):
+    cluster = play(1, ConflictPolicy(Winner.MERGE_FIELDS, then=Winner.PARENT))
+    code(cluster, "P", "one", "A")
+    code(cluster, "P", "two", "C")
+    cluster.sync()
+    code(cluster, "P", "two", "B")
+    code(cluster, "c0", "one", "B")
+    cluster.write("P", [[("UPDATE thing SET n = 5, mark = ? WHERE id = 'one'", (cluster.ledger.mark(),))]])
+    for _ in range(3):
+        cluster.sync()
+        cluster.world.clock += 7200
+
+    assert [record["kind"] for record in cluster.world.conflicts()] == ["unique"]
+    code(cluster, "P", "two", "D")
+    cluster.sync()
+
+    assert [record["winner"] for record in cluster.world.conflicts()] == ["merged", "parent"]
+    assert cluster.world.parent.run("SELECT n, code FROM thing ORDER BY id") == [(5, "B"), (None, "D")]
+
+
+def test_taking_the_parents_side_of_a_refused_row_leaves_its_row_and_gives_it_to_the_child(play):
+    cluster = play(1)
+    code(cluster, "P", "one", "A")
+    code(cluster, "P", "two", "B")
+    cluster.sync()
+    code(cluster, "P", "one", "C")
+    code(cluster, "c0", "two", "C")
+    cluster.sync()
+    record = cluster.world.conflicts()[0]
+
+    port = cluster.world.port("P")
+    take(port.node, port.tracked, record["id"], "parent", by="me", at="2026-01-01T00:00:00+00:00", check=list)
+    cluster.world.clock += 7200
+    cluster.sync()
+
+    assert (record["kind"], json.loads(record["parent_row"])["code"]) == ("unique", "B")
+    rows = [("one", "C"), ("two", "B")]
+    for node in cluster.world.everyone().values():
+        assert node.run("SELECT id, code FROM thing ORDER BY id") == rows
+
+
+def test_what_one_child_set_aside_is_not_settled_by_another_one(play):
+    cluster = play(2)
+    code(cluster, "P", "one", "A")
+    code(cluster, "c0", "two", "A")
+    code(cluster, "c1", "two", "A")
+    cluster.sync()
+
+    assert sorted(record["child"] for record in cluster.world.conflicts()) == ["c0", "c1"]
+    code(cluster, "c1", "two", "B")
+    cluster.sync(["c1"])
+
+    open_ones = [record["child"] for record in cluster.world.conflicts() if record["state"] == "open"]
+    assert open_ones == ["c0"]
+
+
+def test_a_parent_is_known_as_restored_by_a_child_that_it_had_confirmed_but_not_answered(play):
+    cluster = play(1)
+    cluster.edit("P", ("insert", "pair", 0, 0, 0))
+    cluster.sync()
+    cluster.save("P")
+    cluster.edit("c0", ("update", "pair", 0, 1, 1))
+    cluster.sync(crash="before versions are applied")
+    cluster.edit("c0", ("insert", "tree", 0, 0, 0))
+    cluster.sync(crash="versions are placed")
+    cluster.restore("P")
+
+    with pytest.raises(FatalError, match="was restored from a copy"):
+        cluster.world.sync()
+
+
+def test_children_that_made_the_same_row_may_both_go_on_with_it(play):
+    cluster = play(2)
+    cluster.edit("P", ("insert", "pair", 0, 0, 0))
+    cluster.sync()
+    cluster.twin(["c0", "c1"], ("update", "pair", 0, 1, 1))
+    cluster.sync(crash="before versions are applied")
+    cluster.edit("c0", ("update", "pair", 0, 1, 2))
+
+    cluster.sync()
+
+    assert cluster.world.conflicts() == []
+
+
+def test_a_row_that_only_counts_anew_is_no_conflict_for_who_has_it(play):
+    cluster = play(3)
+    cluster.edit("P", ("insert", "pair", 0, 0, 0))
+    cluster.sync()
+    cluster.twin(["c0", "c1"], ("update", "pair", 0, 1, 1))
+    cluster.sync(["c0", "c2"])
+    cluster.sync(["c1"])
+    cluster.edit("c2", ("update", "pair", 0, 1, 2))
+
+    cluster.sync()
+
+    assert cluster.world.conflicts() == []

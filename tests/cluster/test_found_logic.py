@@ -5,7 +5,7 @@ import time
 import pytest
 
 from syncd.errors import BusyError
-from syncd.model.cluster import ConflictPolicy, DeleteRule, Winner
+from syncd.model.cluster import Combine, ConflictPolicy, DeleteRule, Winner
 from syncd.repository.image import row_of
 from syncd.repository.reapply import take
 from tests.cluster.nodes import make_node
@@ -275,3 +275,115 @@ def test_columns_that_only_the_parent_has_do_not_shift_what_a_merge_takes_for_ch
         ("of c1", "of c0"),
     ]
     assert world.children["c0"].rows("t") == world.children["c1"].rows("t")
+
+
+POINTING = (
+    "CREATE TABLE a (id INTEGER PRIMARY KEY);"
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, FOREIGN KEY (a) REFERENCES a (id))"
+)
+
+
+@every_product
+def test_a_row_goes_in_the_same_run_in_which_what_pointed_at_it_points_elsewhere(start, product):
+    world = start(POINTING, tables=("a", "t"), product=product)
+    world.parent.run("INSERT INTO a VALUES (1), (2)")
+    world.parent.run("INSERT INTO t VALUES (10, 1)")
+    world.sync()
+
+    world.children["c0"].run("UPDATE t SET a = 2")
+    world.children["c0"].run("DELETE FROM a WHERE id = 1")
+    world.sync()
+    assert world.parent.rows("a") == [(2,)]
+    world.parent.run("INSERT INTO a VALUES (7)")
+    world.parent.run("UPDATE t SET a = 7")
+    world.parent.run("DELETE FROM a WHERE id = 2")
+    world.sync()
+
+    assert copies(world, "a") == {((7,),)}
+    assert world.conflicts() == world.held() == world.held("c0") == []
+
+
+RINGS = (
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, up INTEGER, FOREIGN KEY (up) REFERENCES t (id));"
+    "CREATE TABLE b (id INTEGER PRIMARY KEY, t INTEGER NOT NULL, FOREIGN KEY (t) REFERENCES t (id))"
+)
+
+
+@every_product
+def test_rows_that_point_at_each_other_in_a_circle_go_together(start, product):
+    world = start(RINGS, tables=("t", "b"), product=product)
+    world.parent.run("INSERT INTO t VALUES (1, NULL), (2, NULL), (3, NULL), (4, NULL), (5, NULL), (6, NULL)")
+    world.sync()
+    world.parent.run("UPDATE t SET up = 2 WHERE id IN (1, 3)")
+    world.parent.run("UPDATE t SET up = 1 WHERE id = 2")
+    world.parent.run("UPDATE t SET up = 5 WHERE id = 4")
+    world.parent.run("UPDATE t SET up = 4 WHERE id = 5")
+    world.parent.run("INSERT INTO b VALUES (1, 2)")
+    world.sync()
+
+    child = world.children["c0"]
+    child.run("DELETE FROM b")
+    child.run("UPDATE t SET up = NULL")
+    child.run("DELETE FROM t WHERE id < 6")
+    world.parent.run("UPDATE t SET up = 4 WHERE id = 6")
+    world.sync()
+
+    # What nothing else points at is gone; 4 and 5 are still pointed at by 6.
+    assert world.parent.rows("t") == [(4, 5), (5, 4), (6, 4)]
+    assert sorted(row_of(("id",), row["row_key"]) for row in world.held()) == [(4,), (5,)]
+    world.parent.run("UPDATE t SET up = NULL WHERE id = 6")
+    settle(world)
+    assert copies(world) == {((6, None),)}
+
+
+def test_rows_of_two_tables_that_point_at_each_other_go_together(start):
+    schema = (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, u INTEGER REFERENCES u DEFERRABLE INITIALLY DEFERRED);"
+        "CREATE TABLE u (id INTEGER PRIMARY KEY, t INTEGER NOT NULL REFERENCES t)"
+    )
+    world = start(schema, tables=("t", "u"))
+    world.parent.run("INSERT INTO t VALUES (1, NULL)")
+    world.parent.run("INSERT INTO u VALUES (1, 1)")
+    world.parent.run("UPDATE t SET u = 1")
+    world.sync()
+
+    child = world.children["c0"]
+    child.run("UPDATE t SET u = NULL")
+    child.run("DELETE FROM u")
+    child.run("DELETE FROM t")
+    world.sync()
+
+    assert copies(world) == copies(world, "u") == {()}
+    assert world.conflicts() == []
+
+
+def test_an_edit_that_wins_a_conflict_and_cannot_be_placed_is_not_recorded_as_a_winner(start):
+    world = start(CODED, ConflictPolicy(Winner.CHILD))
+    world.parent.run("INSERT INTO t VALUES (1, 'a', 'one'), (2, 'b', 'two')")
+    world.sync()
+    world.parent.run("UPDATE t SET v = 'of P' WHERE id = 1")
+    clash(world)
+
+    settle(world, 4)
+
+    assert [(one["kind"], one["state"]) for one in world.conflicts()] == [("unique", "open")]
+    world.parent.run("DELETE FROM t WHERE id = 3")
+    settle(world)
+    assert [(one["kind"], one["winner"], one["state"]) for one in world.conflicts()] == [
+        ("update/update", "child", "auto"),
+        ("unique", "parent", "resolved"),
+    ]
+    assert copies(world) == {((1, "x", "one"), (2, "b", "two"))}
+
+
+def test_a_text_that_is_no_number_but_reads_like_one_stops_no_run(start):
+    policy = ConflictPolicy(Winner.PARENT, columns={"v": Combine.MAX})
+    world = start("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)", policy)
+    world.parent.run("INSERT INTO t VALUES (1, 'a')")
+    world.sync()
+    world.children["c0"].run("UPDATE t SET v = 'nan'")
+    world.parent.run("UPDATE t SET v = '7'")
+
+    world.sync()
+
+    assert copies(world) == {((1, "nan"),)}

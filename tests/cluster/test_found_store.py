@@ -238,3 +238,58 @@ def test_a_key_that_cannot_be_empty_is_not_looked_at(make_world):
     keys = {tracked.name.name: tracked.optional_key for tracked in world.port("P").tracked}
 
     assert keys == {"t": (), "u": ()}
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_text_that_nobody_can_read_waits_alone(make_world, product):
+    world = make_world(
+        dict.fromkeys(("P", "c0"), "CREATE TABLE t (id integer PRIMARY KEY, v {text})"),
+        products={"P": "sqlite", "c0": product},
+    )
+    world.sync()
+    world.parent.run("INSERT INTO t VALUES (1, 'first'), (3, 'last')")
+    world.parent.run("INSERT INTO t VALUES (2, CAST(x'ff41' AS TEXT))")
+
+    (member,) = world.sync()
+
+    child = world.children["c0"]
+    assert child.rows("t") == [(1, "first"), (3, "last")]
+    assert [said for said in member.warnings if "1 rows of the parent are set aside" in said] != []
+    world.clock += 60
+    world.sync()
+    assert len(world.held("c0")) == 1
+    world.parent.run("UPDATE t SET v = 'mended' WHERE id = 2")
+    world.sync()
+    assert child.rows("t") == [(1, "first"), (2, "mended"), (3, "last")]
+    assert world.held("c0") == []
+
+
+def test_a_childs_text_that_nobody_can_read_is_a_record_and_stops_nothing(make_world):
+    world = make_world("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+    world.sync()
+    child = world.children["c0"]
+    child.run("INSERT INTO t VALUES (1, CAST(x'ff41' AS TEXT)), (2, 'good')")
+
+    world.sync()
+    world.clock += 60
+    world.sync()
+
+    assert world.parent.rows("t") == [(2, "good")]
+    assert [(each["kind"], each["state"]) for each in world.conflicts()] == [("rule", "open")]
+    child.run("UPDATE t SET v = 'mended' WHERE id = 1")
+    world.sync()
+    assert world.parent.rows("t") == [(1, "mended"), (2, "good")]
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+@pytest.mark.parametrize("name", ["gen", "Base", "op", "mask", "at", "nid"])
+def test_a_key_that_is_named_as_a_column_of_a_log_leaves_its_table_out_alone(make_world, product, name):
+    quoted = {"sqlite": name, "postgresql": f'"{name}"', "mysql": f"`{name}`"}[product]
+    schema = f"CREATE TABLE t (id integer PRIMARY KEY); CREATE TABLE u ({quoted} integer PRIMARY KEY)"
+    world = make_world(schema, ["t", "u"], products={"P": product, "c0": product})
+    world.parent.run("INSERT INTO t VALUES (1)")
+
+    world.sync()
+
+    assert world.children["c0"].rows("t") == [(1,)]
+    assert list(world.port("P").enrolled()) == [str(world.port("P").tracked[0].name)]

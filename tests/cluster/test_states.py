@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from syncd.model.cluster import ConflictPolicy, DeleteRule, Winner
+from syncd.repository.crash import CRASH_POINTS
 from tests.cluster.play import Play
 from tests.cluster.playground import PATCHES, TABLES, SqliteCopy, template
 
@@ -26,6 +27,7 @@ EDITS = st.tuples(
     st.integers(0, 63),
     st.integers(0, 9),
 )
+CRASHES = st.integers(1, 90) | st.sampled_from(CRASH_POINTS)
 POLICIES = st.builds(
     ConflictPolicy,
     winner=st.sampled_from([Winner.PARENT, Winner.CHILD, Winner.NEWEST, Winner.MERGE_FIELDS, Winner.MANUAL]),
@@ -45,7 +47,7 @@ class Histories(RuleBasedStateMachine):
     def make(self, name):
         return SqliteCopy(self.folder / f"{name}.db", template())
 
-    @initialize(children=st.integers(1, 3), policy=POLICIES, edits=st.lists(EDITS, max_size=3))
+    @initialize(children=st.sampled_from([2, 1, 2, 3]), policy=POLICIES, edits=st.lists(EDITS, max_size=3))
     def start(self, children, policy, edits):
         self.play = Play(self.folder, self.make, children, policy, PATCHES)
         self.play.edit("P", *[("insert", table, which, 0, which) for table in TABLES for which in (0, 1)])
@@ -71,7 +73,7 @@ class Histories(RuleBasedStateMachine):
         self.play.edit(self.name(node), first)
         self.play.edit(self.name(other), (kind, *first[1:3], first[3] ^ 5, first[4] + 1))
 
-    @rule(first=NODES, second=NODES, edits=st.lists(EDITS, min_size=2, max_size=5), crash=st.integers(1, 300))
+    @rule(first=NODES, second=NODES, edits=st.lists(EDITS, min_size=2, max_size=5), crash=st.none() | CRASHES)
     def edit_two_and_sync(self, first, second, edits, crash):
         for number, edit in enumerate(edits):
             self.play.edit(self.name((first, second)[number % 2]), edit)
@@ -80,6 +82,10 @@ class Histories(RuleBasedStateMachine):
     @rule(node=NODES, other=NODES, edit=EDITS)
     def edit_alike(self, node, other, edit):
         self.play.twin([self.name(node), self.name(other)], edit)
+
+    @rule(nodes=st.lists(NODES, min_size=2, max_size=3, unique=True), value=st.sampled_from(["A", "B"]))
+    def clash(self, nodes, value):
+        self.play.clash([self.name(number) for number in nodes], value)
 
     @rule(node=NODES)
     def begin(self, node):
@@ -99,12 +105,12 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         midway=st.lists(st.tuples(st.integers(1, 70), NODES, EDITS), min_size=1, max_size=4),
-        crash=st.none() | st.integers(1, 90),
+        crash=st.none() | CRASHES,
     )
     def sync_disturbed(self, midway, crash):
         self.play.sync(None, [(moment, self.name(node), edit) for moment, node, edit in midway], crash)
 
-    @rule(node=NODES, edit=EDITS, crash=st.integers(1, 90))
+    @rule(node=NODES, edit=EDITS, crash=CRASHES)
     def edit_again_after_a_crash(self, node, edit, crash):
         for seed in (1, 2):
             self.play.edit(self.child(node), ("update", *edit[1:4], edit[4] + seed))
@@ -116,16 +122,19 @@ class Histories(RuleBasedStateMachine):
         edit=EDITS,
         kind=st.sampled_from(["update", "update", "delete", "insert"]),
         moments=st.lists(st.integers(1, 90), min_size=1, max_size=3, unique=True),
+        again=st.booleans(),
     )
-    def sync_while_others_edit_the_same_row(self, node, other, edit, kind, moments):
+    def sync_while_others_edit_the_same_row(self, node, other, edit, kind, moments, again):
         self.play.edit(self.name(node), ("update" if kind == "update" else edit[0], *edit[1:]))
         late = [
             (moment, self.name(other), (kind, *edit[1:3], edit[3] ^ moment, edit[4] + moment))
             for moment in moments
         ]
         self.play.sync(None, late)
+        if again:
+            self.play.edit(self.name(other), ("update", *edit[1:]))
 
-    @rule(crash=st.integers(1, 90))
+    @rule(crash=CRASHES)
     def crash(self, crash):
         self.play.sync(None, (), crash)
 
@@ -136,6 +145,15 @@ class Histories(RuleBasedStateMachine):
     @rule(node=NODES)
     def restore(self, node):
         self.play.restore(self.name(node))
+
+    @rule(node=NODES, edits=st.lists(EDITS, min_size=2, max_size=3))
+    def lose_and_restore(self, node, edits):
+        self.play.save(self.name(node))
+        for edit in edits[1:]:
+            self.play.edit(self.name(node), edit)
+        self.play.sync()
+        self.play.restore(self.name(node))
+        self.play.edit(self.name(node), edits[0])
 
     @rule(node=NODES)
     def clone(self, node):
@@ -201,9 +219,8 @@ def test_all_copies_agree_after_any_history_and_no_edit_is_lost():
     check_histories(Histories, 200, 40, derandomize=True)
 
 
-if SCALE > 1:
-
-    @pytest.mark.soak
-    @pytest.mark.timeout(7200)
-    def test_many_more_histories_of_a_cluster_converge():
-        check_histories(Histories, 5_000, 60)
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_many_more_histories_of_a_cluster_converge():
+    examples, steps = (5_000, 60) if SCALE > 1 else (2_000, 40)
+    check_histories(Histories, examples, steps, print_blob=True, database=None)

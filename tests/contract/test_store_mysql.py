@@ -65,7 +65,6 @@ def test_a_unique_key_without_null_stands_in_for_a_primary_key(node: MysqlNode) 
         ("CREATE TABLE x (id int)", "no_key"),
         ("CREATE TABLE x (id int UNIQUE)", "no_key"),
         ("CREATE TABLE x (id text NOT NULL, PRIMARY KEY (id(10)))", "no_key"),
-        ("CREATE TABLE x (gen int PRIMARY KEY)", "name_taken"),
     ],
 )
 def test_what_cannot_take_part_is_refused_with_a_hint(node: MysqlNode, create: str, code: str) -> None:

@@ -12,7 +12,7 @@ from syncd.repository.conflict import Side, decide
 DOCS = Path(__file__).parents[2] / "docs"
 COLUMNS = ("status", "note", "psi", "edited")
 PARENT = Side(("open", "painted;", 48, "2026-03-01"), 0b0110, at=1000, repository="Redlands")
-CHILD = Side(("broken", "leaks;", 52, "2026-03-02"), 0b1111, at=1300, repository="Ohio")
+CHILD = Side(("broken", "leaks;", 52, "2026-03-02"), 0b1111, at=1300, repository="Ohio", summed={2: 50})
 CELLS = re.compile(r"^\| `([^`]+)`[^|]* \| (\w+) \| ([\w;]+) \| (\d+) \|", re.MULTILINE)
 WORDS = re.compile(r'font-family="[^"]*Mono[^"]*">([^<]+)</text>')
 IN_THE_PAGE = CELLS.findall((DOCS / "sync.md").read_text(encoding="utf-8"))

@@ -11,9 +11,6 @@ from syncd.errors import FatalError, NotFoundError
 from syncd.model.table import Table, TableName
 from syncd.repository.store import ForeignKey
 
-RESERVED: Final = frozenset({"syncd_n", "op", "mask", "at", "gen", "base", "nid", "ngen"})
-"""Columns that stand beside a key in the tables that a cluster keeps."""
-
 DECLARED: Final = """
 SELECT COLUMN_NAME, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME FROM information_schema.COLUMNS
  WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"""
@@ -78,16 +75,7 @@ def participant(session: Session, name: TableName) -> Table | None:
         )
     refuse_engine(found)
     table = read_table(session, found, writable=True)
-    table = replace(table, key=_key(session, found, table))
-    taken = sorted(name for name in table.key if name.lower() in RESERVED)
-    if taken:
-        raise FatalError(
-            f"the key of {found.name} has a column named {taken[0]}, which a cluster's own tables use",
-            hint="rename the column",
-            where=f"{found.name}.{taken[0]}",
-            code="name_taken",
-        )
-    return table
+    return replace(table, key=_key(session, found, table))
 
 
 def declarations(session: Session, name: TableName) -> dict[str, str]:

@@ -6,12 +6,10 @@ from typing import Final
 from syncd.connectors.postgresql.quoting import plain_literal
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.shape import Shape, listed
-from syncd.errors import FatalError
 from syncd.model.exchange import Tracked
 from syncd.repository.store import BEFORE, BORN, DELETED, HAPPENED, INSERTED
 
 TYPES: Final = {"int": "bigint", "text": "text", "bytes": "bytea"}
-RESERVED: Final = frozenset({"op", "mask", "at", "gen", "base", "nid", "ngen"})
 PARENT: Final = 0
 """The number under which the parent's own versions stand among the rows of its children."""
 
@@ -57,19 +55,7 @@ class Ledger:
         self._key = listed(tracked.key)
 
     def creation(self, shape: Shape, *, parent: bool) -> list[str]:
-        """The statements that make the tables that are not there.
-
-        Raises:
-            FatalError: a column of the key has a name that these tables use (code ``cannot_take_part``).
-        """
-        taken = RESERVED.intersection(self._tracked.key)
-        if taken:
-            raise FatalError(
-                f"{shape.found.name} cannot take part in a cluster: its key has the column {', '.join(sorted(taken))}",
-                hint=f"use a key without these names: {', '.join(sorted(RESERVED))}",
-                where=str(shape.found.name),
-                code="cannot_take_part",
-            )
+        """The statements that make the tables that are not there."""
         keys = [f"{quote(n)} {shape.declared(self._tracked.column(n))} NOT NULL" for n in self._tracked.key]
         primary = f"PRIMARY KEY ({self._key})"
         made = [_create(self.log, [*keys, *FACTS_OF_LOG])]

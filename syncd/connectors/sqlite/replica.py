@@ -11,8 +11,8 @@ from syncd.connectors.sqlite import summing
 from syncd.connectors.sqlite.capture import KINDS, triggers_of
 from syncd.connectors.sqlite.catalog import has_defaults, list_tables, read_table, with_empty_keys
 from syncd.connectors.sqlite.definition import key_columns
+from syncd.connectors.sqlite.leaving import every_row
 from syncd.connectors.sqlite.pointing import foreign_keys
-from syncd.connectors.sqlite.reading import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, next_rows
 from syncd.connectors.sqlite.session import Session, quote, refuse_unwritable
 from syncd.connectors.sqlite.spatial import changed, leaving
 from syncd.connectors.sqlite.staged import Staging
@@ -302,20 +302,8 @@ class SqliteStore:
     def extract(self, select: str, columns: Sequence[Column], form: Format, check: Check) -> Generator[Batch]:
         """The rows of a SELECT, in batches of bounded memory."""
         changes = leaving(self._session, columns) if form is Format.ROWS else ()
-        cursor = self._session.execute(select)
-        wanted = FIRST_ROWS
-        try:
-            while True:
-                check()
-                with self._session.errors():
-                    rows = cursor.fetchmany(wanted)
-                if not rows:
-                    return
-                yield Batch(form, changed(rows, changes), len(rows))
-                wanted = next_rows(rows, BATCH_ROWS, BATCH_BYTES)
-        finally:
-            # An open statement would keep the stage from being dropped, and that failure would hide a stop.
-            cursor.close()
+        for rows in every_row(self._session, select, check):
+            yield Batch(form, changed(rows, changes), len(rows))
 
     def make_stage(self, stage: Stage) -> None:
         """Make the empty stage."""

@@ -199,6 +199,15 @@ class Session:
         """True between BEGIN and its end."""
         return self._connection.in_transaction
 
+    @contextmanager
+    def stray_texts(self) -> Iterator[None]:
+        """Read texts that are no valid UTF-8 too, with surrogates in place of their bytes."""
+        self._connection.text_factory = _decoded
+        try:
+            yield
+        finally:
+            self._connection.text_factory = str
+
     def rollback(self) -> None:
         """End the transaction without a trace; does nothing when there is none."""
         self._end_reading()
@@ -257,6 +266,11 @@ class Session:
 def _exact_text(value: Any) -> Any:
     """A fraction as the shortest text that means it; SQLite's own cast keeps 15 digits."""
     return repr(value) if isinstance(value, float) else value
+
+
+def _decoded(text: bytes) -> str:
+    """A text, whatever its bytes."""
+    return text.decode("utf-8", "surrogateescape")
 
 
 def _is_negative(value: Any) -> bool:

@@ -10,6 +10,7 @@ from syncd.connectors.sqlite.session import Session, quote
 from syncd.connectors.sqlite.spatial import entering
 from syncd.connectors.sqlite.storage import keep, keepers_of
 from syncd.connectors.sqlite.types import declaration
+from syncd.errors import SyncdError
 from syncd.model.batch import Batch
 from syncd.model.exchange import Tracked
 from syncd.model.table import Table
@@ -17,6 +18,7 @@ from syncd.ports import Check
 from syncd.repository.naming import Names
 from syncd.repository.store import NUMBER, STATE, TOLD, Stage, facts_of, keyed, stage_columns
 
+FILLING: Final = "syncd_fill"
 KEPT: Final = "syncd_kept"
 
 
@@ -52,7 +54,15 @@ class Staging:
         if keepers:
             rows = keep(rows, [(index + len(facts), keeper) for index, keeper in keepers])
         slots = ", ".join("?" * len(names))
-        self._session.insert(f"INSERT INTO temp.{stage.name} ({', '.join(names)}) VALUES ({slots})", rows)
+        self.run(f"SAVEPOINT {FILLING}")
+        try:
+            self._session.insert(f"INSERT INTO temp.{stage.name} ({', '.join(names)}) VALUES ({slots})", rows)
+        except SyncdError:
+            # All of the batch or none: its rows come again one by one.
+            self.run(f"ROLLBACK TO {FILLING}")
+            raise
+        finally:
+            self.run(f"RELEASE {FILLING}")
 
     def filled(self, stage: Stage) -> int:
         """How many rows there are."""
