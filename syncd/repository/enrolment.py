@@ -159,6 +159,15 @@ def remembered(store: Store, names: Names) -> list[Tracked]:
     return found
 
 
+def drop_table(store: Store, names: Names, name: str) -> None:
+    """Track a table no more, whatever becomes of its edits."""
+    node = Node(store, names)
+    role = node.hello((), None).role
+    numbers = [number for number, (known, _) in node.tables().items() if known == name]
+    for number in numbers:
+        _untrack(node, number, role)
+
+
 def retire(store: Store, names: Names, check: Check) -> None:
     """Take everything of a cluster out of a database: triggers first, then the tables that only syncd reads."""
     node = Node(store, names)
