@@ -136,6 +136,10 @@ class Repository(Protocol):
         """Do these columns of a table always have values, and never the same twice?"""
         ...
 
+    def fills(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Does each of these columns get a value by itself where a new row has none for it?"""
+        ...
+
     def enrolled(self) -> Mapping[str, int]:
         """The tracked tables' numbers by name (``schema.name``), empty before the first contact."""
         ...

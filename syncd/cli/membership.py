@@ -13,6 +13,7 @@ from syncd.errors import BusyError, FatalError, NotFoundError, SyncdError
 from syncd.model.cluster import CONNECTED, Child, Cluster
 
 if TYPE_CHECKING:
+    from syncd.model.configuration import Configuration
     from syncd.worker.membership import Kept
 
 
@@ -118,18 +119,24 @@ def remove_child(name: str, repository: str, force: bool, config: Path | None, a
 @click.command()
 @click.argument("name", metavar="CLUSTER")
 @click.argument("repository", required=False)
+@click.option("--table", help="Only this table, as status and warnings call it.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @config_option
 @json_option
-def untrack(name: str, repository: str | None, yes: bool, config: Path | None, as_json: bool) -> None:
+def untrack(
+    name: str, repository: str | None, table: str | None, yes: bool, config: Path | None, as_json: bool
+) -> None:
     """Take triggers and tables of ours out of one repository's database, or out of all; rows stay as they are.
 
-    What is lost is told first.
+    What is lost is told first. A single table is tracked again by the next run if the configuration names it.
     """
     from syncd.worker.membership import kept_in
 
     configuration = load(config)
     cluster = cluster_of(configuration, name)
+    if table is not None:
+        _untrack_table(configuration, cluster, repository, table, yes=yes, as_json=as_json)
+        return
     done = []
     for one, connection in _databases(cluster, repository):
         with replica_at(configuration, cluster, connection) as replica:
@@ -146,6 +153,30 @@ def untrack(name: str, repository: str | None, yes: bool, config: Path | None, a
             done.append({"repository": one, "untracked": True, **_facts(kept)})
             if not as_json:
                 click.echo(f"{one}: no trigger and no table of cluster {name} is left")
+    if as_json:
+        _print(done)
+
+
+def _untrack_table(
+    configuration: "Configuration",
+    cluster: Cluster,
+    repository: str | None,
+    table: str,
+    *,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Take one table out of one repository's part of a cluster, or out of all."""
+    done = []
+    for one, connection in _databases(cluster, repository):
+        with replica_at(configuration, cluster, connection) as replica:
+            tracked = table in replica.enrolled()
+            if tracked:
+                _confirm(f"{table} at {one}", yes=yes)
+                replica.drop_table(table, lambda: None)
+        done.append({"repository": one, "table": table, "untracked": tracked})
+        if not as_json:
+            click.echo(f"{one}: {table} is {'tracked no more' if tracked else 'not tracked'}")
     if as_json:
         _print(done)
 

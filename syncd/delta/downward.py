@@ -7,14 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from syncd.cluster_ports import Known
-from syncd.delta.content import named
 from syncd.delta.ends import FileArrival, FileChild
 from syncd.delta.geometry import geometry_of
-from syncd.delta.header import Cargo, DeltaTable, Header, tables_text
+from syncd.delta.header import Cargo, Header, tables_text
 from syncd.delta.judging import Verdict, check_address, check_past, judge
 from syncd.delta.logbook import Entry, Logbook, Way
 from syncd.delta.reading import DeltaReader
-from syncd.delta.sharing import pairs_with
+from syncd.delta.sharing import behind, enrolled, tables_for
 from syncd.delta.site import Exported, Imported, Site, Wish, exported
 from syncd.delta.writing import DeltaWriter
 from syncd.engine.carrying import Lane, Stream, carry
@@ -41,7 +40,7 @@ def export_versions(site: Site, path: Path, wish: Wish) -> Exported:
         exchange = Exchange(site.cluster, site.port, (), site.wheres, site.check, site.now)
         shared = exchange.share()
         member = _member(site, [_as_told(each) for each in shared], wish)
-        tables = named([(pair.parent, pair.shared.entry.direction) for pair in member.pairs], Cargo.VERSIONS)
+        tables = tables_for(member.pairs, Cargo.VERSIONS)
         writer.add_tables(tables, geometry_of(site.port.store, tables))
         draft = replace(_draft(site, member, wish), filters=exchange.filters(member))
         arrival = FileArrival(writer, draft, partial(site.port.node.marks, _first_asked(site, member.peer)))
@@ -85,9 +84,12 @@ def import_versions(site: Site, reader: DeltaReader) -> Imported:
         known = book.knows(header.sender, header.mark)
         verdict = judge(header, parent.received, parent.sent, known, path)
         result = Imported(reader.path, header.kind, header.sender, site.child.repository, header.mark)
-        if verdict is Verdict.REPEATED:
+        awaited = header.mark == parent.received and _brings_awaited(site, header)
+        if verdict is Verdict.REPEATED and not awaited:
             return replace(result, repeated=True)
-        found = _enrolled(site, header.tables)
+        found = enrolled(site, header.tables, whole=not header.ack_only)
+        if found.problems and not found.pairs:
+            raise FatalError(found.problems[0], code="no_tables")
         _keep_parent(site, header)
         if not header.ack_only:
             marks = [mark for mark in header.marks if mark.gen > max(header.since.gen, parent.received.gen)]
@@ -167,14 +169,10 @@ def _renew(site: Site, gen: int) -> None:
     site.port.renew(gen, site.check)
 
 
-def _enrolled(site: Site, tables: Sequence[DeltaTable]) -> Pairs:
-    """Be a child with the tables that the parent has told of."""
-    name = site.child.repository
-    found = pairs_with(tables, site.port, name)
-    if found.problems and not found.pairs:
-        raise FatalError(found.problems[0], code="no_tables")
-    site.port.enrol(Role.CHILD, name, [pair.child for pair in found.pairs], site.child.on_join, site.check)
-    return found
+def _brings_awaited(site: Site, header: Header) -> bool:
+    """Has the file all rows of a table that is not in step with the others here?"""
+    late = behind(site)
+    return any(table.whole and table.tracked.number in late for table in header.tables)
 
 
 def _keep_parent(site: Site, header: Header) -> None:

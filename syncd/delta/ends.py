@@ -55,6 +55,10 @@ class FileChild:
         """The sender has made sure of it."""
         return True
 
+    def fills(self, name: TableName, columns: Sequence[str]) -> bool:
+        """The sender has made sure of it."""
+        return True
+
     def enrolled(self) -> Mapping[str, int]:
         """The numbers of the tables."""
         return {str(name): tracked.number for name, tracked in self._tables.items()}

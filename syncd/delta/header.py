@@ -27,7 +27,8 @@ class Cargo(StrEnum):
 class DeltaTable:
     """One table in a file: as the sender has it, and under which names its rows stand in the file.
 
-    `whole`: all rows are there, under the condition `where`, so that others at the receiver go.
+    `whole`: all rows are there, under the condition `where`, so that others at the receiver go. `key`: the columns that the
+    parent's configuration names as those that tell rows apart.
     """
 
     tracked: Tracked
@@ -37,6 +38,7 @@ class DeltaTable:
     whole: bool = False
     where: str = ""
     rows: int = 0
+    key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

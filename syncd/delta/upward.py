@@ -5,17 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from syncd.delta.content import named
 from syncd.delta.ends import FileChild
 from syncd.delta.geometry import geometry_of
 from syncd.delta.header import Cargo, DeltaTable, Header, tables_of
 from syncd.delta.judging import Verdict, check_address, judge
 from syncd.delta.logbook import Logbook, Way
 from syncd.delta.reading import DeltaReader
-from syncd.delta.sharing import pairs_with
+from syncd.delta.sharing import enrolled, tables_for
 from syncd.delta.site import Exported, Imported, Site, Wish, exported
 from syncd.delta.writing import DeltaWriter
 from syncd.engine.exchange import Exchange
+from syncd.engine.filters import conditions_of, narrowed
 from syncd.engine.member import Member
 from syncd.engine.pairing import Pair
 from syncd.errors import FatalError, NotFoundError
@@ -38,12 +38,9 @@ def export_edits(site: Site, path: Path, wish: Wish) -> Exported:
     """
     port, check = site.port, site.check
     with site.held(), closing(DeltaWriter(path, Cargo.EDITS, site.key)) as writer:
-        found = pairs_with(_known_tables(site), port, site.child.repository)
-        port.enrol(
-            Role.CHILD, site.child.repository, [pair.child for pair in found.pairs], site.child.on_join, check
-        )
+        found = enrolled(site, _known_tables(site), whole=False)
         since = _since(site, wish)
-        tables = named([(pair.child, pair.shared.entry.direction) for pair in found.pairs], Cargo.EDITS)
+        tables = tables_for(found.pairs, Cargo.EDITS)
         writer.add_tables(tables, geometry_of(port.store, tables))
         # What the parent holds back is no loss in the file: the parent knows that it has it.
         departure = port.depart(Role.CHILD, NOTHING_RECEIVED, {}, check)
@@ -176,6 +173,9 @@ def _acknowledge(site: Site, member: Member, header: Header) -> None:
     sent = header.received
     told = [entry.facts for entry in Logbook(site.port).entries(peer.name, Way.OUT) if entry.mark == sent]
     floor = max(sent.gen, 0) if header.oldest_base is None else min(max(sent.gen, 0), header.oldest_base)
+    # A table without part in the child's file does not follow: the child gets it whole when it is there again.
+    shared = {table.tracked.number for table in header.tables}
     filters = told[-1] if told else peer.filters
+    filters = narrowed(filters, shared, conditions_of(filters).keys())
     fresh = replace(peer, sent=sent, floor=floor, filters=filters, last_seen=site.now())
     site.port.admit([fresh], site.check)

@@ -1,6 +1,6 @@
 """Which tables of a cluster take part, and how the columns of two repositories meet."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -167,6 +167,8 @@ def _share(cluster: Cluster, parent: Repository, entry: ClusterTable, table: Tab
     local = _local_columns(table, key)
     if local and not parent.unique(table.name, key):
         raise _not_unique(key)
+    if entry.direction is not Direction.DOWN:
+        _refuse_unfilled(parent, table.name, local)
     for rule in (*policy.columns, *([policy.newest_by] if policy.newest_by else [])):
         _column(table, rule)
     tracked = Tracked(
@@ -198,6 +200,8 @@ def _pair(shared: Shared, child: Repository, there: Sequence[TableName]) -> Pair
             f"its key is ({', '.join(table.key) or 'none'}), the parent's ({', '.join(mine.key)})",
             hint="give both the same key, or name columns that are unique on both sides: key: [...]",
         )
+    if shared.entry.direction is not Direction.UP:
+        _refuse_unfilled(child, table.name, numbers)
     kept = [pair for pair in zip(both, theirs, strict=True) if pair[1].name not in numbers]
     both, theirs = [pair[0] for pair in kept], tuple(pair[1] for pair in kept)
     _refuse_mandatory(table, {column.name for column in theirs} | numbers, "there")
@@ -255,6 +259,16 @@ def _refuse_mandatory(table: Table, shared: set[str], where: str) -> None:
     lacking = [column.name for column in table.columns if column.name not in shared and not column.nullable]
     if lacking:
         raise FatalError(f"only {where} it has the columns {', '.join(lacking)}, which must have a value")
+
+
+def _refuse_unfilled(repository: Repository, table: TableName, local: Collection[str]) -> None:
+    """Rows arrive without the columns by which each database numbers them."""
+    if local and not repository.fills(table, sorted(local)):
+        raise FatalError(
+            f"rows arrive without a value for {', '.join(sorted(local))}, and it has no default",
+            hint="let the database number its rows: AUTO_INCREMENT, an identity, INTEGER PRIMARY KEY or another default",
+            code="no_default",
+        )
 
 
 def _refuse_blind(pair: Pair, where: str) -> None:

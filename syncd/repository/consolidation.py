@@ -38,7 +38,16 @@ from syncd.repository.store import (
     Stage,
     stage_columns,
 )
-from syncd.repository.version import ADOPTED, AUTHORED, KEPT, MERGED, STANDS, note_author, write_versions
+from syncd.repository.version import (
+    ADOPTED,
+    KEPT,
+    MERGED,
+    STANDS,
+    note_author,
+    past_of,
+    standing_of,
+    write_versions,
+)
 
 Open = Callable[[int], Stage]
 
@@ -161,7 +170,7 @@ class Consolidation:
         number, gone, _, base, op, mask, at, gen, nid, _, ours_at, there = found[:12]
         theirs = None if gone else tuple(found[12 : 12 + width])
         ours = tuple(found[12 + width : 12 + 2 * width]) if there else None
-        stands, makers = self._standing(stage, number, gen) if gen > base else (gen, set())
+        stands, makers = standing_of(self._node, stage, number, gen) if gen > base else (gen, set())
         if stands <= base < gen or (self._peer.number in makers and theirs != ours):
             # Conflicts with others were decided in favour of the very row that this child had, or had made itself.
             self._assume(stage, number, gen)
@@ -174,12 +183,7 @@ class Consolidation:
         start = start_of(found[-1], self._received, table) if policy.summed else None
         sums = summed(table, ours, theirs, start) if ours is not None and theirs is not None else {}
         if theirs == ours and all(ours is not None and ours[place] == total for place, total in sums.items()):
-            # A version that nobody knows yet stays unknown: the rows were equal before the first contact.
-            self._assume(stage, number, stands)
-            self._mark(stage, [number], ADOPTED if gen else SAME)
-            if nid:
-                note_author(self._node, stage, number, nid, self._gen)
-            self._count(table, same=1)
+            self._adopt(stage, number, stands, gen, nid)
             return
         child = Side(theirs, mask if _aligned(stage) else ALL_COLUMNS, at, self._peer.name, sums)
         author = self._names.get(nid, "") if nid else self._node_name
@@ -187,13 +191,9 @@ class Consolidation:
         decision = decide(policy, table.names, parent, child)
         if decision.winner == "parent":
             self._assume(stage, number, stands)
-            self._mark(stage, [number], KEPT if gen else BUMP)
-        elif decision.winner == "child":
-            self._mark(stage, [number], DECIDED)
-        else:
-            # It differs from ours by what was added, also if it has to wait.
-            told = told_of(held_start(table, ours) if ours and start else None, table)
-            number = self._merge(stage, number, found[1:7], decision, told)
+        # A merged row differs from ours by what was added, also if it has to wait.
+        told = told_of(held_start(table, ours) if ours and start else None, table)
+        number = self._put(stage, number, found[1:8], decision, told)
         if number is None:
             return
         kind = kind_of(parent, child, inserted=inserted)
@@ -226,27 +226,26 @@ class Consolidation:
         self._count(table, conflicts=1, opened=int(decision.open))
         return record
 
-    def _standing(self, stage: Stage, number: int, gen: int) -> tuple[int, set[int]]:
-        """The generation that made our row as it is, though a later one counts it anew, and who else made it the same."""
-        past = self._past(stage, number)
-        stands = [STANDS - mask for counted, mask in past if counted == gen and AUTHORED < mask <= STANDS]
-        since = stands[0] if stands else gen
-        return since, {AUTHORED - mask for counted, mask in past if mask <= AUTHORED and counted > since}
-
-    def _past(self, stage: Stage, number: int) -> list[tuple[int, int]]:
-        """Generations of our row with the columns that they changed."""
-        table, node = stage.table, self._node
-        quote = node.store.quote
-        place = dict(zip(table.names, stage_columns(table), strict=True))
-        meeting = " AND ".join(f"p.{quote(key)} = s.{place[key]}" for key in table.key)
-        rows: Sequence[Any] = node.store.run(
-            f"SELECT p.gen, p.mask FROM {quote(node.names.past(table.number))} p JOIN {stage.name} s ON {meeting}"
-            f" WHERE s.{NUMBER} = {number}"
-        ).rows
-        return [(int(gen), int(mask)) for gen, mask in rows]
-
     def _assume(self, stage: Stage, number: int, base: int) -> None:
         self._node.store.run(f"UPDATE {stage.name} SET s_base = {base} WHERE {NUMBER} = {number}")
+
+    def _adopt(self, stage: Stage, number: int, stands: int, gen: int, author: int) -> None:
+        """Both have the same row. A version that nobody knows yet stays unknown: the rows were equal before the first contact."""
+        self._assume(stage, number, stands)
+        self._mark(stage, [number], ADOPTED if gen else SAME)
+        if author:
+            note_author(self._node, stage, number, author, self._gen)
+        self._count(stage.table, same=1)
+
+    def _put(
+        self, stage: Stage, number: int, facts: Sequence[int], decision: Decision, told: str | None
+    ) -> int | None:
+        """Mark the winner, or put the merged row in the place of the staged one; `facts` end with our row's generation."""
+        if decision.winner == "merged":
+            return self._merge(stage, number, facts[:6], decision, told)
+        kept = KEPT if facts[6] else BUMP
+        self._mark(stage, [number], DECIDED if decision.winner == "child" else kept)
+        return number
 
     def _merge(
         self, stage: Stage, number: int, facts: Sequence[int], decision: Decision, told: str | None
@@ -309,7 +308,7 @@ class Consolidation:
         """Which columns of our row changed after `base`; all of them where nobody knows."""
         if not stage.table.by_column or base < self._oldest or not found[11]:
             return ALL_COLUMNS
-        masks = [mask for gen, mask in self._past(stage, found[0]) if gen > base]
+        masks = [mask for gen, mask in past_of(self._node, stage, found[0]) if gen > base]
         changed = 0
         for mask in masks:
             changed |= mask if mask > STANDS else 0

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from syncd.errors import FatalError
@@ -57,38 +57,67 @@ def enrol(
     if not fresh:
         refuse_other_part(node, role, name)
     known = {} if fresh else node.tables()
-    behind = {} if fresh else node.behind()
     kept = absent(node, role, tables, declared) if set(known) - {table.number for table in tables} else []
-    back = [table for table in tables if table.number in behind]
-    replaced = {table.number for table in tables if _is_another(store, names, table, known, behind)}
-    gone = [n for n in known if n in replaced or n not in {table.number for table in (*tables, *kept)}]
-    new = [table for table in tables if table.number not in known or table.number in replaced]
-    changed = [t for t in _changed(store, names, tables, known) if t.number not in replaced]
-    left = [table for table in kept if table.number not in behind]
-    if not (fresh or gone or new or changed or left or back):
+    missing = _missing(node, tables, kept, known, {} if fresh else node.behind())
+    if not fresh and missing == Missing():
         return [], kept
-    done: list[str] = []
     store.begin(Purpose.SNAPSHOT, names, check)
     try:
         node.create(role, name)
-        done += [_untrack(node, number, role) for number in gone]
-        if new and not fresh and role is Role.CHILD:
+        if missing.new and not fresh and role is Role.CHILD:
             # The parent may have this generation already: what is offered with it would count as received, and be deleted.
             node.advance()
-        for table in new:
-            done.append(f"tracks {table.name}" if table.captured else f"receives {table.name}")
-            _track(node, table, role, join)
-        for table in changed:
-            done.append(f"renews the triggers of {table.name}")
-            _forget_masks(node, table, role)
-            _renew(node, table, role)
-        leave(node, role, left)
-        for table in back:
-            _resume(node, role, table)
+        done = _make(node, missing, role, join)
         store.commit(check)
     finally:
         store.rollback()
     return done, kept
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What is to be done about tables: `gone` are numbers; `left` take no part for now, and `back` did not until now."""
+
+    gone: tuple[int, ...] = ()
+    new: tuple[Tracked, ...] = ()
+    changed: tuple[Tracked, ...] = ()
+    left: tuple[Tracked, ...] = ()
+    back: tuple[Tracked, ...] = ()
+
+
+def _missing(
+    node: Node,
+    tables: Sequence[Tracked],
+    kept: Sequence[Tracked],
+    known: Mapping[int, tuple[str, str]],
+    behind: Mapping[int, int],
+) -> Missing:
+    store, names = node.store, node.names
+    replaced = {table.number for table in tables if _is_another(store, names, table, known, behind)}
+    wanted = {table.number for table in (*tables, *kept)}
+    return Missing(
+        gone=tuple(number for number in known if number in replaced or number not in wanted),
+        new=tuple(table for table in tables if table.number not in known or table.number in replaced),
+        changed=tuple(t for t in _changed(store, names, tables, known) if t.number not in replaced),
+        left=tuple(table for table in kept if table.number not in behind),
+        back=tuple(table for table in tables if table.number in behind),
+    )
+
+
+def _make(node: Node, missing: Missing, role: Role, join: str) -> list[str]:
+    """Do it, inside the caller's transaction; what was done, in words."""
+    done = [_untrack(node, number, role) for number in missing.gone]
+    for table in missing.new:
+        done.append(f"tracks {table.name}" if table.captured else f"receives {table.name}")
+        _track(node, table, role, join)
+    for table in missing.changed:
+        done.append(f"renews the triggers of {table.name}")
+        _forget_masks(node, table, role)
+        _renew(node, table, role)
+    leave(node, role, missing.left)
+    for table in missing.back:
+        _resume(node, role, table)
+    return done
 
 
 def _is_another(
@@ -157,6 +186,15 @@ def remembered(store: Store, names: Names) -> list[Tracked]:
         if table is not None:
             found.append(replace(made, columns=table.columns))
     return found
+
+
+def drop_table(store: Store, names: Names, name: str) -> None:
+    """Track a table no more, whatever becomes of its edits."""
+    node = Node(store, names)
+    role = node.hello((), None).role
+    numbers = [number for number, (known, _) in node.tables().items() if known == name]
+    for number in numbers:
+        _untrack(node, number, role)
 
 
 def retire(store: Store, names: Names, check: Check) -> None:

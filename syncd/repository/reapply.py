@@ -43,10 +43,8 @@ def take(
     """
     record = found_record(node, number)
     table = table_of(tables, str(record["tbl"]))
-    image = record[f"{side}_row"]
-    if side == "merged" and image is None:
+    if side == "merged" and record["merged_row"] is None:
         raise FatalError(f"conflict {number} has no merged row", hint="take parent or child")
-    wanted = None if image is None else row_of(table.names, str(image))
     key = row_of(table.names, str(record["row_key"]))
     store = node.store
     # As a table without a log: an edit that no run has counted yet must not keep the row from being written.
@@ -56,11 +54,7 @@ def take(
     try:
         present = present_row(node, table, key, check)
         _refuse_moved(record, table, present, force=force)
-        # The parent never took a refused row: its own stays, whatever it is by now.
-        wanted = present if side == "parent" and str(record["kind"]) in REFUSALS else wanted
-        if wanted is not None and image is not None:
-            # Columns that the child does not have are in no image, and stay as they are.
-            wanted = _mixed(table, present, wanted, columns or tuple(json.loads(str(image))))
+        wanted = _wanted(record, table, side, columns, present)
         done = _write(node, stage, key, wanted) or _count_anew(node, stage, at)
         _settle(node, table, key, at)
         resolve(node, number, by, at, f"took {side}{' of ' + ', '.join(columns) if columns else ''}")
@@ -69,6 +63,25 @@ def take(
         store.rollback()
         store.empty(stage)
     return done
+
+
+def _wanted(
+    record: dict[str, Any],
+    table: Tracked,
+    side: str,
+    columns: Sequence[str],
+    present: tuple[Any, ...] | None,
+) -> tuple[Any, ...] | None:
+    """The row that is to be in force, None for a deleted one."""
+    if str(record["kind"]) in REFUSALS and side == "parent":
+        # The parent never took the other one: its row stays, whatever it is by now.
+        return present
+    image = record[f"{side}_row"]
+    if image is None:
+        return None
+    # Columns that the child does not have are in no image, and stay as they are.
+    given = columns or tuple(json.loads(str(image)))
+    return _mixed(table, present, row_of(table.names, str(image)), given)
 
 
 def _settle(node: Node, table: Tracked, key: Sequence[Any], at: str) -> None:

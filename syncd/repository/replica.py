@@ -70,6 +70,10 @@ class Replica:
         asked = ("unique", name, tuple(columns))
         return self._catalogue.once(asked, lambda: self.store.unique(name, columns))
 
+    def fills(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Does each of these columns get a value by itself where a new row has none for it?"""
+        return self.store.fills(name, columns)
+
     def enrolled(self) -> Mapping[str, int]:
         """The tracked tables' numbers by name."""
         return self._catalogue.once("enrolled", self._numbers)
@@ -227,6 +231,11 @@ class Replica:
     def compact(self, floor: int, check: Check) -> int:
         """Forget changes up to `floor`; how many rows of ours went."""
         return compact(self.node, self.tracked, floor, self._now(), check)
+
+    def drop_table(self, name: str, check: Check) -> None:
+        """Track a table no more, whatever becomes of its edits."""
+        self._write(lambda: enrolment.drop_table(self.store, self.names, name), check)
+        self._catalogue.forget()
 
     def retire(self, check: Check) -> None:
         """Take everything of the cluster out of the database."""

@@ -221,6 +221,10 @@ class Store(Protocol):
         """Are these columns NOT NULL, and does a unique rule hold for exactly them?"""
         ...
 
+    def fills(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Does each of these columns get a value by itself where a new row has none for it?"""
+        ...
+
     def foreign_keys(self) -> list[ForeignKey]:
         """All rules between tables of the database."""
         ...

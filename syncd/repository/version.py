@@ -1,10 +1,11 @@
 """Every row that was written or decided at a parent is a new version, and says whose edit it is."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from syncd.repository.node import Node
 from syncd.repository.placing import BUMP, WRITTEN, WRITTEN_AS_OURS
-from syncd.repository.store import ALL_COLUMNS, NUMBER, STATE, Stage
+from syncd.repository.store import ALL_COLUMNS, NUMBER, STATE, Stage, stage_columns
 
 ADOPTED: Final = 6
 """The state of a row that is the same on both sides and whose version takes the child's edit for its own."""
@@ -65,3 +66,23 @@ def _note(node: Node, stage: Stage, gen: int, which: str, mask: str) -> None:
         f"INSERT INTO {quote(node.names.past(stage.table.number))} ({keys}, gen, mask)"
         f" SELECT {staged}, {gen}, {mask} FROM {stage.name} s WHERE {which}"
     )
+
+
+def standing_of(node: Node, stage: Stage, number: int, gen: int) -> tuple[int, set[int]]:
+    """The generation that made our row as it is, though a later one counts it anew, and who else made it the same."""
+    past = past_of(node, stage, number)
+    stands = [STANDS - mask for counted, mask in past if counted == gen and AUTHORED < mask <= STANDS]
+    since = stands[0] if stands else gen
+    return since, {AUTHORED - mask for counted, mask in past if mask <= AUTHORED and counted > since}
+
+
+def past_of(node: Node, stage: Stage, number: int) -> list[tuple[int, int]]:
+    """Generations of our row, found by the key of a staged one, with the columns that they changed."""
+    table, quote = stage.table, node.store.quote
+    place = dict(zip(table.names, stage_columns(table), strict=True))
+    meeting = " AND ".join(f"p.{quote(key)} = s.{place[key]}" for key in table.key)
+    rows: Sequence[Any] = node.store.run(
+        f"SELECT p.gen, p.mask FROM {quote(node.names.past(table.number))} p JOIN {stage.name} s ON {meeting}"
+        f" WHERE s.{NUMBER} = {number}"
+    ).rows
+    return [(int(gen), int(mask)) for gen, mask in rows]

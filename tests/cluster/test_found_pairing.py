@@ -13,6 +13,7 @@ from syncd.repository import node
 from syncd.worker import watching
 from syncd.worker.wire import Place
 from tests.cluster.nodes import PRODUCTS, make_node
+from tests.cluster.office import Office
 from tests.cluster.world import SqliteNode, World
 
 TWO = "CREATE TABLE t(id INTEGER PRIMARY KEY, v VARCHAR(20)); CREATE TABLE u(id INTEGER PRIMARY KEY)"
@@ -345,3 +346,21 @@ def test_a_table_whose_name_looks_like_a_pattern_is_found_by_it(start):
     world.sync()
 
     assert world.children["c0"].run('SELECT * FROM "t[1]"') == [(7,)]
+
+
+def test_untrack_gives_up_the_edits_of_one_table(tmp_path):
+    office = Office(tmp_path)
+    office.run("Office", "CREATE TABLE notes (id INTEGER PRIMARY KEY)")
+    for name in ("Ohio", "Truck"):
+        office.run(name, "CREATE TABLE notes (id INTEGER PRIMARY KEY)")
+    office.configure(tables="[assets, notes]")
+    office.sync()
+    office.run("Ohio", "UPDATE assets SET name = 'of Ohio' WHERE id = 1")
+    office.configure(tables="[notes]")
+    assert "untrack assets Ohio --table assets" in office.sync()
+
+    office.syncd("cluster", "untrack", "assets", "Ohio", "--table", "assets", "--yes")
+
+    assert "--table" not in office.sync()
+    assert office.rows("Ohio")[0] == (1, "of Ohio", "Oslo")
+    assert office.rows("Office")[0] == (1, "asset 1", "Oslo")

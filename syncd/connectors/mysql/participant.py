@@ -164,3 +164,13 @@ def is_unique(session: Session, name: TableName, columns: Sequence[str]) -> bool
             loose.add(str(index))
     wanted = {column.lower() for column in columns}
     return any(each == wanted for index, each in indexes.items() if index not in loose)
+
+
+def has_defaults(session: Session, name: TableName, columns: Sequence[str]) -> bool:
+    """Has each of these columns a default, or AUTO_INCREMENT?"""
+    rows = session.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+        " AND (extra LIKE %s OR IFNULL(column_default, 'NULL') <> 'NULL')",
+        (name.schema or session.schema, name.name, "%auto_increment%"),
+    ).rows
+    return {column.lower() for column in columns} <= {str(row[0]).lower() for row in rows}

@@ -210,6 +210,10 @@ class MysqlStore:
         """Is there a unique index on exactly these columns, none of which may be NULL?"""
         return participant.is_unique(self._session, name, columns)
 
+    def fills(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Has each of these columns a default, or AUTO_INCREMENT?"""
+        return participant.has_defaults(self._session, name, columns)
+
     def foreign_keys(self) -> list[ForeignKey]:
         """The rules of all tables that may be seen."""
         return [rule.key for rule in participant.rules_of(self._session)]

@@ -1,6 +1,7 @@
 """What a PostgreSQL database says about its tables."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
@@ -60,6 +61,10 @@ SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.rel
    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
  ORDER BY 1, 2"""
 
+DEFAULTS: Final = (
+    "SELECT attname FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND (atthasdef OR attidentity <> '')"
+)
+
 PLACE: Final = """
 SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || oid FROM pg_database
  WHERE datname = current_database()"""
@@ -105,6 +110,13 @@ def read_table(session: Session, found: Found, *, writable: bool = False) -> Tab
     )
     key = tuple(str(row[0]) for row in session.execute(KEY, (found.oid,)))
     return Table(found.name, columns, key)
+
+
+def has_defaults(session: Session, name: TableName, columns: Sequence[str]) -> bool:
+    """Has each of these columns a default, or is it an identity?"""
+    found = find(session, name)
+    rows = session.execute(DEFAULTS, (found.oid,)) if found is not None else ()
+    return set(columns) <= {str(row[0]) for row in rows}
 
 
 def describe(session: Session, relation: Relation) -> tuple[Table, Found | None]:

@@ -7,7 +7,7 @@ from typing import Final
 from syncd.connectors.postgresql import arrival, leaving, ledger
 from syncd.connectors.postgresql.binding import numbered, rows_of
 from syncd.connectors.postgresql.capture import Capture, channel_of, look, remove, setting_of
-from syncd.connectors.postgresql.catalog import find
+from syncd.connectors.postgresql.catalog import find, has_defaults
 from syncd.connectors.postgresql.ledger import MANY_ROWS, Ledger
 from syncd.connectors.postgresql.session import Session, quote
 from syncd.connectors.postgresql.settling import Settling, differs
@@ -188,6 +188,10 @@ class PostgresqlReplica:
     def unique(self, name: TableName, columns: Sequence[str]) -> bool:
         """Is there a unique index on exactly these columns, none of which may be NULL?"""
         return is_unique(self._session, name, columns)
+
+    def fills(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Has each of these columns a default, or is it an identity?"""
+        return has_defaults(self._session, name, columns)
 
     def foreign_keys(self) -> list[ForeignKey]:
         """All rules between tables."""

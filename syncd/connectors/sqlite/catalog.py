@@ -184,3 +184,17 @@ def _missing(session: Session, name: TableName) -> NotFoundError:
         f"did you mean '{near[0]}'?" if near else f"it has: {', '.join(sorted(tables)[:10]) or 'no tables'}"
     )
     return NotFoundError(f"there is no table {name.name} in {session.path}", hint=hint)
+
+
+def has_defaults(session: Session, name: TableName, columns: Sequence[str]) -> bool:
+    """Has each of these columns a default, or is it the number of the row?"""
+    rows = session.execute(
+        "SELECT name, type, dflt_value, pk FROM pragma_table_info(?)", (name.name,)
+    ).fetchall()
+    single = sum(1 for row in rows if row[3]) == 1
+    filled = {
+        str(column)
+        for column, kind, default, key in rows
+        if default is not None or (single and key and str(kind).upper() == "INTEGER")
+    }
+    return set(columns) <= filled

@@ -9,7 +9,7 @@ from typing import Final
 
 from syncd.connectors.sqlite import summing
 from syncd.connectors.sqlite.capture import KINDS, triggers_of
-from syncd.connectors.sqlite.catalog import list_tables, read_table, with_empty_keys
+from syncd.connectors.sqlite.catalog import has_defaults, list_tables, read_table, with_empty_keys
 from syncd.connectors.sqlite.definition import key_columns
 from syncd.connectors.sqlite.leaving import every_row
 from syncd.connectors.sqlite.pointing import foreign_keys
@@ -199,6 +199,10 @@ class SqliteStore:
             (table.name.name,),
         ).rows
         return any(set(str(row[1]).split("\x1f")) == set(columns) for row in rows)
+
+    def fills(self, name: TableName, columns: Sequence[str]) -> bool:
+        """Has each of these columns a default, or is it the number of the row?"""
+        return has_defaults(self._session, name, columns)
 
     def foreign_keys(self) -> list[ForeignKey]:
         """All rules between tables of the file."""
