@@ -39,7 +39,7 @@ def run_suite(name: str, only: str = "") -> "subprocess.CompletedProcess[str]":
         env={**os.environ, "CONTRACT_SUBJECT": f"tests.contract.outside:{name}"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 
