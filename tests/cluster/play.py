@@ -34,7 +34,9 @@ class Play:
         self.folder = folder
         self.make = make
         self.world = World(make("P"), {f"c{n}": make(f"c{n}") for n in range(children)}, list(TABLES), policy)
-        self.patches = patches
+        self.patch = pytest.MonkeyPatch()
+        for what, attribute, value in patches:
+            self.patch.setattr(what, attribute, value)
         self.ledger = Ledger()
         self.open = set()
         self.saves = {}
@@ -278,8 +280,6 @@ class Play:
             patch.setattr(departure, "crash_point", self._pass)
             patch.setattr(ahead, "ThreadPoolExecutor", OneByOne)
             patch.setattr(members_of, "ThreadPoolExecutor", OneByOne)
-            for what, name, value in self.patches:
-                patch.setattr(what, name, value)
             try:
                 members = self.world.sync(names, self._pass, strict=False)
             except FatalError as error:
@@ -360,6 +360,7 @@ class Play:
 
     def close(self):
         """Close everything."""
+        self.patch.undo()
         self.world.close_ports()
         for node in self.world.everyone().values():
             node.close()
