@@ -94,11 +94,13 @@ class Play:
             self._excuse_forgotten(name)
 
     def _excuse_forgotten(self, name):
-        """Who joins with a row that went, and of which the parent forgot that, brings it back."""
+        """Who joins with a row that went, and of which the parent forgot that, brings it back.
+
+        What went with that row had gone before, and is not looked for again.
+        """
         has = self.contents(name)
-        self.ledger.excuse(
-            self.ledger.events[each] for each in self.forgotten if self.ledger.events[each].row in has
-        )
+        back = [event for each in self.forgotten if (event := self.ledger.events[each]).row in has]
+        self.ledger.excuse(self.ledger.events[each] for event in back for each in event.seen.maybe)
 
     def twin(self, names, edit):
         """The very same edit at several nodes."""

@@ -221,6 +221,7 @@ def check_histories(machine, examples, steps, **options):
         gc.set_threshold(*before)
 
 
+@pytest.mark.timeout(900)
 def test_all_copies_agree_after_any_history_and_no_edit_is_lost():
     # The same histories each time: what is new is looked for in the long attack.
     check_histories(Histories, 200, 40, derandomize=True)
