@@ -89,8 +89,7 @@ class Play:
         if not self.world.everyone()[name].enrolled():
             # Nobody records what is deleted before the first contact.
             fresh = list(self.ledger.events.values())[known:]
-            gone = {name for event in fresh if event.gone for name in event.seen.maybe}
-            self.ledger.excuse(self.ledger.events[name] for name in gone)
+            self.ledger.excuse_past(event for event in fresh if event.gone)
             self._excuse_forgotten(name)
 
     def _excuse_forgotten(self, name):
@@ -100,7 +99,7 @@ class Play:
         """
         has = self.contents(name)
         back = [event for each in self.forgotten if (event := self.ledger.events[each]).row in has]
-        self.ledger.excuse(self.ledger.events[each] for event in back for each in event.seen.maybe)
+        self.ledger.excuse_past(back)
 
     def twin(self, names, edit):
         """The very same edit at several nodes."""
