@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -238,5 +239,5 @@ def test_many_more_histories_of_a_cluster_converge():
         return
     # The same ones each time: a new history may find a new fault, which must not stop a change that did not make it.
     for start in PARTS:
-        machine = seed(start)(type("Part", (Histories,), {}))
+        machine = seeded(start)(type("Part", (Histories,), {}))
         check_histories(machine, PART_EXAMPLES, 40, phases=[Phase.generate], print_blob=True, database=None)
