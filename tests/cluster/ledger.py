@@ -130,6 +130,10 @@ class Ledger:
         """These edits may be lost: a database was restored from a copy that has them not."""
         self.excused |= {event.id for event in events}
 
+    def excuse_past(self, events):
+        """These edits may be lost, and all that they have seen with them."""
+        self.excused |= {name for event in events for name in event.seen.maybe}
+
     def heads(self, row):
         """The edits of a row that no later edit has seen."""
         events = [event for event in self.of_row[row] if event.id not in self.excused]

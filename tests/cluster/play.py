@@ -34,7 +34,9 @@ class Play:
         self.folder = folder
         self.make = make
         self.world = World(make("P"), {f"c{n}": make(f"c{n}") for n in range(children)}, list(TABLES), policy)
-        self.patches = patches
+        self.patch = pytest.MonkeyPatch()
+        for what, attribute, value in patches:
+            self.patch.setattr(what, attribute, value)
         self.ledger = Ledger()
         self.open = set()
         self.saves = {}
@@ -87,16 +89,17 @@ class Play:
         if not self.world.everyone()[name].enrolled():
             # Nobody records what is deleted before the first contact.
             fresh = list(self.ledger.events.values())[known:]
-            gone = {name for event in fresh if event.gone for name in event.seen.maybe}
-            self.ledger.excuse(self.ledger.events[name] for name in gone)
+            self.ledger.excuse_past(event for event in fresh if event.gone)
             self._excuse_forgotten(name)
 
     def _excuse_forgotten(self, name):
-        """Who joins with a row that went, and of which the parent forgot that, brings it back."""
+        """Who joins with a row that went, and of which the parent forgot that, brings it back.
+
+        What went with that row had gone before, and is not looked for again.
+        """
         has = self.contents(name)
-        self.ledger.excuse(
-            self.ledger.events[each] for each in self.forgotten if self.ledger.events[each].row in has
-        )
+        back = [event for each in self.forgotten if (event := self.ledger.events[each]).row in has]
+        self.ledger.excuse_past(back)
 
     def twin(self, names, edit):
         """The very same edit at several nodes."""
@@ -278,8 +281,6 @@ class Play:
             patch.setattr(departure, "crash_point", self._pass)
             patch.setattr(ahead, "ThreadPoolExecutor", OneByOne)
             patch.setattr(members_of, "ThreadPoolExecutor", OneByOne)
-            for what, name, value in self.patches:
-                patch.setattr(what, name, value)
             try:
                 members = self.world.sync(names, self._pass, strict=False)
             except FatalError as error:
@@ -360,6 +361,7 @@ class Play:
 
     def close(self):
         """Close everything."""
+        self.patch.undo()
         self.world.close_ports()
         for node in self.world.everyone().values():
             node.close()

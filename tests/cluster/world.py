@@ -78,6 +78,8 @@ class World:
         members = [
             Member(child, self.port(child.repository)) for child in cluster.children if child.takes_part
         ]
+        for port in (self.port("P"), *(member.port for member in members)):
+            port.look()
         exchange = Exchange(
             cluster,
             self.port("P"),

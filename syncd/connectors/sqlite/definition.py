@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -108,6 +109,7 @@ def read_creation(sql: str) -> Creation:
     return Creation(sql, tokens[2].begin, tokens[2].end, tuple(columns), strict)
 
 
+@lru_cache(maxsize=1024)
 def says(sql: str, first: str, second: str) -> bool:
     """Do these two words in upper case stand side by side in a statement?"""
     return any((one.word, other.word) == (first, second) for one, other in pairwise(tokens_of(sql)))
