@@ -11,6 +11,7 @@ from syncd.model.cluster import Direction
 from syncd.model.exchange import Tracked
 from syncd.model.run import Failure
 from syncd.ports import Check
+from syncd.repository.entrance import fill
 from syncd.repository.foresight import count_conflicts, count_down, count_staged, unsent_edits
 from syncd.repository.refused import all_refused
 from syncd.repository.store import Stage
@@ -109,7 +110,7 @@ def _stage(meeting: Meeting, member: Member, number: int, stages: dict[int, Stag
                 if pair.parent.number not in stages:
                     store.make_stage(stage)
                     stages[pair.parent.number] = stage
-                store.fill(stage, batch, check)
+                fill(store, stage, batch, check)
         if pair.parent.number in stages:
             store.filled(stage)
 
