@@ -220,3 +220,55 @@ def test_uuids_and_texts_that_hold_them_are_one(start, make, product, where):
     world.sync()
     assert [str(row[1]) for row in strict.rows("t") if str(row[0]) == THREE] == [TWO]
     assert texts.run("SELECT count(*) FROM t WHERE id = ?", (TWO,)) == [(0,)]
+
+
+OWN = {
+    "sqlite": "CREATE TRIGGER touch AFTER UPDATE ON t BEGIN UPDATE t SET updated = 'own' WHERE id = NEW.id; END",
+    "postgresql": "CREATE TRIGGER touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch()",
+    "mysql": "CREATE TRIGGER touch BEFORE UPDATE ON t FOR EACH ROW SET NEW.updated = 'own'",
+}
+HARMLESS = {
+    "sqlite": "CREATE TRIGGER note AFTER UPDATE ON t BEGIN UPDATE other SET n = n + 1; END",
+    "postgresql": "CREATE TRIGGER note AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch()",
+    "mysql": "CREATE TRIGGER note AFTER UPDATE ON t FOR EACH ROW UPDATE other SET n = n + 1",
+}
+TOUCH = (
+    "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN NEW.updated := 'own'; RETURN NEW; END $$"
+)
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_first_run_names_triggers_that_change_rows_which_arrive(start, make, product):
+    schema = "CREATE TABLE t(id INTEGER PRIMARY KEY, updated {text}); CREATE TABLE other(n INTEGER)"
+    nodes = {name: make(product, schema, name) for name in ("P", "A", "B")}
+    for name in ("P", "A"):
+        if product == "postgresql":
+            nodes[name].run(TOUCH)
+        nodes[name].run(OWN[product])
+        nodes[name].run(HARMLESS[product])
+    world = start(nodes)
+
+    first = [warning for member in world.sync() for warning in member.warnings]
+    second = [warning for member in world.sync() for warning in member.warnings]
+
+    assert len(first) == 2
+    assert {place for place in "PAB" for warning in first if f"t at '{place}' has triggers" in warning} == {
+        "P",
+        "A",
+    }
+    assert all("fire when rows arrive: touch;" in warning for warning in first)
+    assert second == []
+
+
+def test_a_plan_names_triggers_that_change_rows_which_arrive(tmp_path):
+    office = Office(tmp_path)
+    own = "CREATE TRIGGER touch AFTER UPDATE ON {} BEGIN UPDATE \"assets\" SET city = 'own'; END"
+    office.run("Office", own.format("assets"))
+    office.run("Truck", own.format("assets"))
+
+    said = office.syncd("plan", "assets")
+
+    assert "assets at 'Office' has triggers of its own that fire when rows arrive: touch" in said
+    assert "assets at 'Truck' has triggers of its own that fire when rows arrive: touch" in said
+    assert "assets at 'Ohio' has triggers" not in said
