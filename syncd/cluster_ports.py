@@ -132,6 +132,10 @@ class Repository(Protocol):
         """In words, those of the tables with rows that lack a key, and so take no part."""
         ...
 
+    def touching(self, table: Tracked) -> list[str]:
+        """The names of the users' triggers that may change rows which arrive in a table."""
+        ...
+
     def unique(self, name: TableName, columns: Sequence[str]) -> bool:
         """Do these columns of a table always have values, and never the same twice?"""
         ...

@@ -36,6 +36,7 @@ def cluster_lines(forecast: ClusterForecast) -> list[str]:
     if forecast.triggers:
         lines.append(f"  triggers:     {forecast.parent}: {', '.join(forecast.triggers)}")
     lines += [f"  would fail:   {text}" for text in forecast.problems]
+    lines += [f"  warning:      {text}" for text in forecast.warnings]
     for child in forecast.children:
         lines += [f"  {line}" for line in _child_lines(child)]
     return [*lines, ""]
@@ -49,7 +50,7 @@ def _child_lines(child: ChildForecast) -> list[str]:
         lines.append(f"all rows:     {child.child} gets everything, not only what changed")
     if child.said:
         lines.append(f"left out:     {child.child}: {child.said.removeprefix('left out: ')}")
-    lines += [f"warning:      {text}" for text in child.problems]
+    lines += [f"warning:      {text}" for text in (*child.problems, *child.warnings)]
     if child.failure:
         lines.append(f"would fail:   {child.child}: {child.failure.message}")
         if child.failure.hint:

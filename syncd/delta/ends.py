@@ -47,6 +47,10 @@ class FileChild:
         found = self._tables.get(name)
         return Table(found.name, found.columns, found.key) if found else None
 
+    def touching(self, table: Tracked) -> list[str]:
+        """None: a file has no triggers."""
+        return []
+
     def unkeyed(self, tables: Sequence[Tracked]) -> list[str]:
         """None: such rows do not travel."""
         return []

@@ -48,9 +48,9 @@ def _loss_across(source: Type, target: Type) -> str:
     if pair in {(Kind.DATE, Kind.TIMESTAMP), (Kind.TIME, Kind.INTERVAL)}:
         return ""
     if pair == (Kind.TIMESTAMPTZ, Kind.TIMESTAMP):
-        return "the time zone"
+        return "" if source.utc else "the time zone"
     if pair == (Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
-        return "the meaning: the time zone of the source's values is not known"
+        return "" if target.utc else "the meaning: the time zone of the source's values is not known"
     if pair == (Kind.GEOMETRY, Kind.BYTES):
         return f"values of more than {target.length} bytes" if target.length else ""
     if pair == (Kind.BYTES, Kind.GEOMETRY):

@@ -18,6 +18,7 @@ from syncd.engine.greeting import Greeting, greet
 from syncd.engine.lease import LIVE, compact_if_due, expire, lease_warning
 from syncd.engine.member import Delivery, Member, guarded, side_by_side
 from syncd.engine.pairing import Pairs, Shared, declared, pair_with, rules_for, shared_tables, waiting
+from syncd.engine.touching import warn_of_triggers
 from syncd.errors import BusyError, FatalError
 from syncd.model.cluster import Child, Cluster, Direction
 from syncd.model.exchange import (
@@ -125,6 +126,7 @@ class Exchange:
         tokens = self._parent.tokens(received)
         for member in self.live:
             guarded(member, partial(self._greet, member, tokens))
+        warn_of_triggers(self._parent, self._cluster.parent, self._shared if self.done else (), self.live)
         rewound = [member for member in self.live if member.greeting and member.greeting.parent_rewound]
         if rewound:
             self._parent_was_restored(rewound)

@@ -293,6 +293,8 @@ def _refuse_losses(both: Sequence[Column], theirs: Sequence[Column]) -> None:
             said = loss(source.type, target.type)
             # Times that are kept as text are looked at one by one when they arrive.
             single = target.type.kind is source.type.kind and source.type.precision == ANY_DIGITS
+            # Texts that are no UUIDs are set aside one by one as well.
+            single = single or (source.type.kind, target.type.kind) == (Kind.TEXT, Kind.UUID)
             if said and not single and not said.startswith(REFUSED_BY_STORE):
                 problems.append(f"{source.name} ({source.type}) into {target.type} loses {said}")
     if problems:

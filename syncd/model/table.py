@@ -42,7 +42,7 @@ class Type:
     `native` is the exact declaration in its own store, for example ``numeric(15,2)``; two columns of the same
     `product` whose `native` is equal hold the same values in the same form. `vacant`: this is only a declaration,
     and no value stands in the column, so nothing can be lost. `srid`: the reference system of all values of a
-    GEOMETRY, 0 when each may have its own.
+    GEOMETRY, 0 when each may have its own. `utc`: moments that are kept as clocks, which are UTC's by a standard.
     """
 
     kind: Kind
@@ -55,6 +55,7 @@ class Type:
     padded: bool = False
     vacant: bool = False
     srid: int = 0
+    utc: bool = False
 
     def __str__(self) -> str:
         return self.native or self.kind.value

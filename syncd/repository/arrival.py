@@ -14,7 +14,7 @@ from syncd.repository.consolidation import Consolidation
 from syncd.repository.crash import crash_point
 from syncd.repository.delivery import Delivery
 from syncd.repository.departure import seal
-from syncd.repository.fineness import refuse_finer
+from syncd.repository.entrance import fill
 from syncd.repository.node import PARENT, Node
 from syncd.repository.own import learn
 from syncd.repository.placing import is_of_a_row
@@ -58,8 +58,7 @@ class NodeArrival:
         if block.table in self._doubted:
             self._carefully(stage, batch, check)
         else:
-            refuse_finer(stage, batch)
-            self._node.store.fill(stage, batch, check)
+            fill(self._node.store, stage, batch, check)
 
     def staged(self, table: int) -> int:
         """The table's rows are all there."""
@@ -163,8 +162,7 @@ class NodeArrival:
         """Take these rows, and set aside those that have no form here."""
         rows = tuples_of(batch)
         try:
-            refuse_finer(stage, batch)
-            self._node.store.fill(stage, batch, check)
+            fill(self._node.store, stage, batch, check)
             self._node.store.filled(stage)
         except SyncdError as error:
             if not is_of_a_row(error):

@@ -1,5 +1,6 @@
 """Who wins when a child's edit meets a version that it was not made on: pure rules over two rows."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -9,6 +10,8 @@ from syncd.model.cluster import Combine, ConflictPolicy, DeleteRule, Winner
 from syncd.repository.store import ALL_COLUMNS
 
 Row = tuple[Any, ...]
+
+_DAY: Final = re.compile(r"^(\d{4}-\d\d-\d\d)T(?=\d\d:)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +152,15 @@ def _place(columns: Sequence[str], name: str) -> int:
 
 
 def _order(value: Any) -> tuple[int, Any]:
-    """Numbers, also those that travel as text, by their value; then what is not a number; then everything else as text."""
+    """Numbers, also those that travel as text, by their value; then what is not a number; then everything else as text.
+
+    Of times both forms of ISO 8601 count alike: one side may have a T where the other has a blank.
+    """
     try:
         number = Decimal(str(value))
     except InvalidOperation:
-        return 2, value.hex() if isinstance(value, bytes) else str(value)
+        text = value.hex() if isinstance(value, bytes) else str(value)
+        return 2, _DAY.sub(r"\1 ", text)
     return (1, 0) if number.is_nan() else (0, number)
 
 

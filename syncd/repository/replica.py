@@ -65,6 +65,11 @@ class Replica:
         """In words, those of the tables with rows that lack a key, and so take no part."""
         return [said for table in tables if (said := enrolment.unkeyed(self.store, table))]
 
+    def touching(self, table: Tracked) -> list[str]:
+        """The names of the users' triggers that may change rows which arrive in a table."""
+        found = self.store.run(self.store.touching, (table.name.name, table.name.schema)).rows
+        return sorted(str(row[0]) for row in found)
+
     def unique(self, name: TableName, columns: Sequence[str]) -> bool:
         """Do these columns always have values, and never the same twice?"""
         asked = ("unique", name, tuple(columns))

@@ -9,7 +9,7 @@ from syncd.model.batch import Batch, Format, tuples_of
 from syncd.model.exchange import Tracked
 from syncd.model.table import Column
 from syncd.repository.addition import joined, start_of, told_of
-from syncd.repository.fineness import refuse_finer
+from syncd.repository.entrance import fill
 from syncd.repository.image import image_of, row_of
 from syncd.repository.node import Node
 from syncd.repository.placing import REFUSED, is_of_a_row
@@ -135,8 +135,7 @@ class Retry:
         store, table = self._node.store, stage.table
         store.savepoint()
         try:
-            refuse_finer(stage, batch)
-            store.fill(stage, batch, _never)
+            fill(store, stage, batch, _never)
             store.filled(stage)
         except SyncdError as error:
             if not is_of_a_row(error):

@@ -136,6 +136,9 @@ class Store(Protocol):
     told: str
     """The aggregate over rows of `begun` that gives what TOLD says: ``GEN:BEFORE`` of each, with ``;`` between."""
 
+    touching: str
+    """The query for the names of users' triggers that may change rows which arrive in a table; binds its name and schema."""
+
     def quote(self, name: str) -> str:
         """An identifier as SQL."""
         ...

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from syncd.engine.execute import failure_of
 from syncd.engine.member import Member, guarded
 from syncd.engine.pairing import Pair
+from syncd.engine.touching import touched_by
 from syncd.model.cluster import Direction
 from syncd.model.exchange import Tracked
 from syncd.model.run import Failure
 from syncd.ports import Check
+from syncd.repository.entrance import fill
 from syncd.repository.foresight import count_conflicts, count_down, count_staged, unsent_edits
 from syncd.repository.refused import all_refused
 from syncd.repository.store import Stage
@@ -45,17 +47,19 @@ class ChildForecast:
     triggers: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     failure: Failure | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterForecast:
-    """The whole cluster; `triggers` and `problems` are those at the parent."""
+    """The whole cluster; `triggers`, `problems` and `warnings` are those at the parent."""
 
     cluster: str
     parent: str
     triggers: tuple[str, ...]
     problems: tuple[str, ...]
     children: tuple[ChildForecast, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def possible(self) -> bool:
@@ -89,6 +93,7 @@ def foresee(meeting: Meeting, check: Check) -> ClusterForecast:
         tuple(parent.planned(tables)),
         tuple(meeting.problems),
         children,
+        tuple(touched_by(parent, meeting.nodes.cluster.parent, tables)),
     )
 
 
@@ -109,7 +114,7 @@ def _stage(meeting: Meeting, member: Member, number: int, stages: dict[int, Stag
                 if pair.parent.number not in stages:
                     store.make_stage(stage)
                     stages[pair.parent.number] = stage
-                store.fill(stage, batch, check)
+                fill(store, stage, batch, check)
         if pair.parent.number in stages:
             store.filled(stage)
 
@@ -120,9 +125,11 @@ def _forecast(meeting: Meeting, member: Member, stages: Mapping[str, Mapping[int
         return ChildForecast(name, "left out", left_out(member.child))
     tables: list[TableForecast] = []
     triggers: list[str] = []
+    touched: list[str] = []
 
     def ask() -> None:
         replica = replica_of(member)
+        touched.extend(touched_by(replica, name, [pair.child for pair in member.pairs]))
         triggers.extend(replica.planned([pair.child for pair in member.pairs]))
         tables.extend(_table(meeting, member, pair, stages) for pair in member.pairs)
 
@@ -137,6 +144,7 @@ def _forecast(meeting: Meeting, member: Member, stages: Mapping[str, Mapping[int
         triggers=tuple(triggers),
         problems=tuple(member.warnings),
         failure=failure_of(member.failure) if member.failure is not None else None,
+        warnings=tuple(touched),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pymysql.constants import FIELD_TYPE
 
 from syncd.connectors.mysql import capture, keeping, participant, seal, staging, summing
-from syncd.connectors.mysql.capture import silence
+from syncd.connectors.mysql.capture import TOUCHING, silence
 from syncd.connectors.mysql.catalog import find, read_table
 from syncd.connectors.mysql.reading import Origin, batches_of
 from syncd.connectors.mysql.session import Session, literal, quote
@@ -54,6 +54,7 @@ class MysqlStore:
     product = "mysql"
     formats: tuple[Format, ...] = (Format.COPYTEXT, Format.ROWS)
     told = summing.TOLD_OF
+    touching = TOUCHING
 
     def __init__(self, session: Session) -> None:
         self._session = session

@@ -25,6 +25,12 @@ SELECT format('%%I.%%I', n.nspname, c.relname), c.oid = %s
  ORDER BY 2 DESC, 1"""
 """The table itself first, then its partitions."""
 
+TOUCHING: Final = """
+SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relname = ? AND n.nspname = coalesce(nullif(?, ''), current_schema()) AND NOT t.tgisinternal
+   AND t.tgenabled IN ('O', 'A') AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0 AND left(t.tgname, 5) <> 'syncd'"""
+"""Only what fires for each row (1) before (2) an insert (4) or update (16) can give the row other values."""
+
 SEEN: Final = """
 SELECT obj_description(to_regclass(%s), 'pg_class'),
   (SELECT md5(string_agg(concat_ws(' ', t.tgrelid, t.tgname, t.tgtype, t.tgenabled, p.oid, p.prosecdef, p.prosrc, t.tgqual::text),

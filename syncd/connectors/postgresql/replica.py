@@ -6,7 +6,7 @@ from typing import Final
 
 from syncd.connectors.postgresql import arrival, leaving, ledger
 from syncd.connectors.postgresql.binding import numbered, rows_of
-from syncd.connectors.postgresql.capture import Capture, channel_of, look, remove, setting_of
+from syncd.connectors.postgresql.capture import TOUCHING, Capture, channel_of, look, remove, setting_of
 from syncd.connectors.postgresql.catalog import find, has_defaults
 from syncd.connectors.postgresql.ledger import MANY_ROWS, Ledger
 from syncd.connectors.postgresql.session import Session, quote
@@ -44,6 +44,7 @@ class PostgresqlReplica:
     product = "postgresql"
     formats: tuple[Format, ...] = (Format.PGCOPY, Format.ROWS)
     told = ledger.TOLD
+    touching = TOUCHING
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -59,8 +60,7 @@ class PostgresqlReplica:
         self._home = self._settle()
 
     def _settle(self) -> str:
-        session = self._session
-        wanted = dict(SETTINGS)
+        session, wanted = self._session, dict(SETTINGS)
         if int(session.value("SELECT current_setting('server_version_num')")) >= LIVING_CLIENT[0]:
             wanted[LIVING_CLIENT[1]] = LIVING_CLIENT[2]
         if session.value("SELECT current_setting('synchronous_commit')") == "off":

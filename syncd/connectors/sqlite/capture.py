@@ -22,6 +22,13 @@ from syncd.repository.store import (
 NOW: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 
 
+TOUCHING: Final = """
+SELECT name FROM (SELECT name, lower(tbl_name) AS t, replace(replace(replace(replace(replace(replace(lower(sql),
+   '"', ''), '`', ''), '[', ''), ']', ''), char(10), ' '), char(9), ' ') AS said FROM sqlite_master
+  WHERE type = 'trigger' AND lower(tbl_name) = lower(?) AND coalesce(?, '') IS NOT NULL AND substr(name, 1, 5) <> 'syncd')
+ WHERE instr(said, 'begin') AND instr(substr(said, instr(said, 'begin')), 'update ' || t || ' ')"""
+"""A trigger of SQLite changes a row by an UPDATE of the table on which it stands."""
+
 KINDS: Final = ("insert", "update", "rekey", "delete", "replace")
 """The words in the names of all triggers that a table may have."""
 

@@ -6,8 +6,8 @@ from difflib import get_close_matches
 
 from syncd.connectors.sqlite.definition import says
 from syncd.connectors.sqlite.session import Session, quote
-from syncd.connectors.sqlite.spatial import geometry_columns, systems_of
-from syncd.connectors.sqlite.types import PRODUCT, read_type
+from syncd.connectors.sqlite.spatial import geometry_columns, is_layer, systems_of
+from syncd.connectors.sqlite.types import PRODUCT, instant_type, read_type
 from syncd.errors import FatalError, NotFoundError
 from syncd.model.plan import LAST_MARK, NEXT_MARK, Relation
 from syncd.model.table import Column, Kind, Table, TableName, Type
@@ -40,6 +40,7 @@ def read_table(session: Session, name: TableName, *, writable: bool = False) -> 
     if found is None:
         return None
     shapes = _shapes(session, found)
+    strict, layer = _is_strict(session, found), is_layer(session, found)
     columns: list[Column] = []
     key: list[tuple[int, str]] = []
     for _, column, declared, not_null, _, place, hidden in session.execute(
@@ -48,11 +49,24 @@ def read_table(session: Session, name: TableName, *, writable: bool = False) -> 
         if hidden == 1 or (writable and hidden in GENERATED):
             continue
         srid = shapes.get(column.lower())
-        kind = read_type(declared) if srid is None else Type(Kind.GEOMETRY, declared, PRODUCT, srid=srid)
+        # A STRICT table keeps values in its ANY columns as they are; elsewhere the word makes numbers of texts.
+        free = strict and declared.upper() == "ANY"
+        kind = read_type("" if free else declared)
+        # A key stays as it is spelt: rows are told apart by it.
+        if layer and declared.upper() == "DATETIME" and not place:
+            kind = instant_type(declared)
+        if srid is not None:
+            kind = Type(Kind.GEOMETRY, declared, PRODUCT, srid=srid)
         columns.append(Column(column, kind, not (not_null or place)))
         if place:
             key.append((place, column))
     return Table(TableName(found), tuple(columns), tuple(column for _, column in sorted(key)))
+
+
+def _is_strict(session: Session, table: str) -> bool:
+    """Is it a STRICT table? A SQLite that has none does not know the pragma, and answers nothing."""
+    listed = session.execute(f"PRAGMA main.table_list({quote(table)})").fetchall()
+    return any(row[5] for row in listed if row[0] == "main")
 
 
 def _shapes(session: Session, table: str) -> dict[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from syncd.connectors.sqlite import summing
-from syncd.connectors.sqlite.capture import KINDS, triggers_of
+from syncd.connectors.sqlite.capture import KINDS, TOUCHING, triggers_of
 from syncd.connectors.sqlite.catalog import has_defaults, list_tables, read_table, with_empty_keys
 from syncd.connectors.sqlite.definition import key_columns
 from syncd.connectors.sqlite.leaving import every_row
@@ -47,6 +47,7 @@ class SqliteStore:
     product = PRODUCT
     formats: tuple[Format, ...] = (Format.SQLITE, Format.ROWS)
     told = summing.TOLD_OF
+    touching = TOUCHING
 
     def __init__(self, path: str) -> None:
         if not Path(path).expanduser().exists():

@@ -1,15 +1,17 @@
-"""Which columns of a file are geometries by what a GeoPackage says of itself, and how their values come and go."""
+"""Which columns of a file are geometries by what a GeoPackage says of itself; how these and its moments come and go."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from syncd.connectors.sqlite import instant
 from syncd.connectors.sqlite.session import Session
 from syncd.errors import RowRejectedError
 from syncd.model.geometry import read
 from syncd.model.geopackage import from_geopackage, is_geopackage, to_geopackage
 from syncd.model.table import Column, Kind, Table
 
+CONTENTS: Final = "gpkg_contents"
 COLUMNS: Final = "gpkg_geometry_columns"
 SYSTEMS: Final = "gpkg_spatial_ref_sys"
 OTHERS_NUMBERS: Final = frozenset({"epsg", "esri"})
@@ -52,14 +54,23 @@ def geometry_columns(session: Session, table: str) -> dict[str, int]:
     return {str(name): int(number) for name, number in session.execute(sql, (table,)).fetchall()}
 
 
-def leaving(session: Session, columns: Sequence[Column]) -> tuple[tuple[int, Change], ...]:
-    """Index and change of each column whose values travel as EWKB.
+def is_layer(session: Session, table: str) -> bool:
+    """Is the table one that a GeoPackage lists, so that its declarations mean what the standard says?"""
+    if not _has(session, CONTENTS):
+        return False
+    sql = f"SELECT 1 FROM {CONTENTS} WHERE lower(table_name) = lower(?)"
+    return session.execute(sql, (table,)).fetchone() is not None
 
-    A value that is no geometry travels as it is: who takes it can refuse that one row.
+
+def leaving(session: Session, columns: Sequence[Column]) -> tuple[tuple[int, Change], ...]:
+    """Index and change of each column whose values travel as EWKB, or as a moment in UTC.
+
+    A value that is neither travels as it is: who takes it can refuse that one row.
     """
+    moments = tuple((place, instant.leave) for place, column in enumerate(columns) if column.type.utc)
     places = [place for place, column in enumerate(columns) if column.type.kind is Kind.GEOMETRY]
     if not places:
-        return ()
+        return moments
     srids = systems_of(session).srids
 
     def leave(value: Any) -> Any:
@@ -68,7 +79,7 @@ def leaving(session: Session, columns: Sequence[Column]) -> tuple[tuple[int, Cha
         except RowRejectedError:
             return value
 
-    return tuple((place, leave) for place in places)
+    return (*moments, *((place, leave) for place in places))
 
 
 def changed(rows: Sequence[Sequence[Any]], changes: Sequence[tuple[int, Change]]) -> Sequence[Any]:
@@ -85,7 +96,7 @@ def changed(rows: Sequence[Sequence[Any]], changes: Sequence[tuple[int, Change]]
 
 
 def entering(session: Session, source: Table, target: Table, columns: Sequence[str]) -> dict[int, Change]:
-    """Index and change of each column that takes geometries as a GeoPackage keeps them.
+    """Index and change of each column that takes geometries or moments as a GeoPackage keeps them.
 
     `columns` are the target's columns, in the source's order. A geometry may also go into a column that is declared as
     the source's own without being registered: so a table of a GeoPackage is copied with its values as they are.
@@ -96,10 +107,13 @@ def entering(session: Session, source: Table, target: Table, columns: Sequence[s
     for place, (column, name) in enumerate(zip(source.columns, columns, strict=True)):
         where = f"{target.name}.{name}"
         number = own.get(name.lower())
-        if number is not None:
+        into = target.column(name)
+        if into is not None and into.type.utc:
+            found[place] = instant.entry(where, lenient=_declared_alike(column, into))
+        elif number is not None:
             lenient = column.type.kind is Kind.GEOMETRY and column.type.product == "sqlite"
             found[place] = _entry(number, systems, where, lenient=lenient)
-        elif column.type.kind is Kind.GEOMETRY and _declared_alike(column, target.column(name)):
+        elif column.type.kind is Kind.GEOMETRY and _declared_alike(column, into):
             found[place] = _entry(0, systems, where, lenient=True)
     return found
 

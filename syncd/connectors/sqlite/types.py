@@ -99,6 +99,11 @@ def read_type(declared: str) -> Type:
     return Type(kind, declared, PRODUCT, bits=bits)
 
 
+def instant_type(declared: str) -> Type:
+    """The type of a GeoPackage's DATETIME; see `syncd.connectors.sqlite.instant`."""
+    return Type(Kind.TIMESTAMPTZ, declared, PRODUCT, precision=ANY_DIGITS, utc=True)
+
+
 def is_known(declared: str) -> bool:
     """Do the words name a type that SQLite or this connector knows? SQLite takes any others for numbers."""
     match = _PARTS.match(declared)
