@@ -61,9 +61,9 @@ def status(name: str | None, config: Path | None, as_json: bool) -> int:
 @config_option
 @json_option
 def verify(name: str | None, repair: bool, config: Path | None, as_json: bool) -> int:
-    """Compare the tables of every child with the parent's. Rows on their way or set aside are no differences.
+    """Compare the tables of every child with the parent's. Rows on their way are no differences.
 
-    Exits with 0 when all hold the same (after --repair: now), with 1 when they differ.
+    Exits with 0 when all hold the same (after --repair: now), with 1 when they differ or rows are set aside.
     """
     from syncd.cli.verify import verify_work
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from syncd.cli.table import closing_table, columns, grouped
 
 View = dict[str, Any]
+COMPARED: Final = ("rows", "missing", "different", "surplus", "repaired")
 NUMBERS: Final = ("received", "inserted", "updated", "deleted", "conflicts", "set aside")
 
 
@@ -16,8 +17,8 @@ def cluster_table(run: View) -> list[str]:
     lines = columns(("child", "way", *NUMBERS, "seconds"), map(_row, shown)) if shown else []
     lines += [f"warning: {_names(step)[0]}: {text}" for step in steps for text in step["warnings"]]
     lines += [_failed(step) for step in steps if step["failure"]]
-    decided = decided_sentence(steps)
-    return [*lines, *([decided] if decided else []), _sentence(run)]
+    said = (decided_sentence(steps), _aside_sentence(steps))
+    return [*lines, *(text for text in said if text), _sentence(run)]
 
 
 def ending_lines(run: View) -> list[str]:
@@ -35,18 +36,22 @@ def comparison_table(run: View) -> list[str]:
     for step in steps:
         if verdict := step.get("verdict"):
             child, _, table = step["step"].rpartition(" ")
-            numbers = (verdict[name] for name in ("rows", "missing", "different", "surplus", "repaired"))
-            rows.append((child, table, *map(grouped, numbers), f"{step['seconds']:.2f}"))
-    heads = ("child", "table", "rows", "missing", "different", "too many", "repaired", "seconds")
+            numbers = (verdict[name] for name in COMPARED)
+            aside = verdict.get("held", 0)
+            rows.append((child, table, *map(grouped, (*numbers, aside)), f"{step['seconds']:.2f}"))
+    heads = ("child", "table", "rows", "missing", "different", "too many", "repaired", "set aside", "seconds")
     lines = columns(heads, rows) if rows else []
     lines += [f"warning: {step['step']}: {text}" for step in steps for text in step["warnings"]]
     lines += [_failed(step) for step in steps if step["failure"]]
     decided = decided_sentence(steps)
     seconds = "" if run["seconds"] is None else f" in {run['seconds']:.2f} s"
-    equal = run["status"] == "ok"
+    aside = sum(step["verdict"].get("held", 0) for step in steps if step.get("verdict"))
+    equal = run["status"] == "ok" or (run["status"] == "partial" and all(map(_equal_but_aside, steps)))
     repaired = any((step.get("verdict") or {}).get("repaired") for step in steps)
     after = "after the repair " if repaired else ""
-    said = f"{run['job']}: {f'{after}all children hold what the parent holds' if equal else run['status']}{seconds}"
+    but = f", but for {_rows(aside)} set aside (syncd conflicts list)" if aside else ""
+    found = f"{after}all children hold what the parent holds{but}" if equal else run["status"]
+    said = f"{run['job']}: {found}{seconds}"
     if not steps and run["failure"]:
         said += f": {run['failure']['message']}"
     return [*lines, *([decided] if decided else []), said]
@@ -69,6 +74,28 @@ def decided_sentence(steps: Sequence[View]) -> str:
         where = "" if settled else " (syncd conflicts list --open)"
         parts.append(f"{grouped(waiting)}{noun} {verb} for you{where}")
     return "; ".join(parts)
+
+
+def _aside_sentence(steps: Sequence[View]) -> str:
+    """How many rows are set aside at the end of a run; empty without any."""
+    count = sum(step.get("still_held", 0) for step in steps)
+    if not count:
+        return ""
+    said = "1 row is" if count == 1 else f"{grouped(count)} rows are"
+    return f"{said} still set aside (syncd conflicts list; syncd cluster status)"
+
+
+def _rows(count: int) -> str:
+    return f"{grouped(count)} {'row that is' if count == 1 else 'rows that are'}"
+
+
+def _equal_but_aside(step: View) -> bool:
+    """Did it find no difference but, perhaps, in rows that are set aside?"""
+    verdict = step.get("verdict")
+    if not verdict:
+        return step["status"] in {"ok", "skipped"}
+    left = sum(verdict[name] for name in ("missing", "different", "surplus"))
+    return not step["failure"] and left <= verdict["repaired"]
 
 
 def _moved(step: View) -> bool:

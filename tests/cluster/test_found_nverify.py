@@ -58,3 +58,39 @@ def test_an_export_may_replace_an_earlier_delta_file_of_its_cluster(tmp_path):
     said = office.syncd("export", "assets", "Truck", str(tmp_path / "to-truck.delta"))
 
     assert "rows: 11 of assets" in said
+
+
+CODED = "CREATE TABLE assets (id INTEGER PRIMARY KEY, name TEXT UNIQUE, city TEXT)"
+
+
+def test_rows_that_are_set_aside_are_told_of_by_verify_and_by_each_later_run(tmp_path):
+    office = Office(tmp_path, table=CODED)
+    office.sync()
+    office.run("Ohio", "INSERT INTO assets VALUES (20, 'twice', 'of Ohio')")
+    office.run("Truck", "INSERT INTO assets VALUES (30, 'twice', 'of Truck')")
+    office.sync()
+
+    compared = office.syncd("cluster", "verify", "assets", code=1)
+    again = office.sync()
+    steps = {step["step"]: step for step in office.json("cluster", "verify", "assets", code=1)[0]["steps"]}
+
+    assert "hold what the parent holds, but for 2 rows that are set aside" in compared
+    assert "2 rows are still set aside" in again
+    assert steps["Truck assets"]["verdict"]["held"] == 2
+    assert steps["Ohio assets"]["verdict"]["held"] == 0
+    assert steps["Ohio assets"]["status"] == "ok"
+
+
+def test_nothing_is_said_of_rows_set_aside_once_they_were_taken(tmp_path):
+    office = Office(tmp_path, table=CODED)
+    office.sync()
+    office.run("Ohio", "INSERT INTO assets VALUES (20, 'twice', 'of Ohio')")
+    office.run("Truck", "INSERT INTO assets VALUES (30, 'twice', 'of Truck')")
+    office.sync()
+    office.run("Truck", "DELETE FROM assets WHERE id = 30")
+
+    office.site.syncd("sync", "assets", "--full")
+    said = office.sync()
+
+    assert "set aside" not in said
+    assert "all children hold what the parent holds in" in office.syncd("cluster", "verify", "assets")
