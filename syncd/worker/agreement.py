@@ -143,6 +143,9 @@ class _Comparing:
             select = part_of(self._meeting.parent.store, pair.parent, where)
             parent = replace(parent, relation=Relation(select=select))
         findings = compare(parent, child, keys_only=False, check=self._check)
+        for keys in (findings.missing, findings.different, findings.surplus):
+            # They take no part, and no repair could bring them anywhere.
+            keys[:] = [key for key in keys if None not in key]
         if pair.shared.entry.direction is Direction.UP:
             # Nobody receives the parent's rows of such a table.
             findings.missing = []
@@ -158,7 +161,8 @@ class _Comparing:
             examples=tuple(key_text(key) for key in keys),
             at=datetime.now(UTC),
         )
-        return _Compared(member, pair, verdict, time.monotonic() - began, self._untracked(member, pair))
+        warnings = [*self._untracked(member, pair), *self._unkeyed(member, pair)]
+        return _Compared(member, pair, verdict, time.monotonic() - began, warnings)
 
     def _leave_out(self, member: Member, pair: Pair, parent: Side, child: Side, found: Findings) -> int:
         """Rows that somebody edited since the last run will come together by themselves; those set aside are counted."""
@@ -181,6 +185,14 @@ class _Comparing:
         found.different = _but(found.different, of_parent, pending)
         found.surplus = _but(found.surplus, of_child, pending)
         return len(held)
+
+    def _unkeyed(self, member: Member, pair: Pair) -> list[str]:
+        """Tables with rows that have no value in their key, and so take no part."""
+        sides = (
+            (self._meeting.parent, pair.parent, self._nodes.cluster.parent),
+            (replica_of(member), pair.child, member.child.repository),
+        )
+        return [f"'{whose}': {said}" for port, table, whose in sides for said in port.unkeyed((table,))]
 
     def _untracked(self, member: Member, pair: Pair) -> list[str]:
         """Triggers that are missing, so that edits went unnoticed."""

@@ -94,3 +94,21 @@ def test_nothing_is_said_of_rows_set_aside_once_they_were_taken(tmp_path):
 
     assert "set aside" not in said
     assert "all children hold what the parent holds in" in office.syncd("cluster", "verify", "assets")
+
+
+NAMED = "CREATE TABLE assets (id TEXT PRIMARY KEY, name TEXT, city TEXT)"
+
+
+@pytest.mark.parametrize("whose", ["Office", "Ohio"])
+def test_verify_names_rows_without_a_key_and_promises_no_repair_of_them(tmp_path, whose):
+    office = Office(tmp_path, table=NAMED)
+    office.sync()
+    office.run(whose, "INSERT INTO assets VALUES (NULL, 'nameless', 'Oslo'), (NULL, 'nameless', 'Oslo')")
+
+    said = office.syncd("cluster", "verify", "assets", code=1)
+    verdicts = [step["verdict"] for step in office.json("cluster", "verify", "assets", code=1)[0]["steps"]]
+
+    assert f"'{whose}': assets" in said
+    assert "--repair" not in said
+    assert "hold what the parent holds" not in said
+    assert [verdict for verdict in verdicts if verdict["missing"] + verdict["surplus"]] == []
