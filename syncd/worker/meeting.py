@@ -80,6 +80,14 @@ def _acquaint(meeting: Meeting, member: Member) -> None:
     received = member.hello.received.gen
     mine = meeting.parent.hello(received if received >= 0 else None)
     if mine is not None:
-        greeting = greet(name, mine, mine.recalled, peer, member.hello, list(meeting.peers.values()))
+        greeting = greet(
+            meeting.nodes.cluster.name,
+            name,
+            mine,
+            mine.recalled,
+            peer,
+            member.hello,
+            list(meeting.peers.values()),
+        )
         member.greeting = greeting
         member.peer = replace(greeting.peer, name=name)

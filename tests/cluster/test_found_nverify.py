@@ -112,3 +112,46 @@ def test_verify_names_rows_without_a_key_and_promises_no_repair_of_them(tmp_path
     assert "--repair" not in said
     assert "hold what the parent holds" not in said
     assert [verdict for verdict in verdicts if verdict["missing"] + verdict["surplus"]] == []
+
+
+def test_a_copy_of_a_child_is_refused_with_the_command_that_mends_it(office):
+    office.sync()
+    office.folder.joinpath("truck.db").write_bytes(office.folder.joinpath("ohio.db").read_bytes())
+
+    refused = office.sync(code=1)
+    assert "syncd cluster untrack assets Truck" in refused
+    office.syncd("cluster", "untrack", "assets", "Truck", "--yes")
+
+    office.sync()
+    assert office.rows("Truck") == office.rows("Office")
+
+
+def test_the_way_to_clean_a_child_that_is_declared_no_more_works(office):
+    office.sync()
+    ohio = "      - {repository: Ohio, connection: ohio}\n"
+    office.configure(ohio)
+
+    said = office.syncd("cluster", "remove-child", "assets", "Truck")
+    assert "declare it again with its connection and `connected: false`" in said
+    assert "syncd cluster untrack assets Truck" in said
+    office.configure(f"{ohio}      - {{repository: Truck, connection: truck, connected: 'false'}}\n")
+    office.syncd("cluster", "untrack", "assets", "Truck", "--yes")
+
+    assert office.kept("Truck") == []
+
+
+def test_a_parent_that_was_untracked_is_not_called_restored(office):
+    office.sync()
+    office.run("Ohio", "UPDATE assets SET name = 'edited' WHERE id = 1")
+    office.sync()
+    office.syncd("cluster", "untrack", "assets", "Office", "--yes")
+
+    for _ in range(2):
+        said = office.sync(code=1)
+        assert "knows nothing of this cluster any more" in said
+        assert "syncd cluster untrack assets Ohio; syncd cluster untrack assets Truck" in said
+    for child in ("Ohio", "Truck"):
+        office.syncd("cluster", "untrack", "assets", child, "--yes")
+
+    office.sync()
+    assert office.rows("Truck") == office.rows("Office")
