@@ -35,7 +35,7 @@ def comparison_table(run: View) -> list[str]:
     rows = []
     for step in steps:
         if verdict := step.get("verdict"):
-            child, _, table = step["step"].rpartition(" ")
+            child, table = _names(step)
             numbers = (verdict[name] for name in COMPARED)
             aside = verdict.get("held", 0)
             rows.append((child, table, *map(grouped, (*numbers, aside)), f"{step['seconds']:.2f}"))
@@ -106,9 +106,10 @@ def _moved(step: View) -> bool:
 
 
 def _names(step: View) -> tuple[str, str]:
-    """The child and the way; a step without a way is about the child, or the tables, as such."""
-    child, _, way = step["step"].rpartition(" ")
-    return (child, way) if child and way in {"up", "down"} else (step["step"], "-")
+    """The child and the way or table; a step without one is about the child, or the tables, as such."""
+    # Either name may have blanks.
+    child = step.get("child", "")
+    return (child, step["step"].removeprefix(f"{child} ")) if child else (step["step"], "-")
 
 
 def _row(step: View) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ class StepResult:
     were asked and nothing had to move. `warnings` are sentences for people, without row values. `truncated` counts the
     texts that were cut, by column. `deletes` says how rows that are gone at the source are treated. `conflicts` of a
     cluster were settled by its policies, but `conflicts_open` wait for a person; `held` rows are set aside.
-    `still_held`: how many are set aside at the end, those of earlier runs included.
+    `child` is whom a step of a cluster is about: its name stands first in `step`, before the way or the table. `still_held`: how many are set aside at the end, those of earlier runs included.
     """
 
     step: str
@@ -131,6 +131,7 @@ class StepResult:
     conflicts_open: int = 0
     held: int = 0
     still_held: int = 0
+    child: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,8 @@ class _Comparing:
         """The steps, each told once."""
         steps = list(self._judged)
         for one in found:
-            name = f"{one.member.child.repository} {one.pair.parent.name}"
+            child = one.member.child.repository
+            name = f"{child} {one.pair.parent.name}"
             self._emit(StepStarted(self._order.run, self._order.cluster.name, name, "compare"))
             same = one.verdict.same and not one.verdict.held and not one.warnings
             name_of_cluster = self._order.cluster.name
@@ -123,7 +124,13 @@ class _Comparing:
             status = Status.OK if same else Status.PARTIAL
             steps.append(
                 StepResult(
-                    name, status, seconds=one.seconds, warnings=said, verdict=one.verdict, deletes="captured"
+                    name,
+                    status,
+                    seconds=one.seconds,
+                    warnings=said,
+                    verdict=one.verdict,
+                    deletes="captured",
+                    child=child,
                 )
             )
         for member in self._nodes.members:
@@ -273,6 +280,7 @@ def _judged(member: Member) -> StepResult:
         conflicts=member.up.conflicts,
         conflicts_open=member.up.opened,
         held=member.up.held,
+        child=member.child.repository,
     )
 
 

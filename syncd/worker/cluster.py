@@ -173,6 +173,7 @@ class _Teller:
             conflicts_open=counts.opened,
             held=counts.held,
             still_held=still_held,
+            child=name,
         )
         if step.nothing_to_do and step.status is Status.OK and not warnings:
             # Nothing happened, and a cluster of a hundred children would tell of it two hundred times.

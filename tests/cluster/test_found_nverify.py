@@ -1,5 +1,6 @@
 """What a new user found in files, comparisons and messages of a cluster."""
 
+import re
 import sqlite3
 from contextlib import closing
 
@@ -155,3 +156,48 @@ def test_a_parent_that_was_untracked_is_not_called_restored(office):
 
     office.sync()
     assert office.rows("Truck") == office.rows("Office")
+
+
+def test_names_with_blanks_stand_in_their_columns(tmp_path):
+    truck = "      - {repository: Truck 7, connection: truck}\n"
+    office = Office(tmp_path, truck, tables='["valve box"]')
+    for name in ("Office", "Truck"):
+        office.run(name, 'CREATE TABLE "valve box" (id INTEGER PRIMARY KEY, name TEXT)')
+    office.run("Office", "INSERT INTO \"valve box\" VALUES (1, 'one')")
+
+    synced = office.sync().splitlines()
+    compared = office.syncd("cluster", "verify", "assets").splitlines()
+
+    assert re.split(" {2,}", synced[1])[:2] == ["Truck 7", "down"]
+    assert re.split(" {2,}", compared[1])[:2] == ["Truck 7", "valve box"]
+
+
+def test_a_column_that_does_not_exist_is_named_before_a_row_that_moved(office):
+    office.sync()
+    office.conflict()
+    office.sync()
+    office.run("Office", "UPDATE assets SET city = 'moved' WHERE id = 1")
+
+    said = office.syncd("conflicts", "take", "child", "1", "--columns", "nope,name", code=1)
+
+    assert "has no column nope" in said
+    assert "columns: id, name, city" in said
+
+
+def test_status_at_the_site_of_a_child_shows_what_is_known_there(tmp_path):
+    office = Office(tmp_path, CHILDREN)
+    office.syncd("export", "assets", "Truck", str(tmp_path / "down"))
+    office.site.write(
+        "state: {path: ./state}\nconnections: {truck: {type: sqlite, path: truck.db}}\nclusters:\n  assets:\n"
+        "    parent: {repository: Office}\n    tables: [assets]\n"
+        "    children: [{repository: Truck, connection: truck, connected: 'false'}]\n"
+    )
+
+    before = office.syncd("cluster", "status")
+    office.syncd("import", "assets", str(tmp_path / "down"))
+    office.run("Truck", "UPDATE assets SET name = 'edited' WHERE id < 3")
+    after = office.syncd("cluster", "status", "assets")
+
+    assert "Truck: it has received nothing yet" in before
+    assert "Truck: 1 tables tracked, 2 rows edited that the parent may not have, 0 set aside" in after
+    assert office.json("cluster", "status")[0]["unsent"] == 2
