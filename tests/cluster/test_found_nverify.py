@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -201,3 +202,35 @@ def test_status_at_the_site_of_a_child_shows_what_is_known_there(tmp_path):
     assert "Truck: it has received nothing yet" in before
     assert "Truck: 1 tables tracked, 2 rows edited that the parent may not have, 0 set aside" in after
     assert office.json("cluster", "status")[0]["unsent"] == 2
+
+
+def eventually(condition, seconds=25):
+    """Wait until it holds; False when it does not come true in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_watched_child_whose_file_comes_back_gets_what_it_missed(tmp_path):
+    office = Office(tmp_path, more="    watch: true\n    retry: {attempts: 1}\n")
+    office.sync()
+    daemon = office.site.daemon()
+    try:
+        why, following = office.syncd("why", "assets"), office.syncd("next")
+        away = (tmp_path / "ohio.db").rename(tmp_path / "away.db")
+        office.run("Office", "INSERT INTO assets VALUES (11, 'missed', 'Oslo')")
+        assert eventually(lambda: len(office.rows("Truck")) == 11)
+        # The run that missed it is over: nothing but its coming back can start another.
+        assert eventually(lambda: office.json("status", "assets")["jobs"][0]["run"] is None)
+        # Longer than the watch takes to see that a file is gone.
+        time.sleep(1)
+        away.rename(tmp_path / "ohio.db")
+
+        assert eventually(lambda: len(office.rows("Ohio")) == 11)
+    finally:
+        daemon.kill()
+    assert "It runs as soon as one of its repositories is edited." in why
+    assert "as soon as a repository is edited: assets" in following
