@@ -41,17 +41,7 @@ def greet(
     Raises:
         FatalError: the database is used under another name too, or is a copy of one that went on since (code ``identity``).
     """
-    if child.id == parent.id:
-        raise _twice(cluster, name, "the parent's own database")
-    for other in others:
-        if other.id == child.id and other.name != name:
-            raise _twice(
-                cluster,
-                name,
-                f"that of the child '{other.name}'",
-                f"; was '{other.name}' renamed? Then"
-                f" remove the old name: syncd cluster remove-child {quote(cluster)} {quote(other.name)}",
-            )
+    _refuse_copy(cluster, name, parent, child, others)
     # By file a child has the parent's rows before the parent has heard of it.
     fresh = child.epoch == 1 and (peer is not None or child.received.gen < 0)
     # The child let go of what the parent had once: nobody else can tell that it has it no more.
@@ -96,6 +86,20 @@ def parent_lost(cluster: str, place: str, peers: Sequence[Peer]) -> FatalError:
         hint=f"{refill}; no row was changed",
         code="parent_restored",
     )
+
+
+def _refuse_copy(cluster: str, name: str, parent: Hello, child: Hello, others: Sequence[Peer]) -> None:
+    if child.id == parent.id:
+        raise _twice(cluster, name, "the parent's own database")
+    for other in others:
+        if other.id == child.id and other.name != name:
+            raise _twice(
+                cluster,
+                name,
+                f"that of the child '{other.name}'",
+                f"; was '{other.name}' renamed? Then"
+                f" remove the old name: syncd cluster remove-child {quote(cluster)} {quote(other.name)}",
+            )
 
 
 def _twice(cluster: str, name: str, whose: str, more: str = "") -> FatalError:

@@ -234,3 +234,18 @@ def test_a_watched_child_whose_file_comes_back_gets_what_it_missed(tmp_path):
         daemon.kill()
     assert "It runs as soon as one of its repositories is edited." in why
     assert "as soon as a repository is edited: assets" in following
+
+
+def test_plan_and_status_announce_a_parent_that_was_restored(office):
+    office.sync()
+    before = (office.folder / "office.db").read_bytes()
+    office.run("Ohio", "UPDATE assets SET name = 'sent' WHERE id = 1")
+    office.sync()
+    (office.folder / "office.db").write_bytes(before)
+
+    planned = office.site.syncd("plan", "assets").stdout
+    status = office.syncd("cluster", "status")
+
+    assert "was restored from a copy: 'Ohio', 'Truck' have seen later states of it" in planned
+    assert "was restored from a copy: 'Ohio', 'Truck' have seen later states of it" in status
+    assert "on_parent_restore: refill" in planned
