@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from syncd.cli.address import config_option, json_option, load
+from syncd.cli.clustersite import show_site
 from syncd.cli.membership import add_child, remove_child, untrack
 from syncd.cli.nodes import cluster_of, clusters_of, nodes_of
 from syncd.cli.table import columns, grouped, short_moment
@@ -31,7 +32,7 @@ cluster.add_command(untrack)
 def status(name: str | None, config: Path | None, as_json: bool) -> int:
     """Show parent and children: who is there, what is on its way, what waits for a person.
 
-    Exits with 0 when every connected child could be asked, else with 1.
+    At a child's own site, what is known there. Exits with 0 when every connected child could be asked, else with 1.
     """
     from syncd.worker.meeting import meet
     from syncd.worker.standing import standing_of
@@ -39,6 +40,8 @@ def status(name: str | None, config: Path | None, as_json: bool) -> int:
     configuration = load(config)
     wanted = clusters_of(configuration, name)
     found = []
+    if not wanted[0].can_run and any(child.connection for child in wanted[0].children):
+        return show_site(configuration, wanted[0], as_json=as_json)
     for one in wanted:
         with nodes_of(configuration, one) as nodes:
             found.append(standing_of(meet(nodes)))
@@ -61,9 +64,9 @@ def status(name: str | None, config: Path | None, as_json: bool) -> int:
 @config_option
 @json_option
 def verify(name: str | None, repair: bool, config: Path | None, as_json: bool) -> int:
-    """Compare the tables of every child with the parent's. Rows on their way or set aside are no differences.
+    """Compare the tables of every child with the parent's. Rows on their way are no differences.
 
-    Exits with 0 when all hold the same (after --repair: now), with 1 when they differ.
+    Exits with 0 when all hold the same (after --repair: now), with 1 when they differ or rows are set aside.
     """
     from syncd.cli.verify import verify_work
 

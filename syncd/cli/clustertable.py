@@ -6,6 +6,7 @@ from typing import Any, Final
 from syncd.cli.table import closing_table, columns, grouped
 
 View = dict[str, Any]
+COMPARED: Final = ("rows", "missing", "different", "surplus", "repaired")
 NUMBERS: Final = ("received", "inserted", "updated", "deleted", "conflicts", "set aside")
 
 
@@ -16,8 +17,8 @@ def cluster_table(run: View) -> list[str]:
     lines = columns(("child", "way", *NUMBERS, "seconds"), map(_row, shown)) if shown else []
     lines += [f"warning: {_names(step)[0]}: {text}" for step in steps for text in step["warnings"]]
     lines += [_failed(step) for step in steps if step["failure"]]
-    decided = decided_sentence(steps)
-    return [*lines, *([decided] if decided else []), _sentence(run)]
+    said = (decided_sentence(steps), _aside_sentence(steps))
+    return [*lines, *(text for text in said if text), _sentence(run)]
 
 
 def ending_lines(run: View) -> list[str]:
@@ -34,19 +35,23 @@ def comparison_table(run: View) -> list[str]:
     rows = []
     for step in steps:
         if verdict := step.get("verdict"):
-            child, _, table = step["step"].rpartition(" ")
-            numbers = (verdict[name] for name in ("rows", "missing", "different", "surplus", "repaired"))
-            rows.append((child, table, *map(grouped, numbers), f"{step['seconds']:.2f}"))
-    heads = ("child", "table", "rows", "missing", "different", "too many", "repaired", "seconds")
+            child, table = _names(step)
+            numbers = (verdict[name] for name in COMPARED)
+            aside = verdict.get("held", 0)
+            rows.append((child, table, *map(grouped, (*numbers, aside)), f"{step['seconds']:.2f}"))
+    heads = ("child", "table", "rows", "missing", "different", "too many", "repaired", "set aside", "seconds")
     lines = columns(heads, rows) if rows else []
     lines += [f"warning: {step['step']}: {text}" for step in steps for text in step["warnings"]]
     lines += [_failed(step) for step in steps if step["failure"]]
     decided = decided_sentence(steps)
     seconds = "" if run["seconds"] is None else f" in {run['seconds']:.2f} s"
-    equal = run["status"] == "ok"
+    aside = sum(step["verdict"].get("held", 0) for step in steps if step.get("verdict"))
+    equal = run["status"] == "ok" or (run["status"] == "partial" and all(map(_equal_but_aside, steps)))
     repaired = any((step.get("verdict") or {}).get("repaired") for step in steps)
     after = "after the repair " if repaired else ""
-    said = f"{run['job']}: {f'{after}all children hold what the parent holds' if equal else run['status']}{seconds}"
+    but = f", but for {_rows(aside)} set aside (syncd conflicts list)" if aside else ""
+    found = f"{after}all children hold what the parent holds{but}" if equal else run["status"]
+    said = f"{run['job']}: {found}{seconds}"
     if not steps and run["failure"]:
         said += f": {run['failure']['message']}"
     return [*lines, *([decided] if decided else []), said]
@@ -71,15 +76,40 @@ def decided_sentence(steps: Sequence[View]) -> str:
     return "; ".join(parts)
 
 
+def _aside_sentence(steps: Sequence[View]) -> str:
+    """How many rows are set aside at the end of a run; empty without any."""
+    count = sum(step.get("still_held", 0) for step in steps)
+    if not count:
+        return ""
+    said = "1 row is" if count == 1 else f"{grouped(count)} rows are"
+    return f"{said} still set aside (syncd conflicts list; syncd cluster status)"
+
+
+def _rows(count: int) -> str:
+    return f"{grouped(count)} {'row that is' if count == 1 else 'rows that are'}"
+
+
+def _equal_but_aside(step: View) -> bool:
+    """Did it find no difference but, perhaps, in rows that are set aside?"""
+    verdict = step.get("verdict")
+    if not verdict:
+        return step["status"] in {"ok", "skipped"}
+    found = sum(verdict[name] for name in ("missing", "different", "surplus"))
+    # Any other warning says that the tables cannot be called equal.
+    expected = bool(found) + bool(verdict.get("held"))
+    return found <= verdict["repaired"] and len(step["warnings"]) <= expected
+
+
 def _moved(step: View) -> bool:
     """Is there something to show? A child that was left out or failed is always shown."""
     return bool(step["failure"]) or step["status"] == "skipped" or not step["nothing_to_do"]
 
 
 def _names(step: View) -> tuple[str, str]:
-    """The child and the way; a step without a way is about the child, or the tables, as such."""
-    child, _, way = step["step"].rpartition(" ")
-    return (child, way) if child and way in {"up", "down"} else (step["step"], "-")
+    """The child and the way or table; a step without one is about the child, or the tables, as such."""
+    # Either name may have blanks.
+    child = step.get("child", "")
+    return (child, step["step"].removeprefix(f"{child} ")) if child else (step["step"], "-")
 
 
 def _row(step: View) -> tuple[str, ...]:

@@ -253,8 +253,14 @@ def next_(config: Path | None, state: Path | None, as_json: bool, job: str | Non
     if as_json:
         print_json(answer)
         return
+    known = _call(config, state, "status")["jobs"]
+    watched = [
+        one["job"] for one in known if one.get("watch") and one["enabled"] and job in {None, one["job"]}
+    ]
+    if watched:
+        click.echo(f"as soon as a repository is edited: {', '.join(watched)}")
     if not answer:
-        click.echo("nothing will be due")
+        click.echo("nothing will be due by a schedule" if watched else "nothing will be due")
         return
     rows = ((short_moment(one["due"], one["timezone"]), one["timezone"], one["job"]) for one in answer)
     click.echo("\n".join(columns(("due", "zone", "job"), rows)))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -109,7 +110,7 @@ def remove_child(name: str, repository: str, force: bool, config: Path | None, a
         f"{repository} has left {name}; rows that were not sent: {'unknown' if unsent is None else unsent}"
     )
     if not reached:
-        click.echo(f"its database was not touched; clean it with: syncd cluster untrack {name} {repository}")
+        click.echo(_clean_hint(name, repository, declared=member is not None))
     if found is not None and found.takes_part:
         click.echo(
             "it is still declared: take it out of the configuration, or the next run lets it join again"
@@ -196,6 +197,17 @@ def _databases(cluster: Cluster, repository: str | None) -> list[tuple[str, str]
             hint=f"it has: {known}",
         )
     return chosen
+
+
+def _clean_hint(cluster: str, repository: str, *, declared: bool) -> str:
+    """How to clean a database that was not touched: by its name, which must lead to a connection."""
+    command = f"syncd cluster untrack {quote(cluster)} {quote(repository)}"
+    if declared:
+        return f"its database was not touched; clean it with: {command}"
+    return (
+        f"its database was not touched, since no connection of '{repository}' is declared; unless it is a member under"
+        f" another name now, clean it: declare it again with its connection and `connected: false`, then: {command}"
+    )
 
 
 def _child(cluster: Cluster, repository: str) -> Child:

@@ -49,9 +49,13 @@ def parse_lease(text: str) -> int:
     Raises:
         ScheduleError: it is no length of time, or not one of whole days.
     """
-    days, rest = divmod(parse_duration(text), _DAY_SECONDS)
+    hint = "write it as 30 days or 12 weeks"
+    try:
+        days, rest = divmod(parse_duration(text), _DAY_SECONDS)
+    except ScheduleError as error:
+        raise ScheduleError(error.message, hint=hint) from error
     if rest:
-        raise ScheduleError(f"'{text}' is not a number of whole days", hint="write it as 30 days or 12 weeks")
+        raise ScheduleError(f"'{text}' is not a number of whole days", hint=hint)
     return int(days)
 
 

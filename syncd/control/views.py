@@ -58,7 +58,7 @@ def _ends(job: Work) -> View:
     """Where rows come from and go to, or who exchanges them."""
     if isinstance(job, Cluster):
         children = [{"repository": one.repository, "connected": one.takes_part} for one in job.children]
-        return {"parent": job.parent, "children": children}
+        return {"parent": job.parent, "children": children, "watch": job.watch}
     return {"source": job.source, "destination": job.destination}
 
 

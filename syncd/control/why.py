@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from syncd.model.cluster import Cluster
 from syncd.model.configuration import Work
 from syncd.model.run import Run, Status
 from syncd.service import Service
@@ -92,13 +93,18 @@ def _future(service: Service, job: Work) -> list[str]:
         return ["It is disabled: enabled is false in its definition."]
     if job.after:
         return [f"It runs after {', '.join(job.after)}."]
-    if schedule is None:
+    watched = isinstance(job, Cluster) and job.watch
+    if schedule is None and not watched:
         return [f"It runs when somebody starts it: syncd start {job.name}."]
     if job.name in service.paused:
         return [f"It is paused; let it go on with: syncd resume {job.name}."]
     upcoming = service.scheduler.upcoming(job.name, 1)
+    if upcoming and watched:
+        return [f"It runs as soon as one of its repositories is edited, and at {_moment(upcoming[0].due)}."]
     if upcoming:
         return [f"It is due next at {_moment(upcoming[0].due)}."]
+    if schedule is None or watched:
+        return ["It runs as soon as one of its repositories is edited."]
     fired = service.standing(job.name).fired
     if schedule.occurrences is not None and fired >= schedule.occurrences:
         return [f"It will not be due again: its {schedule.occurrences} occurrences are used up."]

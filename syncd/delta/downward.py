@@ -34,9 +34,9 @@ def export_versions(site: Site, path: Path, wish: Wish) -> Exported:
 
     Raises:
         BusyError: the cluster is being synchronised.
-        FatalError: the file cannot be written.
+        FatalError: the file cannot be written, or would take the place of one that is no delta file of this cluster.
     """
-    with site.held(), closing(DeltaWriter(path, Cargo.VERSIONS, site.key)) as writer:
+    with site.held(), closing(DeltaWriter(path, Cargo.VERSIONS, site.cluster.name, site.key)) as writer:
         exchange = Exchange(site.cluster, site.port, (), site.wheres, site.check, site.now)
         shared = exchange.share()
         member = _member(site, [_as_told(each) for each in shared], wish)

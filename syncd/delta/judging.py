@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum, auto
+from shlex import quote
 
 from syncd.delta.header import Cargo, Header
 from syncd.errors import FatalError
@@ -50,7 +51,7 @@ def check_address(header: Header, cluster: Cluster, name: str, node_id: str, pat
     if header.sender_id == node_id:
         raise FatalError(
             f"node identity used twice: {path} comes from a copy of this database; nothing was applied",
-            hint="take the cluster's part out of the copy: syncd cluster untrack",
+            hint=f"at the site of the copy take the cluster's part out of it: syncd cluster untrack {quote(cluster.name)} {quote(header.sender)}",
             code="identity",
         )
 
@@ -70,7 +71,7 @@ def check_past(
     if parent.id and parent.id != header.sender_id:
         raise FatalError(
             f"{path} comes from another parent than the files before it; nothing was applied",
-            hint="to follow the new one take the cluster's part out of this database: syncd cluster untrack",
+            hint=f"to follow the new one take the cluster's part out of this database: {_untrack(header)}",
             code="identity",
         )
     if header.sender_epoch < parent.epoch and parent.id:
@@ -96,9 +97,13 @@ def check_past(
         raise FatalError(
             f"the parent '{header.sender}' was restored from a copy: this repository has seen later states of it;"
             " nothing was applied",
-            hint="let the parent be filled again by its connected children, then join anew: syncd cluster untrack",
+            hint=f"let the parent be filled again by its connected children, then join anew: {_untrack(header)}",
             code="parent_restored",
         )
+
+
+def _untrack(header: Header) -> str:
+    return f"syncd cluster untrack {quote(header.cluster)} {quote(header.receiver)}"
 
 
 def judge(header: Header, received: Mark, acknowledged: Mark, known: bool, path: str) -> Verdict:

@@ -123,6 +123,29 @@ class DeltaReader:
             raise _damaged(self.path, str(error)) from error
 
 
+def refuse_foreign(path: Path, cluster: str) -> None:
+    """Let a delta file of this cluster be written there: over another one of it, but over nothing else.
+
+    Raises:
+        FatalError: something else is there; a damaged delta file is no less foreign.
+    """
+    if not path.exists() and not path.is_symlink():
+        return
+    try:
+        with contextlib.closing(_open(path)) as connection:
+            sql = f"SELECT value FROM {HEADER} WHERE name = 'cluster'"
+            found = connection.execute(sql).fetchone()
+            ours = found is not None and msgspec.json.decode(found[0]) == cluster
+    except (sqlite3.Error, msgspec.MsgspecError, TypeError, NotFoundError, FatalError):
+        ours = False
+    if not ours:
+        raise FatalError(
+            f"{path} is there already, and is no delta file of cluster '{cluster}': it is left as it is",
+            hint="name another file, or move that one away",
+            code="file_exists",
+        )
+
+
 def _open(path: Path) -> sqlite3.Connection:
     try:
         with path.open("rb") as file:

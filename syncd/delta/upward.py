@@ -34,10 +34,10 @@ def export_edits(site: Site, path: Path, wish: Wish) -> Exported:
     Raises:
         NotFoundError: the child has received nothing yet.
         BusyError: an import goes on.
-        FatalError: the file cannot be written.
+        FatalError: the file cannot be written, or would take the place of one that is no delta file of this cluster.
     """
     port, check = site.port, site.check
-    with site.held(), closing(DeltaWriter(path, Cargo.EDITS, site.key)) as writer:
+    with site.held(), closing(DeltaWriter(path, Cargo.EDITS, site.cluster.name, site.key)) as writer:
         found = enrolled(site, _known_tables(site), whole=False)
         since = _since(site, wish)
         tables = tables_for(found.pairs, Cargo.EDITS)

@@ -23,6 +23,7 @@ from syncd.delta.content import (
 )
 from syncd.delta.geometry import Geometry, make_geopackage, row_number
 from syncd.delta.header import Cargo, DeltaTable, Header, header_rows
+from syncd.delta.reading import refuse_foreign
 from syncd.errors import FatalError
 from syncd.model.batch import Batch, tuples_of
 from syncd.model.exchange import Block
@@ -35,9 +36,11 @@ from syncd.repository.store import TOLD
 class DeltaWriter:
     """A file that grows under a temporary name; `finish` gives it its own, `close` forgets what is not finished."""
 
-    def __init__(self, path: Path, kind: Cargo, key: str | None) -> None:
-        """Raises FatalError when nothing can be written there. `key` signs the file."""
+    def __init__(self, path: Path, kind: Cargo, cluster: str, key: str | None) -> None:
+        """Raises FatalError when nothing can be written there, or another file is there. `key` signs the file."""
+        refuse_foreign(path, cluster)
         self.path = path
+        self._cluster = cluster
         self._kind = kind
         self._key = key
         self._part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -105,6 +108,8 @@ class DeltaWriter:
             connection.close()
             _flush(self._part)
             crash_point("file is written")
+            # It took its time to write, and somebody may have put another file there meanwhile.
+            refuse_foreign(self.path, self._cluster)
             self._part.replace(self.path)
             _flush(self.path.parent)
             crash_point("file is in place")

@@ -14,7 +14,7 @@ from syncd.cluster_ports import Departure, Known, Repository
 from syncd.engine.ahead import Sending, has_news, opened_ahead
 from syncd.engine.carrying import Lane, Stream, carry
 from syncd.engine.filters import conditions_of, narrowed, note_of
-from syncd.engine.greeting import Greeting, greet
+from syncd.engine.greeting import Greeting, greet, parent_lost
 from syncd.engine.lease import LIVE, compact_if_due, expire, lease_warning
 from syncd.engine.member import Delivery, Member, guarded, side_by_side
 from syncd.engine.pairing import Pairs, Shared, declared, pair_with, rules_for, shared_tables, waiting
@@ -158,6 +158,7 @@ class Exchange:
         if mine is None:
             raise FatalError(f"{self._parent.place} was not enrolled")
         greeting = greet(
+            self._cluster.name,
             name,
             mine,
             tokens.get(hello.received.gen),
@@ -191,13 +192,8 @@ class Exchange:
             guarded(member, partial(self._refill_from, member))
 
     def _accept(self, members: Sequence[Member]) -> None:
-        names = ", ".join(f"'{member.child.repository}'" for member in members)
         if self._cluster.on_parent_restore != "refill":
-            raise FatalError(
-                f"the parent's database {self._parent.place} was restored from a copy: {names} have seen later states of it",
-                hint="to fill it again from the children, set on_parent_restore: refill; no row was changed",
-                code="parent_restored",
-            )
+            raise parent_lost(self._cluster.name, self._parent.place, [member.peer for member in members])
         highest = max(member.hello.received.gen for member in members if member.hello)
         self._parent.renew(highest, self._check)
         for member in self.live:

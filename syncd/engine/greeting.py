@@ -1,6 +1,8 @@
 """Do two repositories agree about their past? A restored, copied or exchanged database is told before any row moves."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from syncd.errors import FatalError
 from syncd.model.exchange import START, Hello, Peer
@@ -23,7 +25,13 @@ class Greeting:
 
 
 def greet(
-    name: str, parent: Hello, recalled: str | None, peer: Peer | None, child: Hello, others: list[Peer]
+    cluster: str,
+    name: str,
+    parent: Hello,
+    recalled: str | None,
+    peer: Peer | None,
+    child: Hello,
+    others: list[Peer],
 ) -> Greeting:
     """Judge a child that says hello. `name` is how it is called here: a copy goes on saying the name of its original.
 
@@ -33,11 +41,7 @@ def greet(
     Raises:
         FatalError: the database is used under another name too, or is a copy of one that went on since (code ``identity``).
     """
-    if child.id == parent.id:
-        raise _twice(name, "the parent's own database")
-    for other in others:
-        if other.id == child.id and other.name != name:
-            raise _twice(name, f"that of the child '{other.name}'")
+    _refuse_copy(cluster, name, parent, child, others)
     # By file a child has the parent's rows before the parent has heard of it.
     fresh = child.epoch == 1 and (peer is not None or child.received.gen < 0)
     # The child let go of what the parent had once: nobody else can tell that it has it no more.
@@ -49,7 +53,8 @@ def greet(
     elif child.epoch < peer.epoch:
         raise FatalError(
             f"the database of '{peer.name}' is an older copy of one that has taken part since then",
-            hint="two databases use one identity: take the cluster's part out of one of them with: syncd cluster untrack",
+            hint="two databases use one identity: go on with the newer one, or take the cluster's part out of this one:"
+            f" syncd cluster untrack {quote(cluster)} {quote(name)}",
             code="identity",
         )
     elif child.epoch > peer.epoch:
@@ -64,10 +69,43 @@ def greet(
     return Greeting(peer, rewound=rewound, parent_rewound=lost or recalled != has.token, fresh=fresh)
 
 
-def _twice(name: str, whose: str) -> FatalError:
+def parent_lost(cluster: str, place: str, peers: Sequence[Peer]) -> FatalError:
+    """What to say when these children know later states of their parent than it does itself."""
+    names = ", ".join(f"'{peer.name}'" for peer in peers)
+    refill = "to fill it again from the children, set on_parent_restore: refill"
+    if all(peer.received == peer.sent == START for peer in peers):
+        commands = "; ".join(f"syncd cluster untrack {quote(cluster)} {quote(peer.name)}" for peer in peers)
+        return FatalError(
+            f"the parent's database {place} knows nothing of this cluster any more, but {names} took part in it:"
+            " it was untracked, made anew, or restored from a copy without the cluster's part",
+            hint=f"{refill}; to begin anew, untrack the children, too: {commands}; no row was changed",
+            code="parent_restored",
+        )
+    return FatalError(
+        f"the parent's database {place} was restored from a copy: {names} have seen later states of it",
+        hint=f"{refill}; no row was changed",
+        code="parent_restored",
+    )
+
+
+def _refuse_copy(cluster: str, name: str, parent: Hello, child: Hello, others: Sequence[Peer]) -> None:
+    if child.id == parent.id:
+        raise _twice(cluster, name, "the parent's own database")
+    for other in others:
+        if other.id == child.id and other.name != name:
+            raise _twice(
+                cluster,
+                name,
+                f"that of the child '{other.name}'",
+                f"; was '{other.name}' renamed? Then"
+                f" remove the old name: syncd cluster remove-child {quote(cluster)} {quote(other.name)}",
+            )
+
+
+def _twice(cluster: str, name: str, whose: str, more: str = "") -> FatalError:
     return FatalError(
         f"node identity used twice: the database of '{name}' is a copy of {whose}",
-        hint="take the cluster's part out of the copy: syncd cluster untrack; then it joins as a new child. Was it renamed? Then"
-        " remove the old name: syncd cluster remove-child",
+        hint=f"take the cluster's part out of the copy: syncd cluster untrack {quote(cluster)} {quote(name)}; then it joins"
+        f" as a new child{more}",
         code="identity",
     )

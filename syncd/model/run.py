@@ -83,7 +83,8 @@ class Verdict:
     """What a comparison of both tables found: rows that are missing at the destination, differ, or are too many.
 
     `examples` are up to 100 keys as JSON lists; they are row values, shown only where the user asked for the comparison.
-    `method` is count or checksum. `repaired` counts rows that were mended. `at` is when it was done, aware UTC.
+    `method` is count or checksum. `repaired` counts rows that were mended. `held`: rows of a cluster
+    that are set aside; they may differ, and are not among the others. `at` is when it was done, aware UTC.
     """
 
     method: str
@@ -92,6 +93,7 @@ class Verdict:
     different: int = 0
     surplus: int = 0
     repaired: int = 0
+    held: int = 0
     examples: tuple[str, ...] = ()
     at: datetime | None = None
 
@@ -109,6 +111,7 @@ class StepResult:
     were asked and nothing had to move. `warnings` are sentences for people, without row values. `truncated` counts the
     texts that were cut, by column. `deletes` says how rows that are gone at the source are treated. `conflicts` of a
     cluster were settled by its policies, but `conflicts_open` wait for a person; `held` rows are set aside.
+    `child` is whom a step of a cluster is about: its name stands first in `step`, before the way or the table. `still_held`: how many are set aside at the end, those of earlier runs included.
     """
 
     step: str
@@ -127,6 +130,8 @@ class StepResult:
     conflicts: int = 0
     conflicts_open: int = 0
     held: int = 0
+    still_held: int = 0
+    child: str = ""
 
 
 @dataclass(frozen=True, slots=True)

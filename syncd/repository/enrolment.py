@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import Final
 
 from syncd.errors import FatalError
@@ -334,6 +335,6 @@ def refuse_other_part(node: Node, role: Role, name: str) -> None:
         raise FatalError(
             f"{node.store.place} is the {said.role.value} '{said.name}' of this cluster, and is configured as its"
             f" {role.value} '{name}'",
-            hint="was it copied from that database? Take its part out: syncd cluster untrack",
+            hint=f"was it copied from that database? Take its part out: syncd cluster untrack CLUSTER {quote(name)}",
             code="identity",
         )

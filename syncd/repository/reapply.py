@@ -39,10 +39,11 @@ def take(
     Raises:
         NotFoundError: there is no such conflict, or its table is not tracked any more.
         BusyError: the row has changed since, and `force` was not given.
-        FatalError: the record has no such image, or the row is refused.
+        FatalError: the table has no such column, the record has no such image, or the row is refused.
     """
     record = found_record(node, number)
     table = table_of(tables, str(record["tbl"]))
+    _refuse_unknown(table, columns)
     if side == "merged" and record["merged_row"] is None:
         raise FatalError(f"conflict {number} has no merged row", hint="take parent or child")
     key = row_of(table.names, str(record["row_key"]))
@@ -119,15 +120,23 @@ def _refuse_moved(
         )
 
 
+def _refuse_unknown(table: Tracked, columns: Sequence[str]) -> None:
+    known = {name.lower() for name in table.names}
+    unknown = [name for name in columns if name.lower() not in known]
+    if unknown:
+        raise FatalError(
+            f"{table.name} has no column {', '.join(unknown)}",
+            hint=f"columns: {', '.join(table.names)}",
+            code="no_column",
+        )
+
+
 def _mixed(
     table: Tracked, present: tuple[Any, ...] | None, wanted: tuple[Any, ...], columns: Sequence[str]
 ) -> tuple[Any, ...]:
-    folded = {name.lower() for name in columns}
-    unknown = folded - {name.lower() for name in table.names}
-    if unknown:
-        raise FatalError(f"{table.name} has no column {', '.join(sorted(unknown))}")
     if present is None:
         return wanted
+    folded = {name.lower() for name in columns}
     return tuple(
         new if name.lower() in folded else old
         for name, old, new in zip(table.names, present, wanted, strict=True)

@@ -79,6 +79,13 @@ def all_refused(node: Node, peer: int | None = None) -> list[dict[str, Any]]:
     return [dict(zip(REFUSED, row, strict=True)) for row in rows]
 
 
+def count_refused(node: Node) -> dict[int, int]:
+    """How many rows are set aside here, by the number of their peer; empty where nothing ever was."""
+    at = node.store.quote(node.names.refused)
+    rows: Sequence[Any] = node.store.run(f"SELECT peer, count(*) FROM {at} GROUP BY peer").rows
+    return {int(peer): int(count) for peer, count in rows}
+
+
 def refused_keys(node: Node, table: Tracked) -> Iterator[tuple[tuple[Any, ...], int]]:
     """Key values and base of each refused row of a table."""
     at = node.store.quote(node.names.refused)

@@ -1,6 +1,6 @@
 """Compares the tables of a cluster's children with their parent's, and brings together what differs.
 
-Rows with edits that are still on their way, and rows that are set aside, are no differences. Repairing loses nothing: a
+Rows with edits that are still on their way are no differences. Rows that are set aside are counted apart. Repairing loses nothing: a
 child offers all its rows, and those that differ are judged as conflicts, with a record.
 """
 
@@ -28,7 +28,7 @@ from syncd.model.table import Table
 from syncd.ports import Check, Comparable, Emit
 from syncd.repository.foresight import fresh_keys, part_of, unsent_keys
 from syncd.repository.image import row_of
-from syncd.repository.refused import all_refused, key_of
+from syncd.repository.refused import PARENTS, all_refused, key_of
 from syncd.worker.cluster import Nodes, counters_of, left_out, open_nodes
 from syncd.worker.kept import KeptPorts
 from syncd.worker.meeting import Meeting, meet, replica_of
@@ -111,14 +111,26 @@ class _Comparing:
         """The steps, each told once."""
         steps = list(self._judged)
         for one in found:
-            name = f"{one.member.child.repository} {one.pair.parent.name}"
+            child = one.member.child.repository
+            name = f"{child} {one.pair.parent.name}"
             self._emit(StepStarted(self._order.run, self._order.cluster.name, name, "compare"))
-            same = one.verdict.same and not one.warnings
-            said = (*one.warnings, *_said(one.verdict, self._order.cluster.name))
+            same = one.verdict.same and not one.verdict.held and not one.warnings
+            name_of_cluster = self._order.cluster.name
+            said = (
+                *one.warnings,
+                *_said(one.verdict, name_of_cluster),
+                *_aside(one.verdict, name_of_cluster),
+            )
             status = Status.OK if same else Status.PARTIAL
             steps.append(
                 StepResult(
-                    name, status, seconds=one.seconds, warnings=said, verdict=one.verdict, deletes="captured"
+                    name,
+                    status,
+                    seconds=one.seconds,
+                    warnings=said,
+                    verdict=one.verdict,
+                    deletes="captured",
+                    child=child,
                 )
             )
         for member in self._nodes.members:
@@ -138,11 +150,13 @@ class _Comparing:
             select = part_of(self._meeting.parent.store, pair.parent, where)
             parent = replace(parent, relation=Relation(select=select))
         findings = compare(parent, child, keys_only=False, check=self._check)
+        for keys in (findings.missing, findings.different, findings.surplus):
+            # They take no part, and no repair could bring them anywhere.
+            keys[:] = [key for key in keys if None not in key]
         if pair.shared.entry.direction is Direction.UP:
             # Nobody receives the parent's rows of such a table.
             findings.missing = []
-        if findings.count:
-            self._leave_out(member, pair, parent, child, findings)
+        held = self._leave_out(member, pair, parent, child, findings)
         keys = [*findings.missing, *findings.different, *findings.surplus][:EXAMPLES]
         verdict = Verdict(
             "checksum",
@@ -150,27 +164,42 @@ class _Comparing:
             missing=len(findings.missing),
             different=len(findings.different),
             surplus=len(findings.surplus),
+            held=held,
             examples=tuple(key_text(key) for key in keys),
             at=datetime.now(UTC),
         )
-        return _Compared(member, pair, verdict, time.monotonic() - began, self._untracked(member, pair))
+        warnings = [*self._untracked(member, pair), *self._unkeyed(member, pair)]
+        return _Compared(member, pair, verdict, time.monotonic() - began, warnings)
 
-    def _leave_out(self, member: Member, pair: Pair, parent: Side, child: Side, found: Findings) -> None:
-        """Rows that somebody edited since the last run, or that are set aside, will come together by themselves."""
+    def _leave_out(self, member: Member, pair: Pair, parent: Side, child: Side, found: Findings) -> int:
+        """Rows that somebody edited since the last run will come together by themselves; those set aside are counted."""
         of_parent, of_child = identities(parent, child)
         mine, theirs = self._meeting.parent, replica_of(member)
         hello = member.hello
         pending: set[tuple[str, ...]] = set()
+        held: set[tuple[str, ...]] = set()
         if hello is not None and _tracks(mine.tracked, pair):
             since = hello.received.gen
-            pending.update(of_parent(list(fresh_keys(mine.node, pair.parent, since, self._check))))
-            pending.update(of_parent(_refused(mine.node, pair.parent, member.peer.number)))
+            if found.count:
+                pending.update(of_parent(list(fresh_keys(mine.node, pair.parent, since, self._check))))
+            held.update(of_parent(_refused(mine.node, pair.parent, member.peer.number)))
         if _tracks(theirs.tracked, pair):
-            pending.update(of_child(list(unsent_keys(theirs.node, pair.child, self._check))))
-            pending.update(of_child(_refused(theirs.node, pair.child, 0)))
+            if found.count:
+                pending.update(of_child(list(unsent_keys(theirs.node, pair.child, self._check))))
+            held.update(of_child(_refused(theirs.node, pair.child, PARENTS)))
+        pending |= held
         found.missing = _but(found.missing, of_parent, pending)
         found.different = _but(found.different, of_parent, pending)
         found.surplus = _but(found.surplus, of_child, pending)
+        return len(held)
+
+    def _unkeyed(self, member: Member, pair: Pair) -> list[str]:
+        """Tables with rows that have no value in their key, and so take no part."""
+        sides = (
+            (self._meeting.parent, pair.parent, self._nodes.cluster.parent),
+            (replica_of(member), pair.child, member.child.repository),
+        )
+        return [f"'{whose}': {said}" for port, table, whose in sides for said in port.unkeyed((table,))]
 
     def _untracked(self, member: Member, pair: Pair) -> list[str]:
         """Triggers that are missing, so that edits went unnoticed."""
@@ -215,7 +244,7 @@ def _mended(before: _Compared | None, after: _Compared) -> _Compared:
     first, last = before.verdict, after.verdict
     count = first.missing + first.different + first.surplus
     left = last.missing + last.different + last.surplus
-    verdict = replace(first, repaired=max(0, count - left), at=last.at)
+    verdict = replace(first, repaired=max(0, count - left), held=last.held, at=last.at)
     return replace(after, verdict=verdict, seconds=before.seconds + after.seconds)
 
 
@@ -233,6 +262,13 @@ def _said(verdict: Verdict, cluster: str) -> tuple[str, ...]:
     return (f"the child differs from its parent: {found}{done}",)
 
 
+def _aside(verdict: Verdict, cluster: str) -> tuple[str, ...]:
+    if not verdict.held:
+        return ()
+    said = "1 row is" if verdict.held == 1 else f"{verdict.held} rows are"
+    return (f"{said} set aside, and may differ until taken: syncd conflicts list {cluster}",)
+
+
 def _judged(member: Member) -> StepResult:
     """What became of the rows that a child offered."""
     return StepResult(
@@ -244,6 +280,7 @@ def _judged(member: Member) -> StepResult:
         conflicts=member.up.conflicts,
         conflicts_open=member.up.opened,
         held=member.up.held,
+        child=member.child.repository,
     )
 
 

@@ -17,6 +17,7 @@ from syncd.model.exchange import TableCounts
 from syncd.model.run import Counters, Status, StepResult
 from syncd.ports import Check, Emit
 from syncd.registry import connector
+from syncd.repository.refused import PARENTS, count_refused
 from syncd.repository.replica import Replica
 from syncd.worker.kept import KeptPorts
 from syncd.worker.wire import ClusterOrder, Place
@@ -47,7 +48,7 @@ def carry_out(order: ClusterOrder, ports: KeptPorts, emit: Emit, check: Check) -
         SyncdError: the parent cannot be reached, or failed.
     """
     nodes = open_nodes(order.cluster, order.parent, order.children, ports)
-    teller = _Teller(order, emit)
+    teller = _Teller(order, nodes.parent, emit)
     exchange = Exchange(
         order.cluster,
         nodes.parent,
@@ -110,9 +111,11 @@ def _open(cluster: Cluster, place: Place, ports: KeptPorts) -> Replica:
 class _Teller:
     """Turns what became of children into steps, and tells of those in which something happened."""
 
-    def __init__(self, order: ClusterOrder, emit: Emit) -> None:
+    def __init__(self, order: ClusterOrder, parent: Replica, emit: Emit) -> None:
         self.steps: list[StepResult] = []
         self._order = order
+        self._parent = parent
+        self._at_parent: dict[int, int] | None = None
         self._emit = emit
         self._told: set[tuple[str, str]] = set()
 
@@ -130,7 +133,8 @@ class _Teller:
         failure = member.failure if way == "down" else None
         warnings = tuple(member.warnings) if way == "down" else ()
         status = Status.PARTIAL if way == "down" and member.unshared else Status.OK
-        self._tell(name, way, counts, seconds, failure, warnings, status)
+        held = self._still_held(member) if way == "down" and failure is None else 0
+        self._tell(name, way, counts, seconds, failure, warnings, status, held)
 
     def close(self, members: Sequence[Member], problems: Sequence[str]) -> None:
         """Tell what is left: children that were left out, and tables of the parent that cannot take part."""
@@ -153,6 +157,7 @@ class _Teller:
         failure: SyncdError | None,
         warnings: tuple[str, ...],
         status: Status,
+        still_held: int,
     ) -> None:
         self._told.add((name, way))
         step = StepResult(
@@ -167,6 +172,8 @@ class _Teller:
             conflicts=counts.conflicts,
             conflicts_open=counts.opened,
             held=counts.held,
+            still_held=still_held,
+            child=name,
         )
         if step.nothing_to_do and step.status is Status.OK and not warnings:
             # Nothing happened, and a cluster of a hundred children would tell of it two hundred times.
@@ -174,6 +181,17 @@ class _Teller:
             return
         self._emit(StepStarted(self._order.run, self._order.cluster.name, step.step, f"exchange {way}"))
         self._end(step)
+
+    def _still_held(self, member: Member) -> int:
+        """How many rows of a child are set aside at either side, now that all children are done."""
+        if self._at_parent is None:
+            self._at_parent = count_refused(self._parent.node)
+        count = self._at_parent.get(member.peer.number, 0)
+        # A child without news is not asked once more: it has said whether rows wait to be tried again.
+        waits = member.hello is not None and member.hello.next_try is not None
+        if isinstance(member.repository, Replica) and (waits or member.down.held):
+            count += count_refused(member.repository.node).get(PARENTS, 0)
+        return count
 
     def _end(self, step: StepResult) -> None:
         self.steps.append(step)

@@ -10,7 +10,7 @@ from syncd.delta.header import Cargo
 from syncd.delta.reading import DeltaReader
 from syncd.delta.site import Exported, Imported, Site, Wish
 from syncd.delta.upward import export_edits, import_edits
-from syncd.errors import NotFoundError
+from syncd.errors import FatalError, NotFoundError
 from syncd.model.cluster import Child, Cluster
 from syncd.model.configuration import Configuration
 from syncd.ports import Check
@@ -28,9 +28,11 @@ def export_file(
 
     Raises:
         NotFoundError: the cluster has no such child, or neither side has a connection here.
+        FatalError: the path is that of a connection's database.
         SyncdError: the repository cannot be opened, or the file cannot be written.
     """
     member = child_of(cluster, child)
+    _refuse_database(configuration, path)
     if cluster.can_run:
         with _site(configuration, cluster, member, cluster.parent_connection, check) as site:
             return export_versions(site, path, wish)
@@ -73,6 +75,22 @@ def child_of(cluster: Cluster, name: str) -> Child:
         known = ", ".join(child.repository for child in cluster.children)
         raise NotFoundError(f"cluster '{cluster.name}' has no child '{name}'", hint=f"children: {known}")
     return found
+
+
+def _refuse_database(configuration: Configuration, path: Path) -> None:
+    """Refuse the file of a connection, whether it is there yet or not.
+
+    Raises:
+        FatalError: it is one.
+    """
+    for connection in configuration.connections.values():
+        file = place(connection).options.get("path")
+        if file is not None and Path(str(file)).resolve() == path.resolve():
+            raise FatalError(
+                f"{path} is the database of connection '{connection.name}': it is left as it is",
+                hint="name another file",
+                code="file_exists",
+            )
 
 
 def _connection(cluster: Cluster, child: Child) -> str:

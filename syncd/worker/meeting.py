@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from syncd.engine.greeting import greet
+from syncd.engine.exchange import REFILLING
+from syncd.engine.greeting import greet, parent_lost
 from syncd.engine.member import Member, guarded
 from syncd.engine.pairing import Shared, pair_with, shared_tables
 from syncd.errors import FatalError
@@ -51,7 +52,7 @@ def meet(nodes: Nodes) -> Meeting:
     meeting = Meeting(nodes, shared, problems, parent.hello(), peers)
     for member in meeting.live:
         guarded(member, lambda member=member: _acquaint(meeting, member))  # type: ignore[misc] # bound now
-    return meeting
+    return replace(meeting, problems=(*problems, *_parent_lost(meeting)))
 
 
 def replica_of(member: Member) -> Replica:
@@ -64,6 +65,20 @@ def replica_of(member: Member) -> Replica:
     if not isinstance(port, Replica):
         raise FatalError(f"child '{member.child.repository}' is no database", code="not_offered")
     return port
+
+
+def _parent_lost(meeting: Meeting) -> list[str]:
+    """What the next run will refuse with, when children have seen later states of the parent than it has."""
+    cluster = meeting.nodes.cluster
+    knowing = [
+        member.peer
+        for member in meeting.live
+        if member.greeting and member.greeting.parent_rewound and member.peer.state != REFILLING
+    ]
+    if not knowing or cluster.on_parent_restore == "refill":
+        return []
+    error = parent_lost(cluster.name, meeting.parent.place, knowing)
+    return [f"{error.message}; {error.hint}"]
 
 
 def _acquaint(meeting: Meeting, member: Member) -> None:
@@ -80,6 +95,14 @@ def _acquaint(meeting: Meeting, member: Member) -> None:
     received = member.hello.received.gen
     mine = meeting.parent.hello(received if received >= 0 else None)
     if mine is not None:
-        greeting = greet(name, mine, mine.recalled, peer, member.hello, list(meeting.peers.values()))
+        greeting = greet(
+            meeting.nodes.cluster.name,
+            name,
+            mine,
+            mine.recalled,
+            peer,
+            member.hello,
+            list(meeting.peers.values()),
+        )
         member.greeting = greeting
         member.peer = replace(greeting.peer, name=name)

@@ -15,6 +15,8 @@ from syncd.worker.wire import Place, Watched
 
 WAIT_SECONDS: Final = 5.0
 """How long a wait lasts at most before the connection is looked after."""
+FILE_SECONDS: Final = 0.5
+"""The same for a file, which may be moved away and come back while it is open."""
 AGAIN_SECONDS: Final = 0.05
 GLANCE_SECONDS: Final = 0.005
 REPEAT_SECONDS: Final = 2.0
@@ -34,24 +36,29 @@ def watch(clusters: tuple[Watched, ...], changed: Changed) -> None:
 
 
 def _watch_always(cluster: str, place: Place, changed: Changed) -> None:
-    """A repository that is out of reach is looked for again, ever more rarely; what it has then is told."""
+    """A repository that is out of reach is looked for again, ever more rarely; that it is there again is told."""
     pause = AGAIN_SECONDS
+    back = False
     while True:
         began = time.monotonic()
         with contextlib.suppress(SyncdError, OSError):
-            _watch(cluster, place, changed)
+            _watch(cluster, place, changed, back=back)
+        back = True
         pause = AGAIN_SECONDS if time.monotonic() - began > LONGEST_PAUSE_SECONDS else pause * 2
         pause = min(pause, LONGEST_PAUSE_SECONDS)
         time.sleep(pause)
 
 
-def _watch(cluster: str, place: Place, changed: Changed) -> None:
+def _watch(cluster: str, place: Place, changed: Changed, *, back: bool) -> None:
     plugin = connector(place.type)
     if not isinstance(plugin, StoreOpener):
         return
     file = file_of(place)
     replica = Replica(plugin.open_store(place.wrapped()), cluster, time.time)
     try:
+        if back and replica.node.exists:
+            # Runs went by without it, and it may lack what they brought to the others.
+            changed(cluster)
         while not replica.node.exists:
             # The first run makes it a node.
             changed(cluster)
@@ -63,7 +70,7 @@ def _watch(cluster: str, place: Place, changed: Changed) -> None:
                 changed(cluster)
                 _await_count(replica, gen)
             else:
-                replica.wait(WAIT_SECONDS)
+                replica.wait(WAIT_SECONDS if file is None else FILE_SECONDS)
     finally:
         replica.close()
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 
 from syncd.connectors.sqlite import capture
 from syncd.connectors.sqlite import replica as sqlite
@@ -141,8 +142,8 @@ def what_is_applied_is_captured_again(patch):
 
 
 def _greeted(patch, change):
-    def greet(true, name, parent, recalled, peer, child, others):
-        return change(true, name, parent, recalled, peer, child, others)
+    def greet(true, cluster, name, parent, recalled, peer, child, others):
+        return change(partial(true, cluster), name, parent, recalled, peer, child, others)
 
     around(patch, exchange, "greet", greet)
 
