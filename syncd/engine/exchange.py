@@ -19,7 +19,7 @@ from syncd.engine.lease import LIVE, compact_if_due, expire, lease_warning
 from syncd.engine.member import Delivery, Member, guarded, side_by_side
 from syncd.engine.pairing import Pairs, Shared, declared, pair_with, rules_for, shared_tables, waiting
 from syncd.errors import BusyError, FatalError
-from syncd.model.cluster import Child, Cluster, Direction
+from syncd.model.cluster import Child, Cluster
 from syncd.model.exchange import (
     NOTHING_RECEIVED,
     START,
@@ -291,14 +291,16 @@ class Exchange:
             or hello.received != mine.mark
             or conditions_of(member.peer.filters) != conditions_of(self.filters(member))
             or hello.is_due(self._now())
+            or any(pair.parent.number in hello.behind for pair in member.pairs)
         )
 
     def filters(self, member: Member) -> str:
         """Which tables a child has under which conditions, to notice that one came or changed."""
         conditions = self._conditions(member)
-        shared = {pair.parent.number: conditions.get(pair.parent.number, "") for pair in member.pairs}
+        given = {pair.parent.number: conditions.get(pair.parent.number, "") for pair in member.receiving}
         waiting = {number for number, had in conditions_of(member.peer.filters).items() if had is None}
-        return note_of(shared, waiting)
+        # Of a table that only sends it has none of the parent's rows yet.
+        return note_of(given, waiting | {pair.parent.number for pair in member.pairs})
 
     def _undeclared(self, port: Repository) -> list[Tracked]:
         """The tables that a child tracks still, though the cluster does not name them any more."""
@@ -369,10 +371,12 @@ class Exchange:
         greeting = member.greeting
         conditions = self._conditions(member)
         known = conditions_of(member.peer.filters)
+        late = member.hello.behind if member.hello else frozenset()
         return {
             pair.parent.number: conditions.get(pair.parent.number, "")
-            for pair in member.pairs
+            for pair in member.receiving
             if (greeting is not None and greeting.whole)
+            or pair.parent.number in late
             or known.get(pair.parent.number) != conditions.get(pair.parent.number, "")
         }
 
@@ -381,12 +385,9 @@ class Exchange:
         hello = member.hello
         if hello is None or delivery.arrival is None:
             return
-        whole = {
-            number: where
-            for number, where in delivery.whole.items()
-            if delivery.pair(number).shared.entry.direction is not Direction.UP
-        }
-        applied = delivery.arrival.apply_versions(hello.received, mark, whole, delivery.known, self._check)
+        applied = delivery.arrival.apply_versions(
+            hello.received, mark, delivery.whole, delivery.known, self._check
+        )
         member.down = applied.total
         member.warnings += applied.warnings
         floor = mark.gen

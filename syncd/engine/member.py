@@ -46,6 +46,11 @@ class Member:
         return self.repository is not None and self.failure is None
 
     @property
+    def receiving(self) -> list[Pair]:
+        """The tables of which it gets the parent's rows."""
+        return [pair for pair in self.pairs if pair.shared.entry.direction is not Direction.UP]
+
+    @property
     def port(self) -> Repository:
         """Its repository."""
         if self.repository is None:

@@ -90,7 +90,8 @@ class Hello:
     `changed`: there are edits that no generation counts yet. `unsent` counts rows with unsent edits that are counted.
     `oldest_gen`: changes after it are known one by one. `compacted` is when older ones were last forgotten, in seconds
     since 1970, `next_try` when the first of the rows that are set aside is to be tried again (None: there is none). `last_table` and
-    `last_peer` are the highest numbers that it ever gave to a table and to a peer.
+    `last_peer` are the highest numbers that it ever gave to a table and to a peer. `behind` are the numbers of its
+    tables that are not in step with the others, and need all rows.
     """
 
     id: str
@@ -109,6 +110,7 @@ class Hello:
     last_table: int = 0
     last_peer: int = 0
     next_try: float | None = None
+    behind: frozenset[int] = frozenset()
 
     def is_due(self, now: float) -> bool:
         """Is a row that is set aside to be tried again at this moment, in seconds since 1970?"""

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from syncd.errors import FatalError
-from syncd.model.exchange import UNKNOWN_BASE, Role, Tracked
+from syncd.model.exchange import Role, Tracked
 from syncd.ports import Check
 from syncd.repository.absence import absent, leave
 from syncd.repository.naming import Names
 from syncd.repository.node import Node
+from syncd.repository.offering import begin_unknown, offer, offer_again
 from syncd.repository.own import send_again
 from syncd.repository.readers import forget_feeds, restart_feeds
-from syncd.repository.store import ALL_COLUMNS, INSERTED, Purpose, Store, keyed
+from syncd.repository.store import ALL_COLUMNS, Purpose, Store, keyed
 
 REPLACE: Final = "replace"
 
@@ -112,8 +113,11 @@ def _make(node: Node, missing: Missing, role: Role, join: str) -> list[str]:
         _track(node, table, role, join)
     for table in missing.changed:
         done.append(f"renews the triggers of {table.name}")
+        begins = table.captured and not node.recall(table.number).captured
         _forget_masks(node, table, role)
         _renew(node, table, role)
+        if begins and role is Role.CHILD:
+            offer_again(node, table, replaced=join == REPLACE)
     leave(node, role, missing.left)
     for table in missing.back:
         _resume(node, role, table)
@@ -229,36 +233,6 @@ def _track(node: Node, table: Tracked, role: Role, join: str) -> None:
         offer(store, names, table, node.gen())
 
 
-def offer(store: Store, names: Names, table: Tracked, gen: int) -> int:
-    """Count all rows of a table as edits of which nobody knows what they were made on; how many."""
-    keys = ", ".join(store.quote(key) for key in table.key)
-    own = store.quote(names.own(table.number))
-    meeting = " AND ".join(f"o.{store.quote(key)} = t.{store.quote(key)}" for key in table.key)
-    qualified = ", ".join(f"t.{store.quote(key)}" for key in table.key)
-    having = keyed(store.quote, table, "t")
-    offered = store.run(
-        f"INSERT INTO {own} ({keys}, gen, base, op, mask, at)"
-        f" SELECT {qualified}, {gen}, {UNKNOWN_BASE}, {INSERTED}, {ALL_COLUMNS}, 0"
-        f" FROM {store.text_of(table.name)} t"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {own} o WHERE {meeting}) AND {having}"
-    ).changed
-    if table.sums:
-        _begin_unknown(store, names, table)
-    return offered
-
-
-def _begin_unknown(store: Store, names: Names, table: Tracked) -> None:
-    """Of edits that no trigger told of, nobody knows what they added."""
-    keys = ", ".join(store.quote(key) for key in table.key)
-    own, begun = store.quote(names.own(table.number)), store.quote(names.begun(table.number))
-    meeting = " AND ".join(f"b.{store.quote(key)} = o.{store.quote(key)}" for key in table.key)
-    store.run(
-        f"INSERT INTO {begun} ({keys}, gen)"
-        f" SELECT {', '.join(f'o.{store.quote(key)}' for key in table.key)}, o.gen FROM {own} o"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {begun} b WHERE {meeting} AND b.gen = o.gen)"
-    )
-
-
 def unkeyed(store: Store, table: Tracked) -> str:
     """What to say when a table has rows without a key; empty when all rows have one."""
     if not table.optional_key:
@@ -274,7 +248,7 @@ def _renew(node: Node, table: Tracked, role: Role) -> None:
     """Nobody knows what was edited while the triggers were not as they should be."""
     if table.sums:
         node.store.create_log(node.names, table, parent=role is Role.PARENT)
-        _begin_unknown(node.store, node.names, table)
+        begin_unknown(node.store, node.names, table)
     _capture(node, table)
     restart_feeds(node, table.number)
 

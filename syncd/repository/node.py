@@ -160,6 +160,7 @@ class Node:
             last_table=int(row[15]),
             last_peer=int(row[16]),
             next_try=None if row[11] is None else int(row[11]) / 1000,
+            behind=frozenset(self.behind()) if int(row[18]) else frozenset(),
         )
 
     def _hello_sql(self, numbers: Sequence[int], recall: int | None, *, child: bool) -> str:
@@ -167,6 +168,7 @@ class Node:
         logs = [f"EXISTS (SELECT 1 FROM {quote(names.log(number))})" for number in numbers]
         changed = f"CASE WHEN {' OR '.join(logs)} THEN 1 ELSE 0 END" if logs else "0"
         token = f"SELECT token FROM {self._marks} WHERE gen = {NOTHING_RECEIVED if recall is None else int(recall)}"
+        late = f"SELECT count(*) FROM {quote(names.tables)} WHERE behind IS NOT NULL"
         unsent = "SELECT 0 AS unsent, NULL AS base"
         if child:
             owns = [quote(names.own(number)) for number in numbers]
@@ -179,7 +181,7 @@ class Node:
         return (
             f"SELECT n.id, n.epoch, n.role, n.name, n.gen, m.token, n.oldest, n.compacted, ({token}),"
             f" p.recv_gen, p.recv_token, (SELECT min(next_try) FROM {quote(names.refused)}), {changed}, o.unsent, o.base,"
-            f" n.last_table, n.last_peer, p.sent_gen"
+            f" n.last_table, n.last_peer, p.sent_gen, ({late})"
             f" FROM {self._node} n JOIN {self._marks} m ON m.gen = n.gen"
             f" LEFT JOIN {quote(names.peers)} p ON p.name = '{PARENT}' AND n.role = '{Role.CHILD.value}'"
             f" CROSS JOIN ({unsent}) o"

@@ -170,7 +170,7 @@ class Replica:
                         if table.sums:
                             begun = self.store.quote(self.names.begun(table.number))
                             self.store.run(f"DELETE FROM {begun}")
-                    enrolment.offer(self.store, self.names, table, mark.gen)
+                    offer(self.store, self.names, table, mark.gen)
             for number in self.node.behind():
                 own = self.store.quote(self.names.own(number))
                 self.store.run(f"UPDATE {own} SET base = {UNKNOWN_BASE}")
