@@ -231,6 +231,7 @@ class Exchange:
                 self._cluster.max_skew_seconds,
                 refilling=peer.state == REFILLING,
                 fresh=member.greeting is not None and member.greeting.fresh,
+                gained=member.hello.behind if member.hello else {},
             )
             mark = sending.departure.mark
             applied = arrival.apply_edits(peer, mark, rules, self._check)
@@ -371,7 +372,7 @@ class Exchange:
         greeting = member.greeting
         conditions = self._conditions(member)
         known = conditions_of(member.peer.filters)
-        late = member.hello.behind if member.hello else frozenset()
+        late = member.hello.behind if member.hello else {}
         return {
             pair.parent.number: conditions.get(pair.parent.number, "")
             for pair in member.receiving

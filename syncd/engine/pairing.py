@@ -126,12 +126,27 @@ def pair_with(
 
 
 def rules_for(
-    pairs: Sequence[Pair], wheres: Mapping[int, str], max_skew_seconds: float, *, refilling: bool, fresh: bool
+    pairs: Sequence[Pair],
+    wheres: Mapping[int, str],
+    max_skew_seconds: float,
+    *,
+    refilling: bool,
+    fresh: bool,
+    gained: Mapping[int, Sequence[str]],
 ) -> Rules:
     """How the parent judges what a child sends. `refilling`: the parent lost its past, so the child's rows win.
 
-    `fresh`: nothing of the child can have come before what the parent knows of.
+    `fresh`: nothing of the child can have come before what the parent knows of. `gained`: columns of which it has no
+    values of the parent's yet, as the child spells them.
     """
+    first = {
+        pair.parent.number: tuple(
+            mine.name
+            for mine, other in zip(pair.parent.columns, pair.child.columns, strict=True)
+            if other.name in gained.get(pair.parent.number, ())
+        )
+        for pair in pairs
+    }
     policies = {pair.shared.tracked.number: pair.shared.policy for pair in pairs}
     if refilling:
         policies = dict.fromkeys(policies, ConflictPolicy(Winner.CHILD))
@@ -143,6 +158,7 @@ def rules_for(
         blind=frozenset(number for number, entry in entries.items() if entry.direction is Direction.UP),
         max_skew_seconds=max_skew_seconds,
         fresh=fresh,
+        gained={number: names for number, names in first.items() if names},
     )
 
 

@@ -12,7 +12,7 @@ from syncd.ports import Check
 from syncd.repository.absence import absent, leave
 from syncd.repository.naming import Names
 from syncd.repository.node import Node
-from syncd.repository.offering import begin_unknown, offer, offer_again
+from syncd.repository.offering import begin_unknown, offer, offer_again, offer_filled
 from syncd.repository.own import send_again
 from syncd.repository.readers import forget_feeds, restart_feeds
 from syncd.repository.store import ALL_COLUMNS, Purpose, Store, keyed
@@ -114,10 +114,13 @@ def _make(node: Node, missing: Missing, role: Role, join: str) -> list[str]:
     for table in missing.changed:
         done.append(f"renews the triggers of {table.name}")
         begins = table.captured and not node.recall(table.number).captured
+        gained = node.gained(table.number, table.names) if role is Role.CHILD else ()
         _forget_masks(node, table, role)
-        _renew(node, table, role)
+        _renew(node, table, role, gained)
         if begins and role is Role.CHILD:
             offer_again(node, table, replaced=join == REPLACE)
+        elif gained:
+            offer_filled(node, table, gained, replaced=join == REPLACE)
     leave(node, role, missing.left)
     for table in missing.back:
         _resume(node, role, table)
@@ -244,21 +247,21 @@ def unkeyed(store: Store, table: Tracked) -> str:
     return f"{table.name}: rows in {store.place} without a value in {columns} are not synchronised: nothing tells them apart"
 
 
-def _renew(node: Node, table: Tracked, role: Role) -> None:
+def _renew(node: Node, table: Tracked, role: Role, gained: Sequence[str]) -> None:
     """Nobody knows what was edited while the triggers were not as they should be."""
     if table.sums:
         node.store.create_log(node.names, table, parent=role is Role.PARENT)
         begin_unknown(node.store, node.names, table)
-    _capture(node, table)
+    _capture(node, table, gained)
     restart_feeds(node, table.number)
 
 
-def _capture(node: Node, table: Tracked) -> None:
+def _capture(node: Node, table: Tracked, gained: Sequence[str] = ()) -> None:
     if table.captured:
         node.store.capture(node.names, table)
     else:
         node.store.release_capture(node.names, table)
-    node.put_table(table, shape_of(table))
+    node.put_table(table, shape_of(table), gained)
 
 
 def _forget_masks(node: Node, table: Tracked, role: Role) -> None:

@@ -79,3 +79,70 @@ def test_a_table_that_only_received_and_goes_both_ways_now_loses_nothing(start, 
     world.children["c1"].run("UPDATE t SET b = 'goes on' WHERE id = 3")
     anew(world)
     assert everywhere(world)[2] == (3, "x", "goes on")
+
+
+ADDED = "ALTER TABLE t ADD COLUMN z VARCHAR(20)"
+
+
+@pytest.mark.postgresql
+@pytest.mark.mysql
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_column_that_a_child_gets_later_comes_with_its_values(start, product):
+    world = start(product)
+    world.sync()
+    first, second = world.children.values()
+    for one in (world.parent, first):
+        one.run(ADDED)
+    anew(world)
+    world.parent.run("UPDATE t SET z = 'precious'")
+    world.sync()
+
+    second.run("UPDATE t SET b = 'before' WHERE id = 2")
+    second.run(ADDED)
+    second.run("UPDATE t SET b = 'between' WHERE id = 3")
+    second.run("INSERT INTO t VALUES (4, 'new', 'y', 'own')")
+    anew(world)
+    second.run("UPDATE t SET b = 'after' WHERE id = 1")
+    world.sync()
+
+    assert everywhere(world) == [
+        (1, "x", "after", "precious"),
+        (2, "x", "before", "precious"),
+        (3, "x", "between", "precious"),
+        (4, "new", "y", "own"),
+    ]
+    assert world.conflicts() == []
+
+
+@pytest.mark.postgresql
+@pytest.mark.mysql
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_values_that_a_child_had_in_a_new_column_are_taken_or_kept_in_a_record(start, product):
+    world = start(product)
+    world.sync()
+    child = world.children["c1"]
+    for one in world.everyone().values():
+        one.run(ADDED)
+    child.run("UPDATE t SET z = 'taken' WHERE id = 1")
+    child.run("UPDATE t SET z = 'loses' WHERE id = 2")
+    world.parent.run("UPDATE t SET z = 'wins' WHERE id = 2")
+
+    anew(world)
+
+    assert [row[3] for row in everywhere(world)] == ["taken", "wins", None]
+    (record,) = world.conflicts()
+    assert (record["row_key"], record["winner"]) == ('{"id": 2}', "parent")
+
+
+def test_a_column_that_the_parent_gets_last_is_filled_by_the_child_that_had_it(start):
+    world = start(names=("P", "c0"))
+    child = world.children["c0"]
+    child.run(ADDED)
+    child.run("UPDATE t SET z = 'local' WHERE id = 2")
+    world.sync()
+    child.run("UPDATE t SET z = 'of the child' WHERE id = 2")
+
+    world.parent.run(ADDED)
+    anew(world)
+
+    assert everywhere(world) == [(1, "x", "y", None), (2, "x", "y", "of the child"), (3, "x", "y", None)]
