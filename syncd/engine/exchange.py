@@ -23,7 +23,7 @@ from syncd.model.cluster import Child, Cluster
 from syncd.model.exchange import (
     NOTHING_RECEIVED,
     START,
-    Applied,
+    UNHEARD,
     Hello,
     Mark,
     Role,
@@ -170,6 +170,9 @@ class Exchange:
             )
             hello = member.port.hello() or hello
             greeting = replace(greeting, peer=replace(greeting.peer, epoch=hello.epoch, received=START))
+        if UNHEARD in conditions_of(greeting.peer.filters).values():
+            member.port.offer_all(self._check, keep_bases=True)
+            hello = member.port.hello() or hello
         member.hello, member.greeting = hello, replace(greeting, whole=greeting.whole or self._full)
         seen = greeting.peer.last_seen or self._now()
         state = REFILLING if greeting.peer.state == REFILLING else LIVE
@@ -241,9 +244,6 @@ class Exchange:
             sending.close()
             member.up_seconds = time.monotonic() - began
         member.peer = replace(peer, received=mark)
-        self._count_up(member, applied)
-
-    def _count_up(self, member: Member, applied: Applied) -> None:
         member.up = applied.total
         member.warnings += applied.warnings
 

@@ -12,7 +12,7 @@ from syncd.ports import Check
 from syncd.repository.absence import absent, leave
 from syncd.repository.naming import Names
 from syncd.repository.node import Node
-from syncd.repository.offering import begin_unknown, offer, offer_again, offer_filled
+from syncd.repository.offering import begin_unknown, count_all, offer, offer_again, offer_filled
 from syncd.repository.own import send_again
 from syncd.repository.readers import forget_feeds, restart_feeds
 from syncd.repository.store import ALL_COLUMNS, Purpose, Store, keyed
@@ -113,12 +113,18 @@ def _make(node: Node, missing: Missing, role: Role, join: str) -> list[str]:
         _track(node, table, role, join)
     for table in missing.changed:
         done.append(f"renews the triggers of {table.name}")
-        begins = table.captured and not node.recall(table.number).captured
+        known = node.recall(table.number).captured
+        begins = table.captured and not known
+        unheard = table.captured and known and not node.store.hears(node.names, table)
         gained = node.gained(table.number, table.names) if role is Role.CHILD else ()
         _forget_masks(node, table, role)
         _renew(node, table, role, gained)
-        if begins and role is Role.CHILD:
-            offer_again(node, table, replaced=join == REPLACE)
+        if unheard:
+            done.append(f"compares all rows of {table.name}: its triggers were gone, so edits went unnoticed")
+        if unheard and role is Role.PARENT:
+            count_all(node, table)
+        elif role is Role.CHILD and (begins or unheard):
+            offer_again(node, table, replaced=begins and join == REPLACE)
         elif gained:
             offer_filled(node, table, gained, replaced=join == REPLACE)
     leave(node, role, missing.left)

@@ -146,3 +146,59 @@ def test_a_column_that_the_parent_gets_last_is_filled_by_the_child_that_had_it(s
     anew(world)
 
     assert everywhere(world) == [(1, "x", "y", None), (2, "x", "y", "of the child"), (3, "x", "y", None)]
+
+
+def rebuilt(node):
+    """Build the table anew, as tools do that alter one."""
+    node.run("ALTER TABLE t RENAME TO o")
+    node.run(TABLE)
+    node.run("INSERT INTO t SELECT * FROM o")
+    node.run("DROP TABLE o")
+
+
+@pytest.mark.postgresql
+@pytest.mark.mysql
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_edits_in_a_table_that_a_child_built_anew_are_judged_with_a_record(start, product):
+    world = start(product)
+    world.sync()
+    child = world.children["c0"]
+    rebuilt(child)
+    child.run("UPDATE t SET a = 'field work' WHERE id = 1")
+    child.run("DELETE FROM t WHERE id = 3")
+    child.run("INSERT INTO t VALUES (4, 'new', 'y')")
+
+    anew(world)
+
+    assert everywhere(world) == [(1, "x", "y"), (2, "x", "y"), (3, "x", "y"), (4, "new", "y")]
+    (record,) = world.conflicts()
+    assert "field work" in record["child_row"]
+
+
+@pytest.mark.postgresql
+@pytest.mark.mysql
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_edits_in_a_table_that_the_parent_built_anew_reach_the_children(start, product):
+    world = start(product)
+    world.sync()
+    rebuilt(world.parent)
+    world.parent.run("UPDATE t SET a = 'office' WHERE id = 1")
+    world.children["c0"].run("UPDATE t SET a = 'field' WHERE id = 1")
+
+    anew(world)
+
+    assert everywhere(world) == [(1, "office", "y"), (2, "x", "y"), (3, "x", "y")]
+    assert any('"field"' in record["child_row"] for record in world.conflicts())
+
+
+@pytest.mark.parametrize("which", ["P", "c0"])
+def test_a_table_that_was_dropped_and_made_empty_is_filled_again(start, which):
+    world = start()
+    world.sync()
+    node = world.everyone()[which]
+    node.run("DROP TABLE t")
+    node.run(TABLE)
+
+    anew(world)
+
+    assert everywhere(world) == [(1, "x", "y"), (2, "x", "y"), (3, "x", "y")]

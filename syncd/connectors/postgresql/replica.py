@@ -6,7 +6,7 @@ from typing import Final
 
 from syncd.connectors.postgresql import arrival, leaving, ledger
 from syncd.connectors.postgresql.binding import numbered, rows_of
-from syncd.connectors.postgresql.capture import Capture, channel_of, look, remove, setting_of
+from syncd.connectors.postgresql.capture import Capture, channel_of, hears, look, remove, setting_of
 from syncd.connectors.postgresql.catalog import find, has_defaults
 from syncd.connectors.postgresql.ledger import MANY_ROWS, Ledger
 from syncd.connectors.postgresql.session import Session, quote
@@ -48,7 +48,7 @@ class PostgresqlReplica:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.place = session.place
-        self._check: Check = _never
+        self._check: Check = lambda: None
         self._names: Names | None = None
         self._guard: int | None = None
         self._held: set[Names] = set()
@@ -134,7 +134,7 @@ class PostgresqlReplica:
         self._whole.clear()
 
     def _leave(self) -> None:
-        number, self._guard, self._check, self._names = self._guard, None, _never, None
+        number, self._guard, self._check, self._names = self._guard, None, lambda: None, None
         if number is not None and self._session.alive and not self._session.cancelled:
             self._session.execute(f"SELECT pg_advisory_unlock({number})")
 
@@ -240,13 +240,16 @@ class PostgresqlReplica:
     def captures(self, names: Names, table: Tracked) -> bool:
         """Are the triggers as they should be? What was found right is only looked at for changes."""
         seen = look(self._session, self._home, names, table)
-        if seen and self._whole.get((names, table)) == seen:
-            return True
-        self._shapes.pop(table, None)
-        if not seen or not Capture(self._home, names, self._shape(table)).is_noted(seen):
-            return False
-        self._whole[names, table] = seen
+        if not seen or self._whole.get((names, table)) != seen:
+            self._shapes.pop(table, None)
+            if not seen or not Capture(self._home, names, self._shape(table)).is_noted(seen):
+                return False
+            self._whole[names, table] = seen
         return True
+
+    def hears(self, names: Names, table: Tracked) -> bool:
+        """Does a trigger stand on the table for every kind of edit?"""
+        return hears(self._session, names, table)
 
     # Moving rows
 
@@ -394,7 +397,3 @@ class PostgresqlReplica:
             changed = self._change(otherwise)
         self._session.execute(f"RELEASE SAVEPOINT {EXCHANGE}")
         return changed
-
-
-def _never() -> None:
-    """Outside of transactions only `cancel` stops."""

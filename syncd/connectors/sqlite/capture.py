@@ -24,6 +24,8 @@ NOW: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 
 KINDS: Final = ("insert", "update", "rekey", "delete", "replace")
 """The words in the names of all triggers that a table may have."""
+ALWAYS: Final = ("insert", "update", "rekey", "delete")
+"""Those that every table has."""
 
 
 def triggers_of(names: Names, table: Tracked) -> dict[str, str]:
