@@ -140,6 +140,7 @@ class Exchange:
             raise FatalError(found.problems[0], code="no_tables")
         tables = [pair.child for pair in found.pairs]
         member.done = port.enrol(Role.CHILD, name, tables, member.child.on_join, self._check, self._declared)
+        member.warnings += found.unmatched if member.done else ()
         said = [waiting(table, name, self._cluster.name) for table in self._undeclared(port)]
         member.warnings += said
         without = port.unkeyed(tables)

@@ -37,6 +37,8 @@ class Member:
     warnings: list[str] = field(default_factory=list)
     unshared: tuple[str, ...] = ()
     """In words, the tables that it cannot share; they are among the warnings."""
+    unmatched: tuple[str, ...] = ()
+    """In words, the columns that only one side has."""
     done: list[str] = field(default_factory=list)
     """What was made in its database, in words."""
 

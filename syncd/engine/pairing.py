@@ -41,10 +41,11 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The tables that a child shares, and in words those that it cannot."""
+    """The tables that a child shares, and in words those that it cannot, and the columns that only one side has."""
 
     pairs: tuple[Pair, ...] = ()
     problems: tuple[str, ...] = field(default_factory=tuple)
+    unmatched: tuple[str, ...] = field(default_factory=tuple)
 
 
 def shared_tables(
@@ -115,14 +116,16 @@ def pair_with(
     there = child.tables()
     pairs: list[Pair] = []
     problems: list[str] = []
+    unmatched: list[str] = []
     for each in shared:
         try:
             pair = _pair(each, child, there)
             _refuse_blind(pair, where(each))
             pairs.append(pair)
+            unmatched += _unmatched(pair, child.table(pair.child.name), name)
         except FatalError as error:
             problems.append(f"{each.tracked.name} with '{name}' is not synchronised: {error.message}")
-    return Pairs(tuple(pairs), tuple(problems))
+    return Pairs(tuple(pairs), tuple(problems), tuple(unmatched))
 
 
 def rules_for(
@@ -232,6 +235,25 @@ def _pair(shared: Shared, child: Repository, there: Sequence[TableName]) -> Pair
         replace(mine, columns=tuple(both), sums=sums),
         replace(mine, name=table.name, columns=theirs, key=key, captured=captured, sums=summed),
     )
+
+
+def _unmatched(pair: Pair, table: Table | None, name: str) -> list[str]:
+    """In words, the columns that only one side has, if there are any; not those by which each numbers its rows."""
+    theirs = table.columns if table else ()
+    sides = (
+        ("the parent", pair.shared.tracked.columns, {column.lower() for column in pair.parent.names}),
+        (f"'{name}'", theirs, {column.lower() for column in (*pair.child.names, *_local_of(table, pair))}),
+    )
+    said = []
+    for whose, columns, both in sides:
+        alone = [column.name for column in columns if column.name.lower() not in both]
+        if alone:
+            said.append(f"{'column' if len(alone) == 1 else 'columns'} {', '.join(alone)} only at {whose}")
+    return [f"{pair.parent.name}: {', '.join(said)}: not synchronised"] if said else []
+
+
+def _local_of(table: Table | None, pair: Pair) -> set[str]:
+    return _local_columns(table, pair.child.key) if table else set()
 
 
 def _sums(policy: ConflictPolicy, table: Table, key: Sequence[str]) -> tuple[str, ...]:

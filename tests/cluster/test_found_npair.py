@@ -202,3 +202,15 @@ def test_a_table_that_was_dropped_and_made_empty_is_filled_again(start, which):
     anew(world)
 
     assert everywhere(world) == [(1, "x", "y"), (2, "x", "y"), (3, "x", "y")]
+
+
+def test_a_column_that_only_one_side_has_is_named_in_the_run_in_which_it_changes(start):
+    world = start(names=("P", "c0"))
+    (first,) = world.sync()
+    world.parent.run("ALTER TABLE t RENAME COLUMN a TO aa")
+
+    (second,) = anew(world)
+    (third,) = anew(world)
+
+    said = "t: column aa only at the parent, column a only at 'c0': not synchronised"
+    assert (first.warnings, second.warnings, third.warnings) == ([], [said], [])
