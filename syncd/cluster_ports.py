@@ -184,8 +184,11 @@ class Repository(Protocol):
         """At a parent: keep children, in place of what was known under their names."""
         ...
 
-    def offer_all(self, check: Check) -> None:
-        """At a child: count all rows as edits that nobody has, and forget what was received."""
+    def offer_all(self, check: Check, *, keep_bases: bool = False) -> None:
+        """At a child: count all rows as edits that nobody has, and forget what was received.
+
+        `keep_bases`: edits that were counted before keep what they were made on.
+        """
         ...
 
     def dismiss(self, name: str, check: Check) -> None:

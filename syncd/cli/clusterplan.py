@@ -50,7 +50,7 @@ def _child_lines(child: ChildForecast) -> list[str]:
         lines.append(f"all rows:     {child.child} gets everything, not only what changed")
     if child.said:
         lines.append(f"left out:     {child.child}: {child.said.removeprefix('left out: ')}")
-    lines += [f"warning:      {text}" for text in (*child.problems, *child.warnings)]
+    lines += [f"warning:      {text}" for text in (*child.problems, *child.warnings, *child.unmatched)]
     if child.failure:
         lines.append(f"would fail:   {child.child}: {child.failure.message}")
         if child.failure.hint:

@@ -107,8 +107,10 @@ class FileChild:
         """Refuse: it is no parent."""
         raise self._out_of_reach()
 
-    def offer_all(self, check: Check) -> None:
-        """Refuse: a file has only what was exported."""
+    def offer_all(self, check: Check, *, keep_bases: bool = False) -> None:
+        """Refuse, where it must be: a file has only what was exported."""
+        if keep_bases:
+            return
         raise self._out_of_reach()
 
     def dismiss(self, name: str, check: Check) -> None:

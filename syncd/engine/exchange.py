@@ -20,11 +20,11 @@ from syncd.engine.member import Delivery, Member, guarded, side_by_side
 from syncd.engine.pairing import Pairs, Shared, declared, pair_with, rules_for, shared_tables, waiting
 from syncd.engine.touching import warn_of_triggers
 from syncd.errors import BusyError, FatalError
-from syncd.model.cluster import Child, Cluster, Direction
+from syncd.model.cluster import Child, Cluster
 from syncd.model.exchange import (
     NOTHING_RECEIVED,
     START,
-    Applied,
+    UNHEARD,
     Hello,
     Mark,
     Role,
@@ -142,6 +142,7 @@ class Exchange:
             raise FatalError(found.problems[0], code="no_tables")
         tables = [pair.child for pair in found.pairs]
         member.done = port.enrol(Role.CHILD, name, tables, member.child.on_join, self._check, self._declared)
+        member.warnings += found.unmatched if member.done else ()
         said = [waiting(table, name, self._cluster.name) for table in self._undeclared(port)]
         member.warnings += said
         without = port.unkeyed(tables)
@@ -173,6 +174,9 @@ class Exchange:
             )
             hello = member.port.hello() or hello
             greeting = replace(greeting, peer=replace(greeting.peer, epoch=hello.epoch, received=START))
+        if UNHEARD in conditions_of(greeting.peer.filters).values():
+            member.port.offer_all(self._check, keep_bases=True)
+            hello = member.port.hello() or hello
         member.hello, member.greeting = hello, replace(greeting, whole=greeting.whole or self._full)
         seen = greeting.peer.last_seen or self._now()
         state = REFILLING if greeting.peer.state == REFILLING else LIVE
@@ -229,6 +233,7 @@ class Exchange:
                 self._cluster.max_skew_seconds,
                 refilling=peer.state == REFILLING,
                 fresh=member.greeting is not None and member.greeting.fresh,
+                gained=member.hello.behind if member.hello else {},
             )
             mark = sending.departure.mark
             applied = arrival.apply_edits(peer, mark, rules, self._check)
@@ -238,9 +243,6 @@ class Exchange:
             sending.close()
             member.up_seconds = time.monotonic() - began
         member.peer = replace(peer, received=mark)
-        self._count_up(member, applied)
-
-    def _count_up(self, member: Member, applied: Applied) -> None:
         member.up = applied.total
         member.warnings += applied.warnings
 
@@ -289,14 +291,16 @@ class Exchange:
             or hello.received != mine.mark
             or conditions_of(member.peer.filters) != conditions_of(self.filters(member))
             or hello.is_due(self._now())
+            or any(pair.parent.number in hello.behind for pair in member.pairs)
         )
 
     def filters(self, member: Member) -> str:
         """Which tables a child has under which conditions, to notice that one came or changed."""
         conditions = self._conditions(member)
-        shared = {pair.parent.number: conditions.get(pair.parent.number, "") for pair in member.pairs}
+        given = {pair.parent.number: conditions.get(pair.parent.number, "") for pair in member.receiving}
         waiting = {number for number, had in conditions_of(member.peer.filters).items() if had is None}
-        return note_of(shared, waiting)
+        # Of a table that only sends it has none of the parent's rows yet.
+        return note_of(given, waiting | {pair.parent.number for pair in member.pairs})
 
     def _undeclared(self, port: Repository) -> list[Tracked]:
         """The tables that a child tracks still, though the cluster does not name them any more."""
@@ -367,10 +371,12 @@ class Exchange:
         greeting = member.greeting
         conditions = self._conditions(member)
         known = conditions_of(member.peer.filters)
+        late = member.hello.behind if member.hello else {}
         return {
             pair.parent.number: conditions.get(pair.parent.number, "")
-            for pair in member.pairs
+            for pair in member.receiving
             if (greeting is not None and greeting.whole)
+            or pair.parent.number in late
             or known.get(pair.parent.number) != conditions.get(pair.parent.number, "")
         }
 
@@ -379,12 +385,9 @@ class Exchange:
         hello = member.hello
         if hello is None or delivery.arrival is None:
             return
-        whole = {
-            number: where
-            for number, where in delivery.whole.items()
-            if delivery.pair(number).shared.entry.direction is not Direction.UP
-        }
-        applied = delivery.arrival.apply_versions(hello.received, mark, whole, delivery.known, self._check)
+        applied = delivery.arrival.apply_versions(
+            hello.received, mark, delivery.whole, delivery.known, self._check
+        )
         member.down = applied.total
         member.warnings += applied.warnings
         floor = mark.gen

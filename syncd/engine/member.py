@@ -37,6 +37,8 @@ class Member:
     warnings: list[str] = field(default_factory=list)
     unshared: tuple[str, ...] = ()
     """In words, the tables that it cannot share; they are among the warnings."""
+    unmatched: tuple[str, ...] = ()
+    """In words, the columns that only one side has."""
     done: list[str] = field(default_factory=list)
     """What was made in its database, in words."""
 
@@ -44,6 +46,11 @@ class Member:
     def live(self) -> bool:
         """Does it still take part in this run?"""
         return self.repository is not None and self.failure is None
+
+    @property
+    def receiving(self) -> list[Pair]:
+        """The tables of which it gets the parent's rows."""
+        return [pair for pair in self.pairs if pair.shared.entry.direction is not Direction.UP]
 
     @property
     def port(self) -> Repository:

@@ -41,10 +41,11 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The tables that a child shares, and in words those that it cannot."""
+    """The tables that a child shares, and in words those that it cannot, and the columns that only one side has."""
 
     pairs: tuple[Pair, ...] = ()
     problems: tuple[str, ...] = field(default_factory=tuple)
+    unmatched: tuple[str, ...] = field(default_factory=tuple)
 
 
 def shared_tables(
@@ -115,23 +116,40 @@ def pair_with(
     there = child.tables()
     pairs: list[Pair] = []
     problems: list[str] = []
+    unmatched: list[str] = []
     for each in shared:
         try:
             pair = _pair(each, child, there)
             _refuse_blind(pair, where(each))
             pairs.append(pair)
+            unmatched += _unmatched(pair, child.table(pair.child.name), name)
         except FatalError as error:
             problems.append(f"{each.tracked.name} with '{name}' is not synchronised: {error.message}")
-    return Pairs(tuple(pairs), tuple(problems))
+    return Pairs(tuple(pairs), tuple(problems), tuple(unmatched))
 
 
 def rules_for(
-    pairs: Sequence[Pair], wheres: Mapping[int, str], max_skew_seconds: float, *, refilling: bool, fresh: bool
+    pairs: Sequence[Pair],
+    wheres: Mapping[int, str],
+    max_skew_seconds: float,
+    *,
+    refilling: bool,
+    fresh: bool,
+    gained: Mapping[int, Sequence[str]],
 ) -> Rules:
     """How the parent judges what a child sends. `refilling`: the parent lost its past, so the child's rows win.
 
-    `fresh`: nothing of the child can have come before what the parent knows of.
+    `fresh`: nothing of the child can have come before what the parent knows of. `gained`: columns of which it has no
+    values of the parent's yet, as the child spells them.
     """
+    first = {
+        pair.parent.number: tuple(
+            mine.name
+            for mine, other in zip(pair.parent.columns, pair.child.columns, strict=True)
+            if other.name in gained.get(pair.parent.number, ())
+        )
+        for pair in pairs
+    }
     policies = {pair.shared.tracked.number: pair.shared.policy for pair in pairs}
     if refilling:
         policies = dict.fromkeys(policies, ConflictPolicy(Winner.CHILD))
@@ -143,6 +161,7 @@ def rules_for(
         blind=frozenset(number for number, entry in entries.items() if entry.direction is Direction.UP),
         max_skew_seconds=max_skew_seconds,
         fresh=fresh,
+        gained={number: names for number, names in first.items() if names},
     )
 
 
@@ -216,6 +235,25 @@ def _pair(shared: Shared, child: Repository, there: Sequence[TableName]) -> Pair
         replace(mine, columns=tuple(both), sums=sums),
         replace(mine, name=table.name, columns=theirs, key=key, captured=captured, sums=summed),
     )
+
+
+def _unmatched(pair: Pair, table: Table | None, name: str) -> list[str]:
+    """In words, the columns that only one side has, if there are any; not those by which each numbers its rows."""
+    theirs = table.columns if table else ()
+    sides = (
+        ("the parent", pair.shared.tracked.columns, {column.lower() for column in pair.parent.names}),
+        (f"'{name}'", theirs, {column.lower() for column in (*pair.child.names, *_local_of(table, pair))}),
+    )
+    said = []
+    for whose, columns, both in sides:
+        alone = [column.name for column in columns if column.name.lower() not in both]
+        if alone:
+            said.append(f"{'column' if len(alone) == 1 else 'columns'} {', '.join(alone)} only at {whose}")
+    return [f"{pair.parent.name}: {', '.join(said)}: not synchronised"] if said else []
+
+
+def _local_of(table: Table | None, pair: Pair) -> set[str]:
+    return _local_columns(table, pair.child.key) if table else set()
 
 
 def _sums(policy: ConflictPolicy, table: Table, key: Sequence[str]) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from syncd.model.table import Column, TableName
 
 UNKNOWN_BASE = -1
 """The base of an edit of which nobody knows what it was made on: a row that was there before the first contact."""
+UNHEARD = "?"
+"""In place of the condition of a table in a child's note: the parent's edits went unnoticed, and the child's rows are wanted."""
 JOB = "job "
 """How the names of peers begin that are one-way jobs."""
 NOTHING_RECEIVED = -1
@@ -90,7 +92,8 @@ class Hello:
     `changed`: there are edits that no generation counts yet. `unsent` counts rows with unsent edits that are counted.
     `oldest_gen`: changes after it are known one by one. `compacted` is when older ones were last forgotten, in seconds
     since 1970, `next_try` when the first of the rows that are set aside is to be tried again (None: there is none). `last_table` and
-    `last_peer` are the highest numbers that it ever gave to a table and to a peer.
+    `last_peer` are the highest numbers that it ever gave to a table and to a peer. `behind` are its tables that are
+    not in step with the others and need all rows, by number: with the columns of which it has no values of the parent's.
     """
 
     id: str
@@ -109,6 +112,7 @@ class Hello:
     last_table: int = 0
     last_peer: int = 0
     next_try: float | None = None
+    behind: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def is_due(self, now: float) -> bool:
         """Is a row that is set aside to be tried again at this moment, in seconds since 1970?"""
@@ -182,7 +186,8 @@ class Rules:
     """How edits that arrive are judged: the policy of each table by its number, and who sends.
 
     `blind` are the tables of which the sender never receives a row, so that it knows no version but its own. `fresh`:
-    where nothing was received of it, nothing ever was.
+    where nothing was received of it, nothing ever was. `gained` are the columns of each table that the sender has for the
+    first time, by the parent's names: it has none of the parent's values there.
     """
 
     policies: Mapping[int, ConflictPolicy] = field(default_factory=dict)
@@ -192,6 +197,7 @@ class Rules:
     atomic: bool = False
     max_skew_seconds: float = 60.0
     fresh: bool = True
+    gained: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,11 @@ def leave(node: Node, role: Role, tables: Sequence[Tracked]) -> None:
         node.leave_behind(table.number, gen)
 
 
-def catch_up(node: Node, numbers: Sequence[int]) -> None:
-    """A child has got all rows of these tables."""
+def catch_up(node: Node, numbers: Collection[int], skipped: Collection[int], to: int) -> None:
+    """A child has got all rows of these tables as of the parent's generation `to`, but those `skipped` for edits of its own.
+
+    Such an edit would take the values of a new column from the parent: then all rows come once more.
+    """
     for number, gen in node.behind().items():
         if number in numbers:
             at = node.store.quote(node.names.refused)
@@ -48,7 +51,7 @@ def catch_up(node: Node, numbers: Sequence[int]) -> None:
             node.store.run(
                 f"UPDATE {at} SET base = {gen} WHERE tbl = {number} AND peer = {PARENTS} AND base > {gen}"
             )
-            node.leave_behind(number, None)
+            node.leave_behind(number, to if number in skipped and node.gained(number) else None)
 
 
 def _unsent(node: Node, table: Tracked) -> bool:

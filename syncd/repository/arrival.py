@@ -114,7 +114,8 @@ class NodeArrival:
             applied = step.carry_out(self._stages, whole, self._aside)
             # Who inserted one of these rows meanwhile had not seen the parent's: that edit counts from before them.
             seal(node, Role.CHILD, self._every)
-            catch_up(node, list(self._wanted))
+            skipped = {number for number, count in applied.counts.items() if count.skipped}
+            catch_up(node, self._wanted, skipped, mark.gen)
             crash_point("versions are placed")
             sent = Mark(known.received, known.token)
             node.put_peer(replace(parent, received=mark, sent=sent, last_seen=self._now()))

@@ -13,6 +13,7 @@ from syncd.ports import Check
 from syncd.repository.addition import held_start, start_of, summed, told_of
 from syncd.repository.conflict import Decision, Side, decide, kind_of
 from syncd.repository.dispute import AT_ONCE, disputed
+from syncd.repository.gained import fill_gained
 from syncd.repository.mask import narrowed, places_of, widened
 from syncd.repository.node import Node
 from syncd.repository.placing import (
@@ -107,6 +108,7 @@ class Consolidation:
         for stage in stages.values():
             self._check()
             self._count(stage.table, received=_counted(self._node, stage))
+            fill_gained(self._node, stage, self._rules.gained.get(stage.table.number, ()))
             self._refuse_outside(stage)
             if stage.table.timed:
                 self._slow_down(stage)

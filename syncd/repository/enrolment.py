@@ -8,14 +8,15 @@ from shlex import quote
 from typing import Final
 
 from syncd.errors import FatalError
-from syncd.model.exchange import UNKNOWN_BASE, Role, Tracked
+from syncd.model.exchange import Role, Tracked
 from syncd.ports import Check
 from syncd.repository.absence import absent, leave
 from syncd.repository.naming import Names
 from syncd.repository.node import Node
+from syncd.repository.offering import begin_unknown, count_all, offer, offer_again, offer_filled
 from syncd.repository.own import send_again
 from syncd.repository.readers import forget_feeds, restart_feeds
-from syncd.repository.store import ALL_COLUMNS, INSERTED, Purpose, Store, keyed
+from syncd.repository.store import ALL_COLUMNS, Purpose, Store, keyed
 
 REPLACE: Final = "replace"
 
@@ -113,8 +114,20 @@ def _make(node: Node, missing: Missing, role: Role, join: str) -> list[str]:
         _track(node, table, role, join)
     for table in missing.changed:
         done.append(f"renews the triggers of {table.name}")
+        known = node.recall(table.number).captured
+        begins = table.captured and not known
+        unheard = table.captured and known and not node.store.hears(node.names, table)
+        gained = node.gained(table.number, table.names) if role is Role.CHILD else ()
         _forget_masks(node, table, role)
-        _renew(node, table, role)
+        _renew(node, table, role, gained)
+        if unheard:
+            done.append(f"compares all rows of {table.name}: its triggers were gone, so edits went unnoticed")
+        if unheard and role is Role.PARENT:
+            count_all(node, table)
+        elif role is Role.CHILD and (begins or unheard):
+            offer_again(node, table, replaced=begins and join == REPLACE)
+        elif gained:
+            offer_filled(node, table, gained, replaced=join == REPLACE)
     leave(node, role, missing.left)
     for table in missing.back:
         _resume(node, role, table)
@@ -230,36 +243,6 @@ def _track(node: Node, table: Tracked, role: Role, join: str) -> None:
         offer(store, names, table, node.gen())
 
 
-def offer(store: Store, names: Names, table: Tracked, gen: int) -> int:
-    """Count all rows of a table as edits of which nobody knows what they were made on; how many."""
-    keys = ", ".join(store.quote(key) for key in table.key)
-    own = store.quote(names.own(table.number))
-    meeting = " AND ".join(f"o.{store.quote(key)} = t.{store.quote(key)}" for key in table.key)
-    qualified = ", ".join(f"t.{store.quote(key)}" for key in table.key)
-    having = keyed(store.quote, table, "t")
-    offered = store.run(
-        f"INSERT INTO {own} ({keys}, gen, base, op, mask, at)"
-        f" SELECT {qualified}, {gen}, {UNKNOWN_BASE}, {INSERTED}, {ALL_COLUMNS}, 0"
-        f" FROM {store.text_of(table.name)} t"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {own} o WHERE {meeting}) AND {having}"
-    ).changed
-    if table.sums:
-        _begin_unknown(store, names, table)
-    return offered
-
-
-def _begin_unknown(store: Store, names: Names, table: Tracked) -> None:
-    """Of edits that no trigger told of, nobody knows what they added."""
-    keys = ", ".join(store.quote(key) for key in table.key)
-    own, begun = store.quote(names.own(table.number)), store.quote(names.begun(table.number))
-    meeting = " AND ".join(f"b.{store.quote(key)} = o.{store.quote(key)}" for key in table.key)
-    store.run(
-        f"INSERT INTO {begun} ({keys}, gen)"
-        f" SELECT {', '.join(f'o.{store.quote(key)}' for key in table.key)}, o.gen FROM {own} o"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {begun} b WHERE {meeting} AND b.gen = o.gen)"
-    )
-
-
 def unkeyed(store: Store, table: Tracked) -> str:
     """What to say when a table has rows without a key; empty when all rows have one."""
     if not table.optional_key:
@@ -271,21 +254,21 @@ def unkeyed(store: Store, table: Tracked) -> str:
     return f"{table.name}: rows in {store.place} without a value in {columns} are not synchronised: nothing tells them apart"
 
 
-def _renew(node: Node, table: Tracked, role: Role) -> None:
+def _renew(node: Node, table: Tracked, role: Role, gained: Sequence[str]) -> None:
     """Nobody knows what was edited while the triggers were not as they should be."""
     if table.sums:
         node.store.create_log(node.names, table, parent=role is Role.PARENT)
-        _begin_unknown(node.store, node.names, table)
-    _capture(node, table)
+        begin_unknown(node.store, node.names, table)
+    _capture(node, table, gained)
     restart_feeds(node, table.number)
 
 
-def _capture(node: Node, table: Tracked) -> None:
+def _capture(node: Node, table: Tracked, gained: Sequence[str] = ()) -> None:
     if table.captured:
         node.store.capture(node.names, table)
     else:
         node.store.release_capture(node.names, table)
-    node.put_table(table, shape_of(table))
+    node.put_table(table, shape_of(table), gained)
 
 
 def _forget_masks(node: Node, table: Tracked, role: Role) -> None:

@@ -160,6 +160,7 @@ class Node:
             last_table=int(row[15]),
             last_peer=int(row[16]),
             next_try=None if row[11] is None else int(row[11]) / 1000,
+            behind={number: self.gained(number) for number in self.behind()} if int(row[18]) else {},
         )
 
     def _hello_sql(self, numbers: Sequence[int], recall: int | None, *, child: bool) -> str:
@@ -167,6 +168,7 @@ class Node:
         logs = [f"EXISTS (SELECT 1 FROM {quote(names.log(number))})" for number in numbers]
         changed = f"CASE WHEN {' OR '.join(logs)} THEN 1 ELSE 0 END" if logs else "0"
         token = f"SELECT token FROM {self._marks} WHERE gen = {NOTHING_RECEIVED if recall is None else int(recall)}"
+        late = f"SELECT count(*) FROM {quote(names.tables)} WHERE behind IS NOT NULL"
         unsent = "SELECT 0 AS unsent, NULL AS base"
         if child:
             owns = [quote(names.own(number)) for number in numbers]
@@ -179,7 +181,7 @@ class Node:
         return (
             f"SELECT n.id, n.epoch, n.role, n.name, n.gen, m.token, n.oldest, n.compacted, ({token}),"
             f" p.recv_gen, p.recv_token, (SELECT min(next_try) FROM {quote(names.refused)}), {changed}, o.unsent, o.base,"
-            f" n.last_table, n.last_peer, p.sent_gen"
+            f" n.last_table, n.last_peer, p.sent_gen, ({late})"
             f" FROM {self._node} n JOIN {self._marks} m ON m.gen = n.gen"
             f" LEFT JOIN {quote(names.peers)} p ON p.name = '{PARENT}' AND n.role = '{Role.CHILD.value}'"
             f" CROSS JOIN ({unsent}) o"
@@ -250,14 +252,16 @@ class Node:
         rows = self._rows(f"SELECT number, name, shape FROM {self.store.quote(self.names.tables)}")
         return {int(number): (str(name), str(shape)) for number, name, shape in rows}
 
-    def put_table(self, table: Tracked, shape: str) -> None:
-        """Keep what a tracked table is and what its triggers were made for."""
+    def put_table(self, table: Tracked, shape: str, gained: Sequence[str] = ()) -> None:
+        """Keep what a tracked table is and what its triggers were made for; `gained` as in `gained`."""
         made = json.dumps(
             {
                 "name": [table.name.name, table.name.schema],
                 "key": table.key,
                 "sums": table.sums,
                 "captured": table.captured,
+                "columns": table.names,
+                "gained": tuple(gained),
             }
         )
         at = self.store.quote(self.names.tables)
@@ -275,8 +279,7 @@ class Node:
 
     def recall(self, number: int) -> Tracked:
         """A tracked table by what was made for it, whatever became of it since: without its columns."""
-        at = self.store.quote(self.names.tables)
-        facts = json.loads(str(self._rows(f"SELECT made FROM {at} WHERE number = {number}")[0][0]))
+        facts = self._made(number)
         return Tracked(
             number,
             TableName(*facts["name"]),
@@ -285,6 +288,25 @@ class Node:
             captured=facts["captured"],
             sums=tuple(facts["sums"]),
         )
+
+    def gained(self, number: int, names: Sequence[str] | None = None) -> tuple[str, ...]:
+        """The columns of a tracked table of which a child has none of the parent's values: those since it got all rows.
+
+        With `names`, its columns as they are now, those count too that it did not have when this was last asked.
+        """
+        facts = self._made(number)
+        known: Sequence[str] = facts.get("gained", ()) if number in self.behind() else ()
+        if names is None:
+            return tuple(known)
+        old: Sequence[str] = facts.get("columns", names)
+        return tuple(name for name in names if name in known or name not in old)
+
+    def _made(self, number: int) -> dict[str, Any]:
+        at = self.store.quote(self.names.tables)
+        facts: dict[str, Any] = json.loads(
+            str(self._rows(f"SELECT made FROM {at} WHERE number = {number}")[0][0])
+        )
+        return facts
 
     def behind(self) -> dict[int, int]:
         """The tables that are tracked and take no part now, by number: the parent's generation that each stayed at."""

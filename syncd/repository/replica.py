@@ -9,7 +9,7 @@ from syncd.model.batch import Format
 from syncd.model.exchange import UNKNOWN_BASE, Hello, Mark, Peer, Role, Tracked
 from syncd.model.table import Table, TableName
 from syncd.ports import Check
-from syncd.repository import enrolment
+from syncd.repository import enrolment, offering
 from syncd.repository.arrival import NodeArrival
 from syncd.repository.catalogue import Catalogue
 from syncd.repository.compact import compact
@@ -175,7 +175,7 @@ class Replica:
                         if table.sums:
                             begun = self.store.quote(self.names.begun(table.number))
                             self.store.run(f"DELETE FROM {begun}")
-                    enrolment.offer(self.store, self.names, table, mark.gen)
+                    offering.offer(self.store, self.names, table, mark.gen)
             for number in self.node.behind():
                 own = self.store.quote(self.names.own(number))
                 self.store.run(f"UPDATE {own} SET base = {UNKNOWN_BASE}")

@@ -273,6 +273,10 @@ class Store(Protocol):
         """Are all of them there and as they would be made now?"""
         ...
 
+    def hears(self, names: Names, table: Tracked) -> bool:
+        """Has the table a trigger for every kind of edit, though perhaps one that would be made otherwise now?"""
+        ...
+
     # Moving rows
 
     def seal_child(self, names: Names, table: Tracked, gen: int, base: int) -> int:

@@ -36,7 +36,8 @@ class TableForecast:
 class ChildForecast:
     """One child. `whole`: it gets all rows. `triggers` are tables whose triggers would be made or renewed there.
 
-    `state` is ok, left out or failed; `problems` name tables that cannot be paired, and why.
+    `state` is ok, left out or failed; `problems` name tables that cannot be paired, and why; `unmatched`
+    columns that only one side has.
     """
 
     child: str
@@ -46,6 +47,7 @@ class ChildForecast:
     tables: tuple[TableForecast, ...] = ()
     triggers: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
     failure: Failure | None = None
     warnings: tuple[str, ...] = ()
 
@@ -143,6 +145,7 @@ def _forecast(meeting: Meeting, member: Member, stages: Mapping[str, Mapping[int
         tables=tuple(tables),
         triggers=tuple(triggers),
         problems=tuple(member.warnings),
+        unmatched=member.unmatched,
         failure=failure_of(member.failure) if member.failure is not None else None,
         warnings=tuple(touched),
     )

@@ -86,6 +86,7 @@ def _acquaint(meeting: Meeting, member: Member) -> None:
     found = pair_with(meeting.shared, replica, name, partial(meeting.nodes.wheres, member.child))
     member.pairs = found.pairs
     member.warnings += found.problems
+    member.unmatched = found.unmatched
     replica.recall(Role.CHILD, name, [pair.child for pair in found.pairs])
     peer = meeting.peers.get(name)
     member.peer = peer or Peer(name, -1)

@@ -118,7 +118,12 @@ def _child(meeting: Meeting, member: Member, waiting: Sequence[str]) -> ChildSta
         held,
         waiting.count(name),
         _used(meeting, peer),
-        (*((left_out(child),) if not child.takes_part else ()), *member.warnings, *_lease(meeting, peer)),
+        (
+            *((left_out(child),) if not child.takes_part else ()),
+            *member.warnings,
+            *member.unmatched,
+            *_lease(meeting, peer),
+        ),
         failure_of(member.failure) if member.failure is not None else None,
     )
 

@@ -85,6 +85,13 @@ def complete(session: Session, names: Names, table: Tracked) -> bool:
     return wanted == set(_existing(session, names, table, {trigger.table for trigger in wanted}))
 
 
+def hears(session: Session, names: Names, table: Tracked) -> bool:
+    """Has the table itself a trigger for every kind of edit?"""
+    name = _full_name(session, table)
+    found = {each.name for each in _existing(session, names, table, {name}) if each.table == name}
+    return {names.trigger(table.number, kind) for kind in ("insert", "update", "delete")} <= found
+
+
 def triggers(session: Session, names: Names, table: Tracked) -> list[Trigger]:
     """All that a tracked table needs: three of its own, and those of tables whose rows take some of its rows with them."""
     name, log = _full_name(session, table), _log(session, names, table)

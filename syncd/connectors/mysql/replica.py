@@ -252,6 +252,10 @@ class MysqlStore:
         """Are all of them there and as they would be made now?"""
         return capture.complete(self._session, names, self._named(table))
 
+    def hears(self, names: Names, table: Tracked) -> bool:
+        """Does a trigger stand on the table for every kind of edit?"""
+        return capture.hears(self._session, names, self._named(table))
+
     # Moving rows
 
     def seal_child(self, names: Names, table: Tracked, gen: int, base: int) -> int:

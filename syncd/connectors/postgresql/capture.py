@@ -43,6 +43,8 @@ SELECT obj_description(to_regclass(%s), 'pg_class'),
   FROM (SELECT to_regclass(%s) AS oid) r"""
 """What was noted beside the log when the triggers were made, and how they and the columns look now."""
 
+STANDING: Final = "SELECT count(*) FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname = ANY (%s) AND tgenabled <> 'D'"
+
 
 @dataclass(frozen=True, slots=True)
 class Capture:
@@ -174,6 +176,14 @@ def look(session: Session, home: str, names: Names, tracked: Tracked) -> str:
     ).fetchall()
     noted, seen, columns = rows[0]
     return f"{noted}{NOTED}{seen} {columns}" if noted and seen else ""
+
+
+def hears(session: Session, names: Names, tracked: Tracked) -> bool:
+    """Has the table itself a trigger for every kind of edit?"""
+    table = f"{quote(tracked.name.schema)}." if tracked.name.schema else ""
+    wanted = _triggers(names, tracked)
+    found = session.execute(STANDING, (f"{table}{quote(tracked.name.name)}", wanted)).fetchall()
+    return int(found[0][0]) == len(wanted)
 
 
 def remove(session: Session, home: str, names: Names, number: int, text: str | None) -> None:

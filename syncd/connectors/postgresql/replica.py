@@ -5,8 +5,9 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Final
 
 from syncd.connectors.postgresql import arrival, leaving, ledger
+from syncd.connectors.postgresql import capture as capturing
 from syncd.connectors.postgresql.binding import numbered, rows_of
-from syncd.connectors.postgresql.capture import TOUCHING, Capture, channel_of, look, remove, setting_of
+from syncd.connectors.postgresql.capture import Capture
 from syncd.connectors.postgresql.catalog import find, has_defaults
 from syncd.connectors.postgresql.ledger import MANY_ROWS, Ledger
 from syncd.connectors.postgresql.session import Session, quote
@@ -44,12 +45,12 @@ class PostgresqlReplica:
     product = "postgresql"
     formats: tuple[Format, ...] = (Format.PGCOPY, Format.ROWS)
     told = ledger.TOLD
-    touching = TOUCHING
+    touching = capturing.TOUCHING
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.place = session.place
-        self._check: Check = _never
+        self._check: Check = lambda: None
         self._names: Names | None = None
         self._guard: int | None = None
         self._held: set[Names] = set()
@@ -105,7 +106,7 @@ class PostgresqlReplica:
             else:
                 # A row must be refused while it can still be told from the others.
                 self._session.execute(
-                    f"BEGIN; SET LOCAL {setting_of(names)} = '1'; SET CONSTRAINTS ALL IMMEDIATE"
+                    f"BEGIN; SET LOCAL {capturing.setting_of(names)} = '1'; SET CONSTRAINTS ALL IMMEDIATE"
                 )
         except BaseException:
             self.rollback()
@@ -134,7 +135,7 @@ class PostgresqlReplica:
         self._whole.clear()
 
     def _leave(self) -> None:
-        number, self._guard, self._check, self._names = self._guard, None, _never, None
+        number, self._guard, self._check, self._names = self._guard, None, lambda: None, None
         if number is not None and self._session.alive and not self._session.cancelled:
             self._session.execute(f"SELECT pg_advisory_unlock({number})")
 
@@ -235,18 +236,21 @@ class PostgresqlReplica:
     def release_capture(self, names: Names, table: Tracked) -> None:
         """Drop the triggers."""
         found = find(self._session, table.name)
-        remove(self._session, self._home, names, table.number, found.text if found else None)
+        capturing.remove(self._session, self._home, names, table.number, found.text if found else None)
 
     def captures(self, names: Names, table: Tracked) -> bool:
         """Are the triggers as they should be? What was found right is only looked at for changes."""
-        seen = look(self._session, self._home, names, table)
-        if seen and self._whole.get((names, table)) == seen:
-            return True
-        self._shapes.pop(table, None)
-        if not seen or not Capture(self._home, names, self._shape(table)).is_noted(seen):
-            return False
-        self._whole[names, table] = seen
+        seen = capturing.look(self._session, self._home, names, table)
+        if not seen or self._whole.get((names, table)) != seen:
+            self._shapes.pop(table, None)
+            if not seen or not Capture(self._home, names, self._shape(table)).is_noted(seen):
+                return False
+            self._whole[names, table] = seen
         return True
+
+    def hears(self, names: Names, table: Tracked) -> bool:
+        """Does a trigger stand on the table for every kind of edit?"""
+        return capturing.hears(self._session, names, table)
 
     # Moving rows
 
@@ -344,7 +348,7 @@ class PostgresqlReplica:
     def wait(self, names: Names, seconds: float) -> bool:
         """Wait for the triggers' word on the socket."""
         if names not in self._heard:
-            self._session.execute(f"LISTEN {quote(channel_of(names))}")
+            self._session.execute(f"LISTEN {quote(capturing.channel_of(names))}")
             self._heard.add(names)
             if ledger.has_rows(self._session, self._home, names.prefix):
                 # They were written before we listened.
@@ -394,7 +398,3 @@ class PostgresqlReplica:
             changed = self._change(otherwise)
         self._session.execute(f"RELEASE SAVEPOINT {EXCHANGE}")
         return changed
-
-
-def _never() -> None:
-    """Outside of transactions only `cancel` stops."""

@@ -31,6 +31,8 @@ SELECT name FROM (SELECT name, lower(tbl_name) AS t, replace(replace(replace(rep
 
 KINDS: Final = ("insert", "update", "rekey", "delete", "replace")
 """The words in the names of all triggers that a table may have."""
+ALWAYS: Final = ("insert", "update", "rekey", "delete")
+"""Those that every table has."""
 
 
 def triggers_of(names: Names, table: Tracked) -> dict[str, str]:

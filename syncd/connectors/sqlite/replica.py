@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from syncd.connectors.sqlite import summing
-from syncd.connectors.sqlite.capture import KINDS, TOUCHING, triggers_of
+from syncd.connectors.sqlite.capture import ALWAYS, KINDS, TOUCHING, triggers_of
 from syncd.connectors.sqlite.catalog import has_defaults, list_tables, read_table, with_empty_keys
 from syncd.connectors.sqlite.definition import key_columns
 from syncd.connectors.sqlite.leaving import every_row
@@ -264,6 +264,16 @@ class SqliteStore:
             f"SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name IN ({slots})", list(wanted)
         ).rows
         return {str(name): str(sql) for name, sql in rows} == wanted
+
+    def hears(self, names: Names, table: Tracked) -> bool:
+        """Does a trigger stand on the table for every kind of edit?"""
+        wanted = [names.trigger(table.number, kind) for kind in ALWAYS]
+        rows = self.run(
+            f"SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = lower(?)"
+            f" AND name IN ({', '.join('?' * len(wanted))})",
+            [table.name.name, *wanted],
+        ).rows
+        return len(rows) == len(wanted)
 
     # Moving rows
 
