@@ -9,6 +9,7 @@ def step(name, status="ok", conflicts=0, waiting=0, failure=None, warnings=(), *
     counters = dict.fromkeys(("read", "inserted", "updated", "unchanged", "rejected", "deleted"), 0) | counted
     return {
         "step": name,
+        "child": name.rpartition(" ")[0] if name.endswith((" up", " down")) else "",
         "status": status,
         "counters": counters,
         "nothing_to_do": not counted and status == "ok",
