@@ -35,7 +35,7 @@ def _judge_traffic(play, members, aside):
     """What one child alone edited is never sent back to it, and goes to each other child once."""
     events = list(play.ledger.events.values())[play.calm :] if play.calm is not None else []
     whole = len(members) == len(play.world.children)
-    if any(member.greeting.whole or member.greeting.rewound for member in members):
+    if any(_gets_whole_tables(play, member) for member in members):
         events = []
     authors = {event.node for event in events}
     counted = sum(member.up.conflicts + member.up.same + member.up.held for member in members)
@@ -48,6 +48,13 @@ def _judge_traffic(play, members, aside):
                 assert member.down.received <= rows, "a child gets rows that nobody changed"
     play.calm = len(play.ledger.events) if whole else None
     play.aside_before = aside
+    play.unheard -= {member.child.repository for member in members}
+
+
+def _gets_whole_tables(play, member):
+    """Is it brought into step with a whole table, also with rows that nobody changed?"""
+    greeting, hello = member.greeting, member.hello
+    return greeting.whole or greeting.rewound or hello.behind or member.child.repository in play.unheard
 
 
 def _is_a_version(play, values):
@@ -86,8 +93,8 @@ def _judge_records(play, before, *, clean):
             continue
         row, (ours, theirs) = row_of_record(record["tbl"], record["row_key"]), marks_of(record)
         assert record["parent_row"] != record["child_row"], f"equal rows are a conflict: {record}"
-        # What fills a restored parent has no base, and may be tried again after the filling.
-        baseless = play.parent_restored and record["base"] == UNKNOWN_BASE
+        # What fills a restored parent, or was edited without triggers, has no base, and may be tried again after that.
+        baseless = (play.parent_restored or play.deaf) and record["base"] == UNKNOWN_BASE
         # Nobody knows what became of a row between the base and what the parent remembers: the child was away too long.
         forgotten = UNKNOWN_BASE < record["base"] < play.oldest
         if record["child"] not in play.rewound and not baseless and not forgotten:

@@ -40,7 +40,7 @@ class Play:
         self.ledger = Ledger()
         self.open = set()
         self.saves = {}
-        self.rewound = set()
+        self.rewound, self.unheard, self.deaf = set(), set(), False
         self.parent_restored = False
         self.records = 0
         self.received = {}
@@ -212,6 +212,7 @@ class Play:
         if self.open or (dropped := self.world.everyone()[name].drop_trigger(number)) is None:
             return
         port = self.world.port(name)
+        self.deaf, self.unheard = True, set(self.world.children)
         if port.tracked:
             assert port.planned(port.tracked), f"nobody notices that {dropped} is gone"
         self.sync()
@@ -225,6 +226,7 @@ class Play:
         self.columns.add((table, name))
         self.saves = {}
         self.masks_known = False
+        self.unheard = set(self.world.children)
         for number, node in enumerate(self.world.everyone().values()):
             node.add_column(table, name)
             if number < 2:

@@ -135,8 +135,6 @@ def test_a_child_that_is_not_connected_is_reported_as_left_out(tmp_path):
 
 
 def test_sync_full_sends_every_child_all_rows_and_keeps_its_unsent_edits(synced):
-    synced.drop_triggers("Office")
-    synced.run("Office", "UPDATE assets SET city = 'unseen' WHERE id = 5")
     synced.run("Ohio", "UPDATE assets SET city = 'Lima' WHERE id = 1")
 
     run = synced.json("sync", "assets", "--full")[0]
@@ -147,6 +145,16 @@ def test_sync_full_sends_every_child_all_rows_and_keeps_its_unsent_edits(synced)
         "Ohio down": 10,
         "Truck down": 10,
     }
+    assert synced.rows("Ohio") == synced.rows("Truck") == synced.rows("Office")
+    assert (1, "asset 1", "Lima") in synced.rows("Office")
+
+
+def test_edits_that_no_trigger_saw_at_the_parent_go_to_the_children_with_the_next_run(synced):
+    synced.drop_triggers("Office")
+    synced.run("Office", "UPDATE assets SET city = 'unseen' WHERE id = 5")
+
+    synced.sync()
+
     assert synced.rows("Ohio") == synced.rows("Truck") == synced.rows("Office")
     assert (5, "asset 5", "unseen") in synced.rows("Ohio")
 

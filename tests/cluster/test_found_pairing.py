@@ -325,7 +325,9 @@ def test_a_file_that_is_replaced_is_watched_no_longer_under_its_old_name(start, 
     world.sync()
     path, heard = world.parent.path, []
     place = Place(name="p", type="sqlite", options={"path": str(path)})
-    watcher = threading.Thread(target=watching._watch, args=("world", place, heard.append), daemon=True)
+    watcher = threading.Thread(
+        target=watching._watch, args=("world", place, heard.append), kwargs={"back": False}, daemon=True
+    )
     watcher.start()
     watcher.join(0.3)
     assert watcher.is_alive()
