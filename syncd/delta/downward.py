@@ -18,7 +18,6 @@ from syncd.delta.site import Exported, Imported, Site, Wish, exported
 from syncd.delta.writing import DeltaWriter
 from syncd.engine.carrying import Lane, Stream, carry
 from syncd.engine.exchange import Exchange
-from syncd.engine.filters import conditions_of, heard
 from syncd.engine.greeting import Greeting
 from syncd.engine.member import Member
 from syncd.engine.pairing import Pair, Pairs, Shared
@@ -41,9 +40,6 @@ def export_versions(site: Site, path: Path, wish: Wish) -> Exported:
         exchange = Exchange(site.cluster, site.port, (), site.wheres, site.check, site.now)
         shared = exchange.share()
         member = _member(site, [_as_told(each) for each in shared], wish)
-        member.peer = replace(
-            member.peer, filters=heard(member.peer.filters, conditions_of(exchange.filters(member)))
-        )
         tables = tables_for(member.pairs, Cargo.VERSIONS)
         writer.add_tables(tables, geometry_of(site.port.store, tables))
         draft = replace(_draft(site, member, wish), filters=exchange.filters(member))

@@ -24,7 +24,6 @@ from syncd.model.cluster import Child, Cluster
 from syncd.model.exchange import (
     NOTHING_RECEIVED,
     START,
-    UNHEARD,
     Hello,
     Mark,
     Role,
@@ -174,9 +173,6 @@ class Exchange:
             )
             hello = member.port.hello() or hello
             greeting = replace(greeting, peer=replace(greeting.peer, epoch=hello.epoch, received=START))
-        if UNHEARD in conditions_of(greeting.peer.filters).values():
-            member.port.offer_all(self._check, keep_bases=True)
-            hello = member.port.hello() or hello
         member.hello, member.greeting = hello, replace(greeting, whole=greeting.whole or self._full)
         seen = greeting.peer.last_seen or self._now()
         state = REFILLING if greeting.peer.state == REFILLING else LIVE

@@ -7,8 +7,6 @@ table that it tracks and that it is to get whole when it takes part again.
 import json
 from collections.abc import Collection, Mapping
 
-from syncd.model.exchange import UNHEARD
-
 
 def note_of(conditions: Mapping[int, str], kept: Collection[int]) -> str:
     """The note of a child that has these tables under these conditions, and tracks the others that are `kept`."""
@@ -19,21 +17,6 @@ def note_of(conditions: Mapping[int, str], kept: Collection[int]) -> str:
 def conditions_of(note: str) -> dict[int, str | None]:
     """The note as a mapping."""
     return {int(number): condition for number, condition in json.loads(note or "{}").items()}
-
-
-def heard(note: str, present: Mapping[int, str | None]) -> str:
-    """The note of a child that cannot be asked for its rows: it gets what changed, and loses none of its own.
-
-    `present` are the conditions of now; they stand for tables of which the parent's edits went unnoticed.
-    """
-    known = conditions_of(note)
-    if UNHEARD not in known.values():
-        return note
-    said = {number: present.get(number) if has == UNHEARD else has for number, has in known.items()}
-    return note_of(
-        {number: has for number, has in said.items() if has is not None},
-        [number for number, has in said.items() if has is None],
-    )
 
 
 def narrowed(note: str, shared: Collection[int], kept: Collection[int]) -> str:

@@ -10,8 +10,6 @@ from syncd.model.table import Column, TableName
 
 UNKNOWN_BASE = -1
 """The base of an edit of which nobody knows what it was made on: a row that was there before the first contact."""
-UNHEARD = "?"
-"""In place of the condition of a table in a child's note: the parent's edits went unnoticed, and the child's rows are wanted."""
 JOB = "job "
 """How the names of peers begin that are one-way jobs."""
 NOTHING_RECEIVED = -1

@@ -13,7 +13,7 @@ from syncd.ports import Check
 from syncd.repository.absence import absent, leave
 from syncd.repository.naming import Names
 from syncd.repository.node import Node
-from syncd.repository.offering import begin_unknown, count_all, offer, offer_again, offer_filled
+from syncd.repository.offering import begin_unknown, offer, offer_again, offer_filled
 from syncd.repository.own import send_again
 from syncd.repository.readers import forget_feeds, restart_feeds
 from syncd.repository.store import ALL_COLUMNS, Purpose, Store, keyed
@@ -121,10 +121,8 @@ def _make(node: Node, missing: Missing, role: Role, join: str) -> list[str]:
         _forget_masks(node, table, role)
         _renew(node, table, role, gained)
         if unheard:
-            done.append(f"compares all rows of {table.name}: its triggers were gone, so edits went unnoticed")
-        if unheard and role is Role.PARENT:
-            count_all(node, table)
-        elif role is Role.CHILD and (begins or unheard):
+            done.append(_unheard(table, role))
+        if role is Role.CHILD and (begins or unheard):
             offer_again(node, table, replaced=begins and join == REPLACE)
         elif gained:
             offer_filled(node, table, gained, replaced=join == REPLACE)
@@ -132,6 +130,13 @@ def _make(node: Node, missing: Missing, role: Role, join: str) -> list[str]:
     for table in missing.back:
         _resume(node, role, table)
     return done
+
+
+def _unheard(table: Tracked, role: Role) -> str:
+    gone = f"the triggers of {table.name} were gone, so edits went unnoticed"
+    if role is Role.CHILD:
+        return f"compares all rows of {table.name}: {gone}"
+    return f"{gone}: syncd cluster verify --repair finds them"
 
 
 def _is_another(

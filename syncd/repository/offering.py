@@ -1,10 +1,8 @@
 """Rows of a child that no trigger told of: nobody knows what they were made on, so the parent looks at each of them."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
 
-from syncd.model.exchange import UNHEARD, UNKNOWN_BASE, Tracked
+from syncd.model.exchange import UNKNOWN_BASE, Tracked
 from syncd.repository.naming import Names
 from syncd.repository.node import PARENT, Node
 from syncd.repository.store import ALL_COLUMNS, INSERTED, UPDATED, Store, keyed
@@ -16,21 +14,6 @@ def offer_again(node: Node, table: Tracked, *, replaced: bool) -> None:
     if not replaced:
         # The parent may have this generation already: what is offered with it would count as received.
         offer(node.store, node.names, table, node.advance().gen)
-
-
-def count_all(node: Node, table: Tracked) -> None:
-    """A parent's edits of a table went unnoticed: all its rows count as edited, and children are asked for theirs."""
-    store = node.store
-    keys = ", ".join(store.quote(key) for key in table.key)
-    store.run(
-        f"INSERT INTO {store.quote(node.names.log(table.number))} ({keys}, op, mask, at)"
-        f" SELECT {keys}, {UPDATED}, {ALL_COLUMNS}, 0 FROM {store.text_of(table.name)} WHERE {keyed(store.quote, table)}"
-    )
-    for peer in node.peers():
-        noted = {} if peer.is_job else json.loads(peer.filters or "{}")
-        if str(table.number) in noted:
-            noted[str(table.number)] = UNHEARD
-            node.put_peer(replace(peer, filters=json.dumps(noted)))
 
 
 def offer_filled(node: Node, table: Tracked, gained: Sequence[str], *, replaced: bool) -> None:

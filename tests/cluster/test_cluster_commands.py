@@ -149,16 +149,6 @@ def test_sync_full_sends_every_child_all_rows_and_keeps_its_unsent_edits(synced)
     assert (1, "asset 1", "Lima") in synced.rows("Office")
 
 
-def test_edits_that_no_trigger_saw_at_the_parent_go_to_the_children_with_the_next_run(synced):
-    synced.drop_triggers("Office")
-    synced.run("Office", "UPDATE assets SET city = 'unseen' WHERE id = 5")
-
-    synced.sync()
-
-    assert synced.rows("Ohio") == synced.rows("Truck") == synced.rows("Office")
-    assert (5, "asset 5", "unseen") in synced.rows("Ohio")
-
-
 def test_status_tells_what_is_on_its_way_and_who_holds_the_history(synced):
     synced.run("Ohio", "UPDATE assets SET city = 'Lima' WHERE id < 4")
     (synced.folder / "truck.db").rename(synced.folder / "away.db")

@@ -436,15 +436,3 @@ def test_policy_of_the_parent_holds_for_edits_by_file(tmp_path):
 
     assert sites.rows("P") == sites.rows("truck") == [(1, "pump", "truck")]
     sites.close()
-
-
-def test_a_parents_table_that_was_built_anew_takes_no_rows_from_a_child_that_gets_files(joined):
-    joined.round()
-    joined.run("P", "DROP TABLE assets")
-    joined.run("P", SCHEMA)
-    joined.run("P", "INSERT INTO assets VALUES (2, 'valve', NULL)")
-
-    joined.take("truck", joined.down())
-    joined.round()
-
-    assert joined.rows("truck") == [(1, "pump", None), (2, "valve", None)]

@@ -5,7 +5,7 @@ import pytest
 from tests.cluster.servercopy import QUICK_LOCKS, MariadbCopy, PostgresCopy
 from tests.cluster.test_states import SCALE, Histories, check_histories
 
-EXAMPLES = 100 if SCALE > 1 else 5
+EXAMPLES = 100
 STEPS = 20
 
 
@@ -26,17 +26,15 @@ def histories_on(server, kind):
     return ServerHistories
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(7200)
-def test_histories_on_postgresql_converge(postgres, quick_locks):
-    check_histories(
-        histories_on(postgres, PostgresCopy), EXAMPLES, STEPS, derandomize=SCALE == 1, database=None
-    )
+# Users' open transactions depend on time here, so a history does not always repeat: for a person who looks, not for each change.
+if SCALE > 1:
 
+    @pytest.mark.soak
+    @pytest.mark.timeout(7200)
+    def test_histories_on_postgresql_converge(postgres, quick_locks):
+        check_histories(histories_on(postgres, PostgresCopy), EXAMPLES, STEPS, database=None)
 
-@pytest.mark.soak
-@pytest.mark.timeout(7200)
-def test_histories_on_mariadb_converge(mariadb, quick_locks):
-    check_histories(
-        histories_on(mariadb, MariadbCopy), EXAMPLES, STEPS, derandomize=SCALE == 1, database=None
-    )
+    @pytest.mark.soak
+    @pytest.mark.timeout(7200)
+    def test_histories_on_mariadb_converge(mariadb, quick_locks):
+        check_histories(histories_on(mariadb, MariadbCopy), EXAMPLES, STEPS, database=None)
